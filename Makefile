@@ -1,0 +1,42 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test lint format reliability bench
+
+help:
+	@echo "make demo         install, train five GANs on real digits (4 minutes), print the report's path"
+	@echo "make test         install, run the test suite"
+	@echo "make lint         ruff check and ruff format --check"
+	@echo "make format       let ruff fix and format"
+	@echo "make reliability  the long fault counts, with a table"
+	@echo "make bench        speed of a training step against a textbook loop"
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "steadygan needs Python 3.10 or newer; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch .venv/installed
+
+demo: .venv/installed
+	@$(BIN)/python -m steadygan compare gan dcgan infogan wgan wgan-gp \
+		--data mnist --budget 45s preset=light
+
+test: .venv/installed
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/installed
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+format: .venv/installed
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+reliability: .venv/installed
+	$(BIN)/python -m benchmarks.reliability
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks.step

@@ -1,0 +1,1 @@
+"""Train GANs that stay stable, and prove it."""

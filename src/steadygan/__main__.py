@@ -1,0 +1,5 @@
+"""`python -m steadygan` is the `steadygan` command."""
+
+from steadygan.cli import main
+
+main()

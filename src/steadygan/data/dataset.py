@@ -1,0 +1,134 @@
+"""What a source of data gives: two splits, a shape, a fingerprint, and how it was asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+Progress = Callable[[int, int], None]
+"""Called as `progress(done, total)` while images are decoded, from the calling thread."""
+
+
+class DataSettings(BaseModel):
+    """Every `key=value` override that the data owns.
+
+    `size`: side of the square images in pixels, 8 to 512; none keeps the source's own (28 for the
+    digits and garments, 64 for a folder). `channels`: 1 is grey (BT.601 luma of colour), 3 is
+    colour (grey repeated); none keeps the source's own (1 for IDX, 3 for a folder). `flip`: the
+    training loop mirrors half of its images. `holdout`: share of a folder that training never
+    sees, between 0 and 1. `allow_bad`: go on where more than 1 % of a folder cannot be decoded.
+
+    Raises pydantic's ValidationError for an unknown key or a value out of range.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int | None = Field(default=None, ge=8, le=512)
+    channels: Literal[1, 3] | None = None
+    flip: bool = False
+    holdout: float = Field(default=0.1, gt=0, lt=1)
+    allow_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Split:
+    """One side of a data set.
+
+    `items`: memory-mapped read-only uint8 (N, C, H, W) in 0..255, or float32 (N, 2) points.
+    `labels`: int64 (N,), an index into the class names, or none.
+    """
+
+    items: np.ndarray
+    labels: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An opened source with its fixed split; `test` is held out and training never sees it.
+
+    `spec` is what was asked for, its path made absolute. `shape` is that of one item, (C, H, W)
+    or (2,). `fingerprint` is a hex sha256 over pixels, labels, class names and the split, so it
+    moves with content, size and channels, and not with a file's path or time. `quarantine` holds
+    `{"path", "reason"}` of each file left out. `settings` has size and channels filled in.
+    """
+
+    name: str
+    spec: str
+    shape: tuple[int, ...]
+    train: Split
+    test: Split
+    class_names: tuple[str, ...] | None
+    fingerprint: str
+    settings: DataSettings
+    quarantine: tuple[dict[str, str], ...] = field(default=())
+
+    def describe(self) -> dict:
+        """What a run records of its data, as plain JSON values; the quarantine is apart."""
+        return {
+            "name": self.name,
+            "spec": self.spec,
+            "fingerprint": self.fingerprint,
+            "shape": list(self.shape),
+            "train": len(self.train),
+            "test": len(self.test),
+            "class_names": None if self.class_names is None else list(self.class_names),
+            "settings": self.settings.model_dump(),
+        }
+
+
+def fingerprint(
+    items_sha256: str,
+    shape: Sequence[int],
+    train: int,
+    labels: np.ndarray | None,
+    class_names: Sequence[str] | None,
+) -> str:
+    """Hex sha256 of a whole data set: `items_sha256` is that of all rows (shape `shape`, the
+    first `train` of them for training), `labels` int64 of all rows, in the same order."""
+    facts = {
+        "items": items_sha256,
+        "shape": list(shape),
+        "train": train,
+        "labels": None
+        if labels is None
+        else hashlib.sha256(np.ascontiguousarray(labels, dtype="<i8")).hexdigest(),
+        "class_names": None if class_names is None else list(class_names),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def from_rows(
+    name: str,
+    spec: str,
+    items: np.ndarray,
+    labels: np.ndarray | None,
+    facts: dict,
+    settings: DataSettings,
+) -> Dataset:
+    """A Dataset of rows whose first `facts["train"]` are for training; for images, (N, C, H, W),
+    size and channels are filled in."""
+    train = facts["train"]
+    if items.ndim == 4:
+        size, channels = items.shape[2], items.shape[1]
+        settings = settings.model_copy(update={"size": size, "channels": channels})
+    names = facts["class_names"]
+    return Dataset(
+        name=name,
+        spec=spec,
+        shape=tuple(items.shape[1:]),
+        train=Split(items[:train], None if labels is None else labels[:train]),
+        test=Split(items[train:], None if labels is None else labels[train:]),
+        class_names=None if names is None else tuple(names),
+        fingerprint=facts["fingerprint"],
+        settings=settings,
+        quarantine=tuple(facts["quarantine"]),
+    )

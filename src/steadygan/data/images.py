@@ -1,0 +1,124 @@
+"""One image file's bytes to one uint8 array, or one line that says why not.
+
+What a file becomes: its first frame; turned upright by EXIF; alpha over white; 16-bit grey scaled
+by 255/65535; CMYK, palette and YCbCr to RGB; BT.601 luma where one channel is asked for; cropped
+to the centre square; resized. 32-bit integer and float pixels have no fixed white: refused.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+# Only these decoders: Pillow has some fifty, among them one that starts Ghostscript.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+)
+MAX_PIXELS = 2**24  # 16.8 Mpx; a 481 KB PNG of more once took 676 MB
+MAX_BYTES = 16 * MAX_PIXELS  # more than MAX_PIXELS take uncompressed in any of the formats
+
+# Antialiased in Pillow (the kernel widens with the factor), and with less ringing than Lanczos
+# at the hard edges of digits and drawings.
+RESAMPLE = Image.Resampling.BICUBIC
+
+# What Pillow's decoders raise on damaged bytes; OSError alone misses most of the list.
+DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    Image.DecompressionBombError,
+    struct.error,
+    zlib.error,
+)
+
+
+class BadImage(Exception):
+    """A file that cannot be decoded whole; the text is the reason, in one line."""
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Mute Pillow's warnings (odd metadata, its own pixel limit): the reasons say it better.
+
+    For the thread that starts the decoding threads: warning filters are not a thread's own.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def decode(data: bytes, size: int, channels: int) -> np.ndarray:
+    """A whole image file to uint8 (channels, size, size). Raises BadImage with the reason."""
+    if not data:
+        raise BadImage("empty file")
+    _check_png(data)
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise BadImage(f"{width} x {height} is more than {MAX_PIXELS:,} pixels")
+            image.load()
+            return planes(_eight_bit(ImageOps.exif_transpose(image)), size, channels)
+    except UnidentifiedImageError as error:  # its own text holds a memory address
+        raise BadImage("no PNG, JPEG, WebP, BMP, GIF or TIFF, or a damaged header") from error
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"more than {MAX_PIXELS:,} pixels") from error
+    except DAMAGE as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BadImage(reason[:200]) from error
+
+
+def planes(image: Image.Image, size: int, channels: int) -> np.ndarray:
+    """The centre square of an opaque 8-bit image as uint8 (channels, size, size)."""
+    grey = channels == 1 or image.mode in ("1", "L")
+    image = image.convert("L" if grey else "RGB")
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = (left, top, left + side, top + side)
+    pixels = np.asarray(image.resize((size, size), RESAMPLE, box=square))
+    return np.repeat(pixels[None], channels, axis=0) if grey else pixels.transpose(2, 0, 1)
+
+
+def _check_png(data: bytes) -> None:
+    """Pillow skips the checksums of a PNG's pixels: one flipped bit would pass as a picture."""
+    at = len(_PNG) if data.startswith(_PNG) else len(data)
+    while at + 12 <= len(data):
+        kind, end = data[at + 4 : at + 8], at + 8 + int.from_bytes(data[at : at + 4], "big")
+        if kind == b"IDAT" and end + 4 <= len(data):
+            crc = int.from_bytes(data[end : end + 4], "big")
+            if zlib.crc32(memoryview(data)[at + 4 : end]) != crc:
+                raise BadImage(f"the checksum of the PNG's pixels at byte {at} is wrong")
+        at = end + 4
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Any mode to an opaque one of 8 bits a channel."""
+    if image.mode.startswith("I;16"):
+        deep = np.asarray(image).astype(np.uint32)
+        if isinstance(clear := image.info.get("transparency"), int):
+            deep[deep == clear] = 65535
+        return Image.fromarray(((deep * 255 + 32767) // 65535).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise BadImage(f"32-bit pixels (mode {image.mode}) have no fixed white; save 8 or 16 bits")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image

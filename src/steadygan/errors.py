@@ -1,0 +1,47 @@
+"""Errors that end a command in one clear line, with the exit code that each kind has.
+
+Exit codes: 0 done; 2 the user's mistake; 3 non-finite numbers; 4 no whole checkpoint;
+5 a study with failed runs; 75 stopped on time, run me again; 143 / 130 a signal.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SteadyGanError(Exception):
+    """Base of every error this package raises on purpose: its text is one line for the user."""
+
+    exit_code = 1
+
+
+class UserError(SteadyGanError):
+    """The user's mistake: what is wrong, where, and what to do, in one line."""
+
+    exit_code = 2
+
+
+class NonFiniteError(SteadyGanError):
+    """NaN or Inf in a running game; the message names network, part, layer and step."""
+
+    exit_code = 3
+
+
+class CheckpointError(SteadyGanError):
+    """No whole checkpoint, or a damaged one; the message carries its path."""
+
+    exit_code = 4
+
+
+class StudyError(SteadyGanError):
+    """A study finished, but some of its runs failed."""
+
+    exit_code = 5
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the nearest of `known`, or the list of all that are known."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"

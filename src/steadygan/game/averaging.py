@@ -1,0 +1,51 @@
+"""The moving average of the generator that samples are drawn from."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from steadygan.spec import Spec
+
+
+class EMA(Spec):
+    """Exponential moving average of G's weights and float buffers.
+
+    The half-life is `halflife_images`, but never more than `ramp` times the images seen, so that
+    the first pictures are not those of the random start (Karras et al. 2020, arXiv:2006.06676,
+    appendix: EMA warm-up).
+    """
+
+    halflife_images: float = Field(20_000.0, gt=0)
+    ramp: float = Field(0.05, gt=0)
+
+    def start(self, generator: nn.Module) -> nn.Module:
+        """A copy of `generator` in eval mode, without gradients, that `update` keeps."""
+        average = copy.deepcopy(generator).eval()
+        return average.requires_grad_(False)
+
+    def decay(self, images: int, batch: int) -> float:
+        """The weight that the old average keeps when `batch` more images lead to `images`."""
+        halflife = min(self.halflife_images, self.ramp * images)
+        return 0.5 ** (batch / max(halflife, 1e-8))
+
+    @torch.no_grad()
+    def update(self, average: nn.Module, generator: nn.Module, images: int, batch: int) -> None:
+        """Move `average` towards `generator`; counters and other integers are copied."""
+        pairs = zip(_tensors(average), _tensors(generator), strict=True)
+        floats: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for old, new in pairs:
+            if old.is_floating_point():
+                floats.append((old, new))
+            else:
+                old.copy_(new)
+        olds, news = zip(*floats, strict=True)
+        get_ema_multi_avg_fn(self.decay(images, batch))(list(olds), list(news), None)
+
+
+def _tensors(module: nn.Module) -> list[torch.Tensor]:
+    return [*(p.detach() for p in module.parameters()), *module.buffers()]

@@ -1,0 +1,105 @@
+"""Objectives: what D and G minimise, as plain functions of raw scores and as named specs.
+
+`real_scores` and `fake_scores` are D's raw outputs C(x), C(G(z)), shape (B,), float32. Every
+function returns a scalar: the sum of its batch means. -log D = softplus(-C) and
+-log(1 - D) = softplus(C), so no sigmoid and no log is ever taken of a probability.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from steadygan.spec import Spec
+
+
+def bce_d_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """-E log D(x) - E log(1 - D(g)), summed, not halved. Goodfellow et al. 2014, eq. 1."""
+    return softplus(-real_scores).mean() + softplus(fake_scores).mean()
+
+
+def minimax_g_loss(fake_scores: Tensor) -> Tensor:
+    """E log(1 - D(g)): saturates where D wins. Goodfellow et al. 2014, eq. 1."""
+    return -softplus(fake_scores).mean()
+
+
+def non_saturating_g_loss(fake_scores: Tensor) -> Tensor:
+    """-E log D(g): keeps its gradient where D wins. Goodfellow et al. 2014, section 3."""
+    return softplus(-fake_scores).mean()
+
+
+def wasserstein_d_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E C(g) - E C(x); minus this is the Wasserstein estimate. Arjovsky et al. 2017, eq. 3."""
+    return fake_scores.mean() - real_scores.mean()
+
+
+def wasserstein_g_loss(fake_scores: Tensor) -> Tensor:
+    """-E C(g). Arjovsky et al. 2017, Algorithm 1."""
+    return -fake_scores.mean()
+
+
+class Objective(Spec):
+    """The two losses of a game. Members give `d_loss` and `g_loss`."""
+
+    real_is_high: ClassVar[bool] = True
+    #: The score at which D is undecided; None for a critic, which has no accuracy.
+    threshold: ClassVar[float | None] = 0.0
+
+    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+        """What D minimises. Scores (B,) each; a scalar."""
+        raise NotImplementedError
+
+    def g_loss(self, fake_scores: Tensor) -> Tensor:
+        """What G minimises. Scores (B,); a scalar."""
+        raise NotImplementedError
+
+    def probability(self, scores: Tensor) -> Tensor | None:
+        """D(x) in [0, 1] for raw scores, or None where scores are no log-odds."""
+        return None
+
+    def signals(self, real_scores: Tensor, fake_scores: Tensor) -> dict[str, Tensor]:
+        """Numbers worth a log line that follow from the scores of a D update."""
+        return {}
+
+
+class Minimax(Objective):
+    """The game as written: both players on V(D, G). Goodfellow et al. 2014, eq. 1."""
+
+    name = "minimax"
+
+    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+        return bce_d_loss(real_scores, fake_scores)
+
+    def g_loss(self, fake_scores: Tensor) -> Tensor:
+        return minimax_g_loss(fake_scores)
+
+    def probability(self, scores: Tensor) -> Tensor | None:
+        return torch.sigmoid(scores)
+
+
+class NonSaturating(Minimax):
+    """Binary cross entropy with G on -log D(g). Goodfellow et al. 2014, section 3."""
+
+    name = "ns"
+
+    def g_loss(self, fake_scores: Tensor) -> Tensor:
+        return non_saturating_g_loss(fake_scores)
+
+
+class Wasserstein(Objective):
+    """The dual of the Wasserstein-1 distance, up to the critic's Lipschitz factor."""
+
+    name = "wasserstein"
+    threshold = None
+
+    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+        return wasserstein_d_loss(real_scores, fake_scores)
+
+    def g_loss(self, fake_scores: Tensor) -> Tensor:
+        return wasserstein_g_loss(fake_scores)
+
+    def signals(self, real_scores: Tensor, fake_scores: Tensor) -> dict[str, Tensor]:
+        return {"wasserstein_estimate": real_scores.mean() - fake_scores.mean()}

@@ -1,0 +1,36 @@
+"""Tricks: parts that change how the game is played, not what is minimised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from steadygan.game.parts import Part
+
+if TYPE_CHECKING:
+    from steadygan.game.recipe import Recipe
+
+
+class CriticWarmup(Part):
+    """100 critic steps in each of the first 25 turns and in every 500th.
+
+    Arjovsky et al. 2017, the authors' training code: an early estimate of the Wasserstein
+    distance is only worth following once the critic is near its optimum. It costs 2,500 critic
+    steps before the first pictures.
+    """
+
+    name = "critic-warmup"
+    sides: ClassVar = ("tricks",)
+    turns: int = Field(25, ge=0)
+    every: int = Field(500, ge=1)
+    d_steps: int = Field(100, ge=1)
+
+    def misfit(self, recipe: Recipe) -> str | None:
+        if recipe.objective.threshold is None:
+            return None
+        return "critic-warmup wants a critic: an objective such as wasserstein"
+
+    def steps(self, side: str, steps: int, turn: int) -> int:
+        warm = turn < self.turns or turn % self.every == 0
+        return self.d_steps if side == "d" and warm else steps

@@ -1,0 +1,30 @@
+"""DCGAN. Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional
+Generative Adversarial Networks", arXiv:1511.06434.
+
+    L_D = -E log D(x) - E log(1 - D(G(z)))                        Goodfellow et al. 2014, eq. 1
+    L_G = -E log D(G(z))                                          ibid., section 3
+    strided convolutions for pooling, batch norm except on G's output and D's input,
+    ReLU in G, tanh at its end, LeakyReLU(.2) in D                section 3
+    Adam(2e-4, .5), weights N(0, .02)                             section 4
+
+The default width is that of DCGAN-TF: 8,825,220 parameters in G and D at 32x32x3, 9,451,908 at
+64x64x3.
+"""
+
+from steadygan.game.objectives import NonSaturating
+from steadygan.game.optimizers import Adam
+from steadygan.game.priors import Uniform
+from steadygan.game.recipe import Recipe
+from steadygan.networks import DCGANNetworks
+
+recipe = Recipe(
+    networks=DCGANNetworks(),
+    objective=NonSaturating(),
+    prior=Uniform(dim=100),
+    optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
+    shared_latents=True,
+)
+presets = {
+    "light": {"width": 16},
+    "paper": {"width": 128, "batch": 128, "bias": False},
+}

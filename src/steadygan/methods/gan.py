@@ -1,0 +1,30 @@
+"""Vanilla GAN. Goodfellow et al. 2014, "Generative Adversarial Nets", arXiv:1406.2661.
+
+    V(D, G) = E log D(x) + E log(1 - D(G(z)))                     eq. 1
+    L_D = -V(D, G)                                                Algorithm 1
+    L_G = E log(1 - D(G(z)))          objective=minimax           eq. 1
+    L_G = -E log D(G(z))              objective=ns (default)      section 3
+    D* = p_d / (p_d + p_g),  V(D*, G) = -log 4 + 2 JSD            Proposition 1, Theorem 1
+
+Two fully connected networks; D is maxout with dropout. The default optimizer is Adam, with which
+later comparisons train it; preset=paper gives the authors' SGD with momentum and batch 100.
+"""
+
+from steadygan.game.objectives import NonSaturating
+from steadygan.game.optimizers import Adam
+from steadygan.game.priors import Uniform
+from steadygan.game.recipe import Recipe
+from steadygan.networks import MLPNetworks
+
+recipe = Recipe(
+    networks=MLPNetworks(),
+    objective=NonSaturating(),
+    prior=Uniform(dim=100),
+    optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
+    shared_latents=True,
+)
+vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
+presets = {
+    "light": {"width": 512, "d_width": 128},
+    "paper": {"optimizer": "sgd", "batch": 100, "horizon_images": 15_000_000},
+}

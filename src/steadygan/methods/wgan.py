@@ -1,0 +1,28 @@
+"""WGAN. Arjovsky et al. 2017, "Wasserstein GAN", arXiv:1701.07875.
+
+    L_D = E C(G(z)) - E C(x),   w <- clip(w, -c, c)               Algorithm 1
+    L_G = -E C(G(z))                                              Algorithm 1
+    c = .01, n_critic = 5, RMSProp(5e-5), no momentum             Algorithm 1
+    critic_warmup=true: n_critic 100 in the first 25 turns and every 500th (authors' code)
+
+DCGAN's networks with 4x4 kernels, without convolution biases; batch norm stays, and is clipped
+too. -L_D estimates the Wasserstein distance up to the critic's Lipschitz factor.
+"""
+
+from steadygan.game.constraints import WeightClip
+from steadygan.game.objectives import Wasserstein
+from steadygan.game.optimizers import RMSProp
+from steadygan.game.priors import Normal
+from steadygan.game.recipe import Recipe
+from steadygan.networks import DCGANNetworks, MLPNetworks
+
+recipe = Recipe(
+    networks=DCGANNetworks(kernel=4, bias=False),
+    objective=Wasserstein(),
+    prior=Normal(dim=100),
+    on_d=(WeightClip(bound=0.01),),
+    d_steps=5,
+    optimizer=RMSProp(lr=5e-5),
+)
+vector_networks = MLPNetworks(width=128, depth=3, d_width=128, d_pieces=1, d_dropout=False)
+presets = {"light": {"width": 16}, "paper": {"critic_warmup": True}}

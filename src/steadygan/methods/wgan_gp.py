@@ -1,0 +1,33 @@
+"""WGAN-GP. Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", arXiv:1704.00028.
+
+    L_D = E C(x~) - E C(x) + lambda E (||grad C(x^)|| - 1)^2      eq. 3
+    x^ = eps x + (1 - eps) x~, eps ~ U(0, 1) a sample             Algorithm 1
+    L_G = -E C(x~)                                                Algorithm 1
+    lambda = 10, n_critic = 5, Adam(1e-4)                         Algorithm 1
+    D has no batch norm: the penalty is per sample                section 4
+
+Adam's betas are (.5, .9), those of the authors' MNIST and CIFAR code with these networks
+(Algorithm 1 has (0, .9)).
+"""
+
+from steadygan.game.objectives import Wasserstein
+from steadygan.game.optimizers import Adam
+from steadygan.game.penalties import GradientPenalty
+from steadygan.game.priors import Normal
+from steadygan.game.recipe import Recipe
+from steadygan.networks import DCGANNetworks, MLPNetworks
+
+recipe = Recipe(
+    networks=DCGANNetworks(stages=None, d_norm="none"),
+    objective=Wasserstein(),
+    prior=Normal(dim=128),
+    on_d=(GradientPenalty(weight=10.0),),
+    d_steps=5,
+    optimizer=Adam(lr=1e-4, betas=(0.5, 0.9)),
+    horizon_images=20_000_000,
+)
+vector_networks = MLPNetworks(width=512, depth=3, d_width=512, d_pieces=1, d_dropout=False)
+presets = {
+    "light": {"width": 16},
+    "paper": {"width": 128, "horizon_images": 64_000_000},
+}

@@ -1,0 +1,94 @@
+"""What every family of networks promises, and the pieces they share."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from steadygan.spec import Spec
+
+Shape = tuple[int, ...]
+#: How many categories and continuous codes ride in the latent.
+Codes = tuple[int, int]
+NO_CODES: Codes = (0, 0)
+Built = dict[str, nn.Module]
+
+
+class Networks(Spec):
+    """A family of generators and discriminators, built for a data shape.
+
+    A generator maps latents (B, latent_dim) to images (B, C, H, W) in [-1, 1] (tanh), or to
+    vectors (B, n). A discriminator maps those to raw scores (B,) or (B, 1). Where it has
+    `features(x)` and `head(features)`, parts can use its features without a second forward.
+    """
+
+    #: Image sides this family builds for; the tests walk them.
+    sizes: ClassVar[tuple[int, ...]] = (28, 32, 64)
+
+    def misfit(self, shape: Shape) -> str | None:
+        """Why no network of this family can be built for `shape`, and what to do; or None."""
+        if len(shape) != 3:
+            return f"'{self.name}' networks make images, not vectors: use networks=mlp"
+        if shape[1] != shape[2]:
+            return f"'{self.name}' networks make square images, not {shape[1]}x{shape[2]}"
+        if not 16 <= shape[1] <= 512:
+            return f"'{self.name}' networks make 16 to 512 pixels, not {shape[1]}: set size="
+        return None
+
+    def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
+        """{"generator": ..., "discriminator": ..., more that D's optimizer moves}."""
+        raise NotImplementedError
+
+
+class Discriminator(nn.Module):
+    """A trunk that makes features and a head that scores them."""
+
+    def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.trunk(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+
+def halvings(size: int, times: int) -> list[int]:
+    """`size` halved `times` times, rounding up: 28 -> [28, 14, 7, 4, 2]."""
+    sizes = [size]
+    for _ in range(times):
+        sizes.append(math.ceil(sizes[-1] / 2))
+    return sizes
+
+
+def half_conv(channels: int, out: int, kernel: int, size: int, bias: bool = True) -> nn.Conv2d:
+    """A stride-2 convolution from `size` to ceil(size / 2) pixels, for any kernel >= 3."""
+    total = (math.ceil(size / 2) - 1) * 2 + kernel - size
+    return nn.Conv2d(channels, out, kernel, stride=2, padding=math.ceil(total / 2), bias=bias)
+
+
+def double_conv(
+    channels: int, out: int, kernel: int, size: int, target: int, bias: bool = True
+) -> nn.ConvTranspose2d:
+    """A stride-2 transposed convolution from `size` to `target` pixels (2 size or 2 size - 1)."""
+    total = (size - 1) * 2 + kernel - target
+    padding = math.ceil(total / 2)
+    return nn.ConvTranspose2d(
+        channels, out, kernel, stride=2, padding=padding, output_padding=2 * padding - total,
+        bias=bias,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def init_normal(module: nn.Module, std: float = 0.02) -> None:
+    """Weights N(0, std), biases 0, batch-norm scale 1: DCGAN section 3, as in DCGAN-TF."""
+    for layer in module.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(layer.weight, 0.0, std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

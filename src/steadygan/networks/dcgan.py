@@ -1,0 +1,93 @@
+"""Strided convolutional networks: DCGAN's, and by their settings WGAN's and WGAN-GP's.
+
+Radford et al. 2016, arXiv:1511.06434, in the sizes of DCGAN-TF: with the defaults, G and D
+together have 8,825,220 parameters at 32x32x3 and 9,451,908 at 64x64x3.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from torch import nn
+
+from steadygan.networks.base import (
+    NO_CODES,
+    Built,
+    Codes,
+    Discriminator,
+    Networks,
+    Shape,
+    double_conv,
+    half_conv,
+    halvings,
+    init_normal,
+)  # fmt: skip
+
+
+class DCGANNetworks(Networks):
+    """G: FC, then `stages` transposed convolutions; D: `stages` strided convolutions, then FC.
+
+    `width` is the channels of the stage next to the image; each stage away doubles them. A size
+    that is no multiple of 2^stages follows ceil(size / 2^k): 28 px is 2, 4, 7, 14, 28.
+    """
+
+    name = "dcgan"
+    width: int = Field(64, ge=1, le=1024)
+    stages: int | None = Field(4, ge=1, le=7)
+    kernel: int = Field(5, ge=3, le=7)
+    bias: bool = True
+    g_norm: Literal["batch", "none"] = "batch"
+    d_norm: Literal["batch", "none"] = "batch"
+
+    def stages_for(self, size: int) -> int:
+        """`stages`, or (None) 3 up to 32 px and 4 above, as WGAN-GP's nets."""
+        return self.stages or (3 if size <= 32 else 4)
+
+    def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
+        networks = {
+            "generator": self.generator(shape, latent_dim),
+            "discriminator": self.discriminator(shape),
+        }
+        for network in networks.values():
+            init_normal(network)
+        return networks
+
+    def generator(self, shape: Shape, latent_dim: int) -> nn.Sequential:
+        stages = self.stages_for(shape[1])
+        sizes = halvings(shape[1], stages)[::-1]
+        channels = [self.width * 2**i for i in reversed(range(stages))]
+        first = (channels[0], sizes[0], sizes[0])
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, channels[0] * sizes[0] ** 2, bias=self.bias),
+            nn.Unflatten(1, first),
+            *self._norm_relu(channels[0]),
+        ]
+        for i in range(stages - 1):
+            layers.append(
+                double_conv(
+                    channels[i], channels[i + 1], self.kernel, sizes[i], sizes[i + 1], self.bias
+                )
+            )
+            layers += self._norm_relu(channels[i + 1])
+        layers.append(
+            double_conv(channels[-1], shape[0], self.kernel, sizes[-2], sizes[-1], self.bias)
+        )
+        return nn.Sequential(*layers, nn.Tanh())
+
+    def discriminator(self, shape: Shape) -> Discriminator:
+        stages = self.stages_for(shape[1])
+        sizes = halvings(shape[1], stages)
+        channels = [shape[0], *(self.width * 2**i for i in range(stages))]
+        layers: list[nn.Module] = []
+        for i in range(stages):
+            layers.append(half_conv(channels[i], channels[i + 1], self.kernel, sizes[i], self.bias))
+            if i > 0 and self.d_norm == "batch":
+                layers.append(nn.BatchNorm2d(channels[i + 1]))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        head = nn.Linear(channels[-1] * sizes[-1] ** 2, 1, bias=self.bias)
+        return Discriminator(nn.Sequential(*layers, nn.Flatten()), head)
+
+    def _norm_relu(self, channels: int) -> list[nn.Module]:
+        norm = [nn.BatchNorm2d(channels)] if self.g_norm == "batch" else []
+        return [*norm, nn.ReLU(inplace=True)]

@@ -1,0 +1,76 @@
+"""A user's own module in the place of a built-in generator, discriminator, or both."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+from typing import Any
+
+from pydantic import field_serializer
+from torch import nn
+
+from steadygan.networks.base import NO_CODES, Built, Codes, Networks, Shape
+from steadygan.spec import any_of
+
+
+class OwnNetworks(Networks):
+    """`generator` and `discriminator`: classes or functions that make modules, or modules.
+
+    Each may also be named as `module:qualname`, which is how run.json records it. A callable is
+    given (latent_dim, shape) for G and (shape) for D if it takes arguments, nothing otherwise. A
+    side left out comes from the family `like`. A ready module is copied for each run; such a run
+    can only be resumed from Python, by passing the same recipe again.
+    """
+
+    name = "own"
+    generator: Any = None
+    discriminator: Any = None
+    like: any_of(Networks) | None = None
+
+    @field_serializer("generator", "discriminator")
+    def _as_name(self, value: Any) -> str | None:
+        if value is None or isinstance(value, str):
+            return value
+        made = type(value) if isinstance(value, nn.Module) else value
+        return f"{made.__module__}:{made.__qualname__}"
+
+    def misfit(self, shape: Shape) -> str | None:
+        if self.generator is not None and self.discriminator is not None:
+            return None
+        if self.like is None:
+            return "own networks want both generator= and discriminator="
+        return self.like.misfit(shape)
+
+    def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
+        built = self.like.build(shape, latent_dim, codes) if self.like else {}
+        if self.generator is not None:
+            built["generator"] = _make(self.generator, latent_dim, shape)
+        if self.discriminator is not None:
+            built["discriminator"] = _make(self.discriminator, shape)
+        return built
+
+
+def _make(source: Any, *arguments: Any) -> nn.Module:
+    if isinstance(source, nn.Module):
+        return copy.deepcopy(source)
+    made = _find(source) if isinstance(source, str) else source
+    takes = inspect.signature(made).parameters
+    module = made(*arguments) if takes else made()
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"{source!r} made a {type(module).__name__}, not a torch.nn.Module")
+    return module
+
+
+def _find(name: str) -> Any:
+    """The object that `module:qualname` names."""
+    module_name, _, qualname = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for piece in qualname.split("."):
+            found = getattr(found, piece)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"'{name}' wants module:qualname of a class or function ({error})"
+        ) from None
+    return found

@@ -1,0 +1,131 @@
+"""Specs: frozen, keyword-only, validated settings that build what they describe.
+
+A spec is addressed by its `name` ("gradient-penalty"), written to `run.json` as
+`{"name": ..., field: value}`, and read back from that, from a name, or from the command line's
+`name:key=value,...`. Families (objectives, parts, priors, ...) are base classes; their members
+are found through `__subclasses__`, so a new one needs no registration.
+"""
+
+from __future__ import annotations
+
+import typing
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SerializeAsAny,
+    ValidationError,
+    model_serializer,
+)
+
+from steadygan.errors import UserError, did_you_mean
+
+S = TypeVar("S", bound="Spec")
+
+
+class Spec(BaseModel):
+    """Base of every frozen setting. Raises `UserError` only through `checked`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    name: ClassVar[str] = ""
+
+    def __init__(self, **fields: Any) -> None:  # pydantic's own takes keywords only as well
+        super().__init__(**fields)
+
+    @model_serializer(mode="wrap")
+    def _with_name(self, handler: Any) -> dict[str, Any]:
+        return {"name": self.name, **handler(self)} if self.name else handler(self)
+
+    @classmethod
+    def members(cls: type[S]) -> dict[str, type[S]]:
+        """Every named subclass by name."""
+        found = {cls.name: cls} if cls.name else {}
+        for sub in cls.__subclasses__():
+            found.update(sub.members())
+        return found
+
+    @classmethod
+    def named(cls: type[S], name: str, **fields: Any) -> S:
+        """Build the member called `name`; an unknown name lists the nearest."""
+        members = cls.members()
+        key = name.strip().lower().replace("_", "-")
+        if key not in members:
+            raise ValueError(f"unknown {family_of(cls)} '{name}'{did_you_mean(key, members)}")
+        return members[key](**{k: split_commas(members[key], k, v) for k, v in fields.items()})
+
+    @classmethod
+    def read(cls: type[S], value: Any) -> Any:
+        """A member from itself, its dict, its name, or `name:key=value,...`."""
+        if isinstance(value, str):
+            name, _, rest = value.partition(":")
+            return cls.named(name, **read_pairs(rest, value))
+        if isinstance(value, dict) and "name" in value:
+            fields = dict(value)
+            return cls.named(fields.pop("name"), **fields)
+        return value
+
+
+def family_of(cls: type[Spec]) -> str:
+    """What a family is called in messages: its class name in lower case."""
+    return cls.__name__.lower()
+
+
+def any_of(family: type[S]) -> Any:
+    """The annotation of a field that holds any member of `family`, keeping its own fields."""
+    return SerializeAsAny[Annotated[family, BeforeValidator(family.read)]]
+
+
+def read_pairs(text: str, whole: str) -> dict[str, str]:
+    """`a=1,b=2` as a dict; a comma inside a value that holds no `=` belongs to that value."""
+    pairs: dict[str, str] = {}
+    last = None
+    for piece in filter(None, text.split(",")):
+        key, equals, value = piece.partition("=")
+        if equals:
+            last = key.strip().replace("-", "_")
+            pairs[last] = value.strip()
+        elif last:
+            pairs[last] += "," + piece
+        else:
+            raise ValueError(f"'{whole}' wants NAME:key=value,key=value")
+    return pairs
+
+
+def split_commas(cls: type[BaseModel], key: str, value: Any) -> Any:
+    """Text for a tuple field is split at commas: `0.5,0.999`, `(0.5, 0.999)`."""
+    field = cls.model_fields.get(key)
+    if field is not None and isinstance(value, str) and _is_tuple(field.annotation):
+        return tuple(piece.strip() for piece in value.strip("()[] ").split(",") if piece.strip())
+    if isinstance(value, str) and value.lower() == "none":
+        return None
+    return value
+
+
+def _is_tuple(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is tuple or any(
+        typing.get_origin(a) is tuple for a in typing.get_args(annotation)
+    )
+
+
+def checked(where: str, build: Any, *args: Any, **fields: Any) -> Any:
+    """Call `build`; a validation error becomes one `UserError` line that starts with `where`."""
+    try:
+        return build(*args, **fields)
+    except ValidationError as error:
+        raise UserError(f"{where}: {first_problem(error)}") from None
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a validation error in one line, with its place and input."""
+    problem = error.errors()[0]
+    place = ".".join(str(p) for p in problem["loc"] if not str(p).startswith("function-"))
+    text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    if problem["type"] == "extra_forbidden":
+        return f"no such key '{place}'"
+    shown = repr(problem["input"])
+    given = f" (got {shown})" if len(shown) < 60 and problem["type"] != "value_error" else ""
+    return f"{place}: {text}{given}" if place else f"{text}{given}"

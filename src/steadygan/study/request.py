@@ -1,0 +1,64 @@
+"""What a user asked for on the command line, sorted by who owns each key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import Field
+
+from steadygan.data import DataSettings
+from steadygan.errors import UserError
+from steadygan.spec import Spec, checked
+from steadygan.training import Cadence
+
+KEY = re.compile(r"^([A-Za-z_][\w.\-]*)=(.*)$", re.DOTALL)
+
+
+class RunSettings(Cadence):
+    """The keys that belong to the run: cadence, precision, threads."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int | None = Field(None, ge=1, le=4096)
+
+
+@dataclass
+class Request:
+    """`key=value` words sorted into those of the data, of the run and of the recipe."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+    recipe: dict[str, str] = field(default_factory=dict)
+
+    def cadence(self) -> Cadence:
+        return Cadence(**{name: getattr(self.run, name) for name in Cadence.model_fields})
+
+
+def read_request(words: Iterable[str]) -> Request:
+    """Sort `key=value` words; a word of another form, or a bad value, is a `UserError`."""
+    data: dict[str, str] = {}
+    run: dict[str, str] = {}
+    recipe: dict[str, str] = {}
+    for word in words:
+        found = KEY.match(word)
+        if not found:
+            raise UserError(f"'{word}': settings are key=value, such as batch=32")
+        key, value = found.groups()
+        owner = data if key in DataSettings.model_fields else recipe
+        owner = run if key in RunSettings.model_fields else owner
+        if key in owner:
+            raise UserError(f"{word}: '{key}' is given twice")
+        owner[key] = value
+    return Request(_typed(DataSettings, data), _typed(RunSettings, run), recipe)
+
+
+def _typed(cls: type[Spec], values: dict[str, str]) -> Spec:
+    where = " ".join(f"{k}={v}" for k, v in values.items())
+    return checked(where, cls, **values)
+
+
+def is_setting(word: str) -> bool:
+    """True for `key=value`; False for a method such as `wgan` or `wgan:lr=1e-4`."""
+    return KEY.match(word) is not None

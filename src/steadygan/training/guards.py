@@ -1,0 +1,121 @@
+"""The guard against non-finite numbers: it stops a game before they reach a weight.
+
+Before each optimizer step the real batch, the latents, every loss part, the gradients, the
+optimizer's moments, the player's own weights and the EMA are summed; a sum is finite exactly if
+every term is (sums of finite float32 values overflow only beyond 1e38). One number leaves the
+device. Only when that fails is the culprit looked for, layer by layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from steadygan.game.buffers import buffers_kept
+from steadygan.game.play import Play
+from steadygan.game.players import Update
+from steadygan.training.state import optimizer_tensors
+
+
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """True if no element of any float tensor is NaN or Inf. One synchronisation."""
+    sums = [t.detach().sum(dtype=torch.float32) for t in tensors if t.is_floating_point()]
+    return not sums or math.isfinite(torch.stack(sums).sum().item())
+
+
+def watched(update: Update) -> Iterable[Tensor]:
+    """Every tensor whose first non-finite value must stop the game at this update."""
+    play, player = update.play, update.player
+    yield from seen_by(play).values()
+    yield from update.losses.values()
+    yield from update.gradients
+    yield from player.parameters
+    yield from optimizer_tensors(player).values()
+    yield from play.table.average.parameters()
+    yield from play.table.average.buffers()
+
+
+def seen_by(play: Play) -> dict[str, Tensor]:
+    """The inputs that this update has used: real batch and latents, if it asked for them."""
+    named = {"real": "_batch", "latents": "latent"}
+    asked = {name: vars(play)[key] for name, key in named.items() if key in vars(play)}
+    if "real" in asked:
+        asked["real"] = asked["real"][0]
+    return asked
+
+
+def culprit(update: Update) -> str:
+    """Where the first non-finite value stands, in words: network, layer and part."""
+    play, player = update.play, update.player
+    for what, tensor in seen_by(play).items():
+        if not all_finite([tensor]):
+            return f"the {'real batch (data)' if what == 'real' else 'latents'} of player {player.name}"
+    for name, network in play.table.networks().items():
+        for key, tensor in (*network.named_parameters(), *network.named_buffers()):
+            if not all_finite([tensor]):
+                kind = "EMA weight" if name == "average" else "weight"
+                return f"{kind} {key} of network {name}"
+    for key, tensor in optimizer_tensors(player).items():
+        if not all_finite([tensor]):
+            return f"optimizer moment {key} of player {player.name}"
+    if layer := first_bad_layer(play):
+        return layer
+    for part, loss in update.losses.items():
+        if not all_finite([loss]):
+            return f"loss part {part} of player {player.name}"
+    for key, gradient in zip(player.parameter_names, update.gradients, strict=True):
+        if not all_finite([gradient]):
+            return f"gradient of {key} of player {player.name}{_through(update)}"
+    return f"an overflow in the sums of player {player.name} (values near 1e38)"
+
+
+def first_bad_layer(play: Play) -> str | None:
+    """Run G and D again on this update's inputs and name the first layer with a bad output."""
+    found: list[str] = []
+
+    def watch(network: str, name: str) -> object:
+        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, Tensor) and not found and not all_finite([output]):
+                found.append(f"output of layer {name or 'forward'} of network {network}")
+
+        return hook
+
+    table = play.table
+    networks = {
+        "players/g.generator": table.generator,
+        "players/d.discriminator": table.discriminator,
+    }
+    handles = [
+        module.register_forward_hook(watch(network, name))
+        for network, root in networks.items()
+        for name, module in root.named_modules()
+        if not list(module.children())
+    ]
+    try:
+        with torch.no_grad(), buffers_kept(table.generator), buffers_kept(table.discriminator):
+            with play.hand.autocast():
+                fake = table.generator(play.latent).float()
+            play.critic(fake)
+            if "_batch" in vars(play):
+                play.critic(play.real)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found[0] if found else None
+
+
+def _through(update: Update) -> str:
+    """Which loss part a bad gradient came through, by asking each part alone where it can be."""
+    for part, loss in update.losses.items():
+        try:
+            gradients = torch.autograd.grad(
+                loss, update.player.parameters, retain_graph=True, allow_unused=True
+            )
+        except RuntimeError:  # the graph was freed by the step's own backward
+            return f" (parts {', '.join(update.losses)})"
+        if not all_finite([g for g in gradients if g is not None]):
+            return f" (part {part})"
+    return ""

@@ -1,0 +1,325 @@
+"""The loop: deals hands, plays turns, logs, draws samples, saves, stops.
+
+All of it happens between turns: a checkpoint is the state after a whole number of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from steadygan.data import Dataset, batch_indices
+from steadygan.errors import NonFiniteError, SteadyGanError
+from steadygan.game.penalties import Penalty
+from steadygan.game.play import Hand
+from steadygan.game.players import Table, Update
+from steadygan.game.recipe import Recipe
+from steadygan.spec import Spec, checked
+from steadygan.training import checkpoint, guards, pictures, signals, state
+from steadygan.training.facts import identity
+from steadygan.training.precision import Placement
+from steadygan.training.runfolder import RunFolder
+from steadygan.training.streams import Streams
+
+
+class Cadence(Spec):
+    """How often a run logs and saves, in steps; 0 leaves the periodic one out."""
+
+    log_every: int = 10
+    save_every: int = 1000
+    sample_every: int = 0
+
+
+@dataclass(frozen=True)
+class Goal:
+    """When a run is done: after so many steps in all, or so many seconds of training in all."""
+
+    steps: int | None = None
+    budget_seconds: float | None = None
+
+    def reached(self, turn: int, seconds: float) -> bool:
+        if self.steps is not None:
+            return turn >= self.steps
+        return self.budget_seconds is not None and seconds >= self.budget_seconds
+
+    def as_facts(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if v is not None}
+
+
+class Stopped(SteadyGanError):
+    """A run that stopped between turns because it was asked to; its state is saved."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def _never() -> None:
+    return None
+
+
+@dataclass
+class Hooks:
+    """What the outside adds to a run: progress, and a reason to stop now (checked each turn).
+
+    `on_turn(trainer)` after each turn or stage step; `stop()` gives a `Stopped` to raise, or None.
+    """
+
+    on_turn: Callable[[Trainer], None] = lambda trainer: None
+    stop: Callable[[], Stopped | None] = _never
+
+
+@dataclass
+class Trainer:
+    """A running game and everything around it that must survive a stop.
+
+    Counters: `turn`, `images` that D has seen, `draws` of real batches, steps done of each
+    pre-training stage, and `seconds` spent training (not decoding, logging or saving).
+    """
+
+    recipe: Recipe
+    data: Dataset
+    folder: RunFolder
+    seed: int
+    placement: Placement
+    cadence: Cadence = field(default_factory=Cadence)
+    turn: int = 0
+    images: int = 0
+    draws: int = 0
+    seconds: float = 0.0
+    stage_steps: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.streams = Streams(self.seed)
+        torch.manual_seed(self.streams.key("start"))
+        self.table: Table = checked("networks", self.recipe.start, self.data.shape)
+        self.table.to(self.placement.device, self.placement.memory_format)
+        self.stage_steps = dict.fromkeys(self.recipe.stages, 0)
+        self.last: dict[str, Update] = {}
+        self._buffers: dict[str, Tensor] = {}
+        self._place: tuple[int, str, int] = (0, "d", 0)
+        self.draws_before = 0
+
+    # ---- dealing -----------------------------------------------------------------------------
+
+    def deal(self, mover: str, k: int) -> Hand:
+        """The hand of update `k` of player `mover` in this turn. Dealing draws nothing yet."""
+        self._place = (self.turn, mover, k)
+        self.draws_before = self.draws
+        self._buffers = self._copied_buffers()
+        self.streams.pin_ambient(*self._place)
+        return self.hand(*self._place)
+
+    def hand(self, *place: int | str) -> Hand:
+        return Hand(
+            real=lambda: self.next_batch(place),
+            generator=lambda name: self.streams.generator(name, *place),
+            autocast=self.placement.autocast,
+            to_device=self.placement.to_device,
+        )
+
+    def next_batch(self, place: tuple[int | str, ...]) -> tuple[Tensor, Tensor | None]:
+        """The next batch of the train part: samples and labels on the device."""
+        train = self.data.train
+        rows = batch_indices(len(train), self.recipe.batch, self.seed, self.draws)
+        self.draws += 1
+        images = as_played(torch.from_numpy(train.items[rows]))
+        if self.data.settings.flip and images.dim() == 4:
+            generator = self.streams.generator("augmentation", *place)
+            chosen = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+            images = torch.where(chosen, images.flip(3), images)
+        labels = None if train.labels is None else torch.from_numpy(train.labels[rows])
+        to_device = self.placement.to_device
+        return to_device(images), None if labels is None else to_device(labels)
+
+    def held_out(self) -> Tensor | None:
+        """A batch of data that training never sees, chosen by the turn."""
+        test, batch = self.data.test, self.recipe.batch
+        if len(test) < batch:
+            return None
+        generator = self.streams.generator("heldout", self.turn)
+        rows = torch.randperm(len(test), generator=generator)[:batch].numpy()
+        return self.placement.to_device(as_played(torch.from_numpy(test.items[rows])))
+
+    # ---- playing -----------------------------------------------------------------------------
+
+    def play_turn(self) -> None:
+        """One turn, guarded: a non-finite number stops it before it reaches a weight."""
+        started = time.perf_counter()
+        self.last = self.recipe.step(self.table, self.deal, self.turn, self.images, self.guard)
+        self.images += self.recipe.images_in(self.turn)
+        self.turn += 1
+        self.seconds += time.perf_counter() - started
+
+    def play_stage_step(self, stage: str) -> None:
+        """One step of a pre-training stage; its time counts as training."""
+        started = time.perf_counter()
+        done = self.stage_steps[stage]
+        hand = self.deal(stage, done)
+        self.recipe.stage_step(stage, done, self.table, hand, self.guard)
+        self.stage_steps[stage] += 1
+        self.seconds += time.perf_counter() - started
+
+    def guard(self, update: Update) -> None:
+        """Raise `NonFiniteError` if this update saw or made NaN or Inf; keep what replays it."""
+        if guards.all_finite(guards.watched(update)):
+            return
+        culprit = guards.culprit(update)
+        kept = self.keep_failure(update)
+        raise NonFiniteError(
+            f"step {self.turn}: NaN or Inf in {culprit}; the weights were not touched; the batch "
+            f"and the state before it are in {kept}: `steadygan replay {self.folder.path}`"
+        )
+
+    def keep_failure(self, update: Update) -> Path:
+        """Save the state before `update` with its batch and latents, as a checkpoint file."""
+        with torch.no_grad():
+            for key, value in self._live_buffers().items():
+                value.copy_(self._buffers[key])
+        turn, mover, k = self._place
+        tensors = self.gathered() | {
+            f"failure/{name}": tensor for name, tensor in guards.seen_by(update.play).items()
+        }
+        tensors["counters/draws"] = torch.tensor(self.draws_before)
+        folder = self.folder.path / "failure"
+        folder.mkdir(exist_ok=True)
+        info = {**self.info(), "place": [turn, mover, k]}
+        return checkpoint.save(folder, turn, tensors, info)
+
+    def _live_buffers(self) -> dict[str, Tensor]:
+        return {
+            f"{name}/{key}": buffer
+            for name, module in self.table.networks().items()
+            if name.startswith("players/")
+            for key, buffer in module.named_buffers()
+        }
+
+    def _copied_buffers(self) -> dict[str, Tensor]:
+        return {key: value.clone() for key, value in self._live_buffers().items()}
+
+    # ---- saving ------------------------------------------------------------------------------
+
+    def counters(self) -> dict[str, int]:
+        stages = {f"stage {name}": steps for name, steps in self.stage_steps.items()}
+        return {"turn": self.turn, "images": self.images, "draws": self.draws, **stages}
+
+    def gathered(self) -> dict[str, Tensor]:
+        """The whole state as named tensors."""
+        return state.gather(self.table, self.counters())
+
+    def info(self) -> dict[str, Any]:
+        """A checkpoint's metadata: identity and wall clock."""
+        recipe = self.recipe.model_dump(mode="json")
+        facts = identity(recipe, self.data.describe(), self.seed, self.placement)
+        return {"identity": facts, "seconds": self.seconds, "written": time.time()}
+
+    def save(self) -> Path:
+        """Write a checkpoint of this moment; never one with a non-finite number in it."""
+        tensors = self.gathered()
+        if not guards.all_finite(tensors.values()):
+            bad = next(n for n, t in tensors.items() if not guards.all_finite([t]))
+            raise NonFiniteError(f"step {self.turn}: NaN or Inf in {bad}; nothing was saved")
+        self.folder.sync_history()
+        return checkpoint.save(self.folder.checkpoints, self.turn, tensors, self.info())
+
+    def restore(self, found: checkpoint.Checkpoint) -> None:
+        """Take up the state of a checkpoint, bit for bit."""
+        counters = state.restore(self.table, found.tensors)
+        self.turn, self.images, self.draws = (counters.pop(k) for k in ("turn", "images", "draws"))
+        self.stage_steps = {k.removeprefix("stage "): v for k, v in counters.items()}
+        self.seconds = float(found.info("seconds"))
+
+    # ---- the run -----------------------------------------------------------------------------
+
+    def run(self, goal: Goal, hooks: Hooks) -> None:
+        """Play until `goal`; log, draw and save on the way and at the end."""
+        if self.turn == 0 and not any(self.stage_steps.values()):
+            self.log(with_samples=True)
+            self.save()
+        for stage in self.recipe.stages:
+            while self.stage_steps[stage] < self.recipe.stage_length(stage):
+                self._stop_if_asked(hooks)
+                self.play_stage_step(stage)
+                hooks.on_turn(self)
+        saved = self.turn
+        while not goal.reached(self.turn, self.seconds):
+            self._stop_if_asked(hooks)
+            before = self.images
+            self.play_turn()
+            last = goal.reached(self.turn, self.seconds)
+            if last or _due(self.turn, self.cadence.log_every) or self._sample_due(before):
+                self.log(with_samples=last or self._sample_due(before))
+            if not last and _due(self.turn, self.cadence.save_every):
+                self.save()
+                saved = self.turn
+            hooks.on_turn(self)
+        if saved != self.turn:
+            self.save()
+
+    def _stop_if_asked(self, hooks: Hooks) -> None:
+        if (stopped := hooks.stop()) is not None:
+            self.save()
+            raise stopped
+
+    def _sample_due(self, images_before: int) -> bool:
+        """Samples fall on the same numbers of images for every method: 1000 * 2^(k/2)."""
+        passed = any(images_before < m <= self.images for m in milestones(self.images))
+        return passed or _due(self.turn, self.cadence.sample_every)
+
+    def log(self, with_samples: bool) -> None:
+        """Add a history line for the turn that just ended; with pictures where they are due."""
+        line: dict[str, Any] = {"step": self.turn, "images": self.images}
+        line["seconds"] = round(self.seconds, 4)
+        if self.last:
+            line |= signals.of_turn(self.last, self.held_out())
+        if with_samples:
+            line |= self.draw_samples()
+            line["weight_histogram"] = signals.weight_histogram(self.table)
+        self.folder.append(line)
+
+    def draw_samples(self) -> dict[str, str]:
+        """Write the sample grid (and InfoGAN's table) of this moment; their paths by name."""
+        prior, average = self.recipe.prior, self.table.average
+        named = {"samples": f"step-{self.turn:06d}.png"}
+        if len(self.data.shape) == 1:
+            latents = pictures.fixed_latents(prior, self.seed, 2000)
+            points = torch.cat(list(pictures.generate(average, latents))).numpy()
+            image = pictures.scatter(points, self.data.test.items[:2000])
+            pictures.save_png(image, self.folder.samples / named["samples"])
+            return {"samples": f"samples/{named['samples']}"}
+        wanted = {"samples": (pictures.fixed_latents(prior, self.seed), 8)}
+        if prior.codes_in_latent[0]:
+            wanted["codes"] = (pictures.swept_codes(prior, self.seed), pictures.SWEEP)
+            named["codes"] = f"codes-step-{self.turn:06d}.png"
+        for kind, (latents, columns) in wanted.items():
+            images = pictures.to_uint8(torch.cat(list(pictures.generate(average, latents))))
+            pictures.save_png(pictures.grid(images, columns), self.folder.samples / named[kind])
+        return {kind: f"samples/{name}" for kind, name in named.items()}
+
+
+def as_played(items: Tensor) -> Tensor:
+    """Data at rest as it is played: uint8 images become float32 in [-1, 1]."""
+    return items.float() / 127.5 - 1.0 if items.dtype == torch.uint8 else items
+
+
+def milestones(upto: int) -> Iterator[int]:
+    """1000 * 2^(k/2) for k = 0, 1, ..., up to `upto`."""
+    k = 0
+    while (images := round(1000 * 2 ** (k / 2))) <= upto:
+        yield images
+        k += 1
+
+
+def _due(turn: int, every: int) -> bool:
+    return every > 0 and turn % every == 0
+
+
+def needs_double_backward(recipe: Recipe) -> bool:
+    """True where a part differentiates D's input gradient once more."""
+    return any(isinstance(part, Penalty) for part in recipe.parts())

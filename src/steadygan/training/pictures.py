@@ -1,0 +1,87 @@
+"""Pictures of a generator: grids from fixed latents, code sweeps, scatters of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from steadygan.game.priors import Coded, Prior
+from steadygan.training.streams import Streams
+
+GRID = 64
+SWEEP = 10
+GAP = 2
+
+
+def fixed_latents(prior: Prior, seed: int, count: int = GRID) -> Tensor:
+    """The latents of every sample grid of a seed, (count, total_dim).
+
+    All priors are made from the same normal draws (as many columns as each needs), so the grids
+    of different methods with one seed show the same latents, up to prior and dimension.
+    """
+    width = max(4096, prior.dim)
+    normal = torch.randn(count, width, generator=Streams(seed).generator("fixed latents"))
+    return prior.latents(normal[:, : prior.dim])
+
+
+def swept_codes(prior: Coded, seed: int) -> Tensor:
+    """Latents for InfoGAN's table, (categories * 10, total_dim): a row a category, the first
+    continuous code from -1 to 1 along it, the noise the same throughout."""
+    noise = fixed_latents(prior, seed, 1)[:, : prior.dim].expand(prior.categories * SWEEP, -1)
+    category = torch.arange(prior.categories).repeat_interleave(SWEEP)
+    codes = torch.zeros(len(category), prior.continuous)
+    if prior.continuous:
+        codes[:, 0] = torch.linspace(-1, 1, SWEEP).repeat(prior.categories)
+    return prior.with_codes(noise, category, codes)
+
+
+@torch.no_grad()
+def generate(generator: nn.Module, latents: Tensor, batch: int = 64) -> Iterator[Tensor]:
+    """Batches of samples on the CPU, float32, from a generator in eval mode."""
+    device = next(generator.parameters()).device
+    for chunk in latents.split(batch):
+        yield generator(chunk.to(device)).float().cpu()
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Images (B, C, H, W) in [-1, 1] as uint8 (B, H, W, C), rounded."""
+    scaled = (images.clamp(-1, 1) * 127.5 + 127.5).round()
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def grid(images: np.ndarray, columns: int) -> Image.Image:
+    """uint8 (B, H, W, C) as one picture, `columns` wide, with gaps of 2 px."""
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
+    canvas = np.full(
+        (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), 255, np.uint8
+    )
+    for i, image in enumerate(images):
+        top, left = GAP + (i // columns) * (height + GAP), GAP + (i % columns) * (width + GAP)
+        canvas[top : top + height, left : left + width] = image
+    return Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
+
+
+def scatter(points: np.ndarray, real: np.ndarray, side: int = 512) -> Image.Image:
+    """Generated (orange) over real (grey) points (N, 2), on the real ones' square."""
+    canvas = np.full((side, side, 3), 255, np.uint8)
+    reach = float(np.abs(real).max()) * 1.25
+    for cloud, colour in ((real, (200, 200, 205)), (points, (225, 87, 20))):
+        at = ((cloud / reach + 1) / 2 * (side - 3) + 1).round()
+        inside = at[((at >= 1) & (at <= side - 2)).all(1)].astype(int)
+        for dx in (-1, 0, 1):
+            for dy in (-1, 0, 1):
+                canvas[side - 1 - (inside[:, 1] + dy), inside[:, 0] + dx] = colour
+    return Image.fromarray(canvas)
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write a picture whole: beside, then renamed."""
+    beside = path.with_name(f".{path.name}.part")
+    image.save(beside, format="PNG")
+    beside.replace(path)

@@ -1,0 +1,182 @@
+"""The run folder: what crosses from training to measures and report, and nothing else does.
+
+run.json, history.jsonl, samples/, checkpoints/, report.html. One writer at a time holds its lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from steadygan.errors import UserError
+from steadygan.training.checkpoint import listed, sync_folder
+
+
+class RunFolder:
+    """A run's folder, opened for writing under its lock. Close it, or use it as a context."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def history_path(self) -> Path:
+        return self.path / "history.jsonl"
+
+    # ---- opening -----------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, path: Path) -> RunFolder:
+        """Make a folder for a new run. Refused: one that holds a run, or cannot be written."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            folder = cls(path)
+            folder._acquire()
+            if listed(folder.checkpoints) or folder.history_path.exists():
+                folder.close()
+                raise UserError(
+                    f"--out {path}: holds another run; resume it with `steadygan resume {path}` "
+                    "or give another folder"
+                )
+            strangers = [p.name for p in path.iterdir() if p.name not in OWN_NAMES]
+            if strangers:
+                folder.close()
+                raise UserError(f"--out {path}: not empty ({strangers[0]}); give another folder")
+            folder.checkpoints.mkdir(exist_ok=True)
+            folder.samples.mkdir(exist_ok=True)
+        except OSError as error:
+            raise UserError(_why(error, path)) from None
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Open an existing run for writing."""
+        if not (path / "run.json").is_file():
+            there = "no such folder" if not path.exists() else "no run.json in it"
+            raise UserError(f"{path}: is no run folder ({there})")
+        folder = cls(path)
+        try:
+            folder._acquire()
+        except OSError as error:
+            raise UserError(_why(error, path)) from None
+        return folder
+
+    def _acquire(self) -> None:
+        handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise UserError(
+                f"{self.path}: another process is writing this run; wait for it or stop it"
+            ) from None
+        self._lock = handle
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- run.json ----------------------------------------------------------------------------
+
+    def write_facts(self, facts: dict[str, Any]) -> None:
+        """Write run.json whole."""
+        write_whole(self.path / "run.json", json.dumps(facts, ensure_ascii=False, indent=1))
+
+    def update_facts(self, **changes: Any) -> dict[str, Any]:
+        """Change some keys of run.json; the facts as they are now."""
+        facts = {**read_facts(self.path), **changes}
+        self.write_facts(facts)
+        return facts
+
+    # ---- history.jsonl -----------------------------------------------------------------------
+
+    def append(self, line: dict[str, Any]) -> None:
+        """Add one history line in one write, so that a kill leaves at most the last one torn."""
+        text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            with self.history_path.open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise UserError(_why(error, self.history_path)) from None
+
+    def sync_history(self) -> None:
+        """Make the history durable before a checkpoint that counts on it."""
+        if self.history_path.exists():
+            with self.history_path.open("rb") as file:
+                os.fsync(file.fileno())
+
+    def cut_history(self, step: int) -> None:
+        """Drop lines after `step` and a torn last line: what a resumed run writes again."""
+        kept = [line for line in read_history(self.path) if line["step"] <= step]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+        write_whole(self.history_path, text)
+
+
+OWN_NAMES = {"run.json", "history.jsonl", "samples", "checkpoints", ".lock", ".run.json.part"}
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """run.json of a run folder; a `UserError` where there is none or it is damaged."""
+    try:
+        return json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        there = "no such folder" if not path.exists() else "no run.json in it"
+        raise UserError(f"{path}: is no run folder ({there})") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path / 'run.json'}: cannot be read: {error}") from None
+
+
+def read_history(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a run's history, oldest first; a torn last line is left out."""
+    history = path / "history.jsonl"
+    if not history.exists():
+        return
+    with history.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                return
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a small file so that a reader sees the old or the new one, never a torn one."""
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(_why(error, path)) from None
+
+
+def _why(error: OSError, path: Path) -> str:
+    if error.errno == errno.EROFS:
+        return f"{path}: is on a read-only file system; give a folder that can be written"
+    if error.errno == errno.ENOSPC:
+        return f"{path}: the disk is full; make room and run again"
+    return f"{path}: cannot be written: {error.strerror or error}"

@@ -1,0 +1,257 @@
+"""Runs from start to end: `train`, `resume` and `replay`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from steadygan.data import Dataset, DataSettings, open_data
+from steadygan.errors import CheckpointError, NonFiniteError, SteadyGanError, UserError
+from steadygan.game.play import Play
+from steadygan.game.recipe import Recipe
+from steadygan.methods import methods
+from steadygan.spec import checked
+from steadygan.training import checkpoint, facts, state
+from steadygan.training.loop import (
+    Cadence,
+    Goal,
+    Hooks,
+    Stopped,
+    Trainer,
+    needs_double_backward,
+)  # fmt: skip
+from steadygan.training.precision import Precision, place
+from steadygan.training.runfolder import RunFolder, read_facts
+
+#: How long a run trains when neither steps nor a budget is given.
+DEFAULT_BUDGET_MINUTES = 10.0
+
+
+def train(
+    recipe: Recipe,
+    data: str | Dataset,
+    *,
+    out: str | Path | None = None,
+    steps: int | None = None,
+    budget_minutes: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: Precision = "auto",
+    cadence: Cadence = Cadence(),
+    hooks: Hooks | None = None,
+    command: str = "",
+    title: str = "",
+) -> Path:
+    """Train `recipe` on `data` into a new run folder and return its path.
+
+    `data` is a source such as "mnist" or "folder:DIR", or an open data set. `steps` are turns in
+    all; `budget_minutes` counts training alone; with neither, 10 minutes. `out` defaults to the
+    first free `runs/METHOD-DATA-sSEED[-N]`. Raises `UserError` before anything is written where
+    recipe and data do not fit, `NonFiniteError` where numbers stop being finite.
+    """
+    data = open_data(data) if isinstance(data, str) else data
+    goal = goal_of(steps, budget_minutes)
+    require_fit(recipe, data)
+    name = recipe.method or "own"
+    path = Path(out) if out is not None else free_folder(f"runs/{name}-{data.name}-s{seed}")
+    with torch.random.fork_rng(), RunFolder.create(path) as folder:
+        placed = place(device, precision, needs_double_backward(recipe))
+        trainer = Trainer(recipe, data, folder, seed, placed, cadence)
+        checkpoint.require_room(path, state.size_in_bytes(trainer.table))
+        folder.write_facts(_first_facts(trainer, goal, command, title))
+        play(trainer, goal, hooks or Hooks())
+    return path
+
+
+def resume(
+    path: str | Path,
+    *,
+    steps: int | None = None,
+    budget_minutes: float | None = None,
+    allow_inexact: bool = False,
+    recipe: Recipe | None = None,
+    data: Dataset | None = None,
+    hooks: Hooks | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Go on with a run from its newest whole checkpoint, to its own goal or a new one.
+
+    The result is bitwise that of a run never interrupted. Where that cannot be (another torch,
+    data, recipe, machine arithmetic), it is refused with the differences listed, unless
+    `allow_inexact`: then they are said and the run is marked. `recipe` and `data` are needed only
+    where run.json cannot rebuild them (ready modules, a data set of one's own).
+    """
+    path = Path(path)
+    with torch.random.fork_rng(), RunFolder.open(path) as folder:
+        recorded = read_facts(path)
+        asked = steps is not None or budget_minutes is not None
+        goal = goal_of(steps, budget_minutes) if asked else Goal(**recorded["goal"])
+        found_at, found = checkpoint.load_newest(folder.checkpoints, say)
+        trainer = _rebuilt(recorded, folder, recipe, data)
+        differences = facts.differences(found.info("identity"), trainer.info()["identity"])
+        _accept(path, differences, allow_inexact, say)
+        try:
+            trainer.restore(found)
+        except CheckpointError as error:
+            raise CheckpointError(f"{found_at}: {error}") from None
+        folder.cut_history(trainer.turn)
+        marks = [*recorded.get("inexact", []), *differences]
+        folder.update_facts(goal=goal.as_facts(), inexact=sorted(set(marks)))
+        play(trainer, goal, hooks or Hooks())
+    return path
+
+
+def replay(path: str | Path) -> str:
+    """Play the update again that stopped a run on non-finite numbers; what was found, in words."""
+    path = Path(path)
+    kept = checkpoint.listed(path / "failure")
+    if not kept:
+        raise UserError(
+            f"{path}: no failure was kept; only a run that stopped on NaN or Inf has one"
+        )
+    found = checkpoint.load(kept[0])
+    tensors = dict(found.tensors)
+    batch = {k: tensors.pop(k) for k in list(tensors) if k.startswith("failure/")}
+    with torch.random.fork_rng():
+        trainer = _rebuilt(read_facts(path), RunFolder(path), None, None)
+        trainer.restore(checkpoint.Checkpoint(tensors, found.metadata))
+        turn, mover, k = found.info("place")
+        play = Play(trainer.recipe, trainer.table, mover, trainer.deal(mover, k))
+        _put_back(play, batch, trainer)
+        trainer.keep_failure = lambda update: kept[0]
+        try:
+            trainer.recipe.update(play, trainer.images, trainer.guard)
+        except NonFiniteError as error:
+            return f"replayed: {error}"
+    return f"step {turn}, player {mover}, update {k}: every number was finite this time"
+
+
+def _put_back(play: Play, batch: dict[str, Tensor], trainer: Trainer) -> None:
+    to_device = trainer.placement.to_device
+    if "failure/real" in batch:
+        play.__dict__["_batch"] = (to_device(batch["failure/real"]), None)
+    if "failure/latents" in batch:
+        play.__dict__["latent"] = to_device(batch["failure/latents"])
+
+
+def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
+    """Run to `goal` and keep the run's status in run.json, however it ends."""
+    started = time.monotonic()
+
+    def note(how: str, reason: str = "") -> None:
+        trainer.folder.update_facts(
+            status={
+                "state": how, "reason": reason, "step": trainer.turn, "images": trainer.images,
+                "seconds": round(trainer.seconds, 3),
+                "wall_seconds": round(time.monotonic() - started, 3),
+            }
+        )  # fmt: skip
+
+    note("running")
+    try:
+        trainer.run(goal, hooks)
+    except Stopped as stopped:
+        note("stopped", str(stopped))
+        raise
+    except SteadyGanError as error:
+        note("failed", str(error))
+        raise
+    note("finished")
+
+
+def require_fit(recipe: Recipe, data: Dataset) -> None:
+    """Raise `UserError` where `recipe` cannot be trained on `data`."""
+    name = recipe.method or "this recipe"
+    if problem := recipe.networks.misfit(data.shape):
+        raise UserError(f"{name} on {data.spec}: {problem}")
+    if recipe.needs_labels and data.train.labels is None:
+        raise UserError(f"{name} needs class labels, and {data.spec} has none: put the images of "
+                        "each class in a subfolder of its own")  # fmt: skip
+    if len(data.train) < recipe.batch:
+        raise UserError(
+            f"{data.spec}: {len(data.train)} training images are fewer than one batch of "
+            f"{recipe.batch}: lower batch= or add images"
+        )
+
+
+def goal_of(steps: int | None, budget_minutes: float | None) -> Goal:
+    """A goal from what was asked for: at most one of the two, each above 0."""
+    if steps is not None and budget_minutes is not None:
+        raise UserError("give --steps or --budget, not both")
+    if steps is not None and steps < 1:
+        raise UserError(f"--steps {steps}: wants 1 or more")
+    if budget_minutes is not None and not 0 < budget_minutes < 1e6:
+        raise UserError(f"--budget {budget_minutes} minutes: wants a time above 0, such as 5m")
+    if steps is not None:
+        return Goal(steps=steps)
+    return Goal(budget_seconds=60.0 * (budget_minutes or DEFAULT_BUDGET_MINUTES))
+
+
+def free_folder(base: str) -> Path:
+    """`base`, or `base-2`, `base-3`, ...: the first that does not exist."""
+    path, n = Path(base), 1
+    while path.exists():
+        n += 1
+        path = Path(f"{base}-{n}")
+    return path
+
+
+def _first_facts(trainer: Trainer, goal: Goal, command: str, title: str) -> dict[str, Any]:
+    recipe, players = trainer.recipe, trainer.table.players
+    return {
+        "format": 1,
+        "name": trainer.folder.path.name,
+        "method": recipe.method or "own",
+        "title": title,
+        "command": command,
+        "recipe": recipe.model_dump(mode="json"),
+        "data": trainer.data.describe(),
+        "quarantine": list(trainer.data.quarantine),
+        "seed": trainer.seed,
+        "device": str(trainer.placement.device),
+        "arithmetic": facts.arithmetic_of(trainer.placement.device),
+        "precision": trainer.placement.precision,
+        "threads": torch.get_num_threads(),
+        "versions": facts.versions(),
+        "parameters": {n: sum(w.numel() for w in p.parameters) for n, p in players.items()},
+        "cadence": trainer.cadence.model_dump(),
+        "goal": goal.as_facts(),
+        "inexact": [],
+    }
+
+
+def _rebuilt(
+    recorded: dict[str, Any], folder: RunFolder, recipe: Recipe | None, data: Dataset | None
+) -> Trainer:
+    """The trainer that run.json describes, at its start, with its thread count and precision."""
+    if recipe is None:
+        recipe = recorded_recipe(recorded["recipe"])
+    if data is None:
+        settings = checked("data", DataSettings, **recorded["data"]["settings"])
+        data = open_data(recorded["data"]["spec"], settings)
+    torch.set_num_threads(recorded["threads"])
+    device = torch.device(recorded["device"])
+    placed = place(str(device), recorded["precision"], needs_double_backward(recipe))
+    cadence = Cadence(**recorded.get("cadence", {}))
+    return Trainer(recipe, data, folder, recorded["seed"], placed, cadence)
+
+
+def recorded_recipe(fields: dict[str, Any]) -> Recipe:
+    """The recipe of run.json: of its method's own class where it has one."""
+    known = methods().get(fields.get("method", ""))
+    return checked("run.json: recipe", type(known.recipe) if known else Recipe, **fields)
+
+
+def _accept(path: Path, differences: list[str], allowed: bool, say: Callable) -> None:
+    if differences and not allowed:
+        raise UserError(
+            f"{path}: cannot go on exactly: {'; '.join(differences)}; --allow-inexact goes on all "
+            "the same and marks the report"
+        )
+    for difference in differences:
+        say(f"inexact: {difference}")

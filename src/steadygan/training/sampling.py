@@ -1,0 +1,137 @@
+"""Samples from a run: its averaged generator, from the newest whole checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from steadygan.errors import UserError
+from steadygan.game.priors import Coded, Normal, Prior
+from steadygan.training import checkpoint, pictures
+from steadygan.training.runfolder import read_facts
+from steadygan.training.runs import recorded_recipe
+from steadygan.training.streams import Streams
+
+MOST = 1_000_000
+FRAMES = 48
+
+
+def load_generator(
+    run: str | Path, say: Callable[[str], None] = print
+) -> tuple[nn.Module, Prior, dict]:
+    """The EMA generator of a run in eval mode, its prior, and run.json's facts."""
+    run = Path(run)
+    facts = read_facts(run)
+    _, found = checkpoint.load_newest(run / "checkpoints", say)
+    recipe = recorded_recipe(facts["recipe"])
+    with torch.random.fork_rng():
+        average = recipe.start(tuple(facts["data"]["shape"])).average
+    prefix = "average/"
+    average.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
+    )
+    return average, recipe.prior, facts
+
+
+def draw_latents(prior: Prior, count: int, seed: int, category: str | None = None) -> Tensor:
+    """`count` latents; `category` is one of a coded prior's, by its number."""
+    latents = prior.sample(count, Streams(seed).generator("samples"))
+    if category is None:
+        return latents
+    if not isinstance(prior, Coded):
+        raise UserError(f"--class {category}: this run's generator takes no class or category")
+    if not category.isdecimal() or int(category) >= prior.categories:
+        raise UserError(f"--class {category}: categories are 0 to {prior.categories - 1}")
+    chosen = torch.full((count,), int(category))
+    return prior.with_codes(latents[:, : prior.dim], chosen, prior.codes(latents))
+
+
+def path_between(prior: Prior, ends: Tensor, steps: int) -> Tensor:
+    """Latents (len(ends) - 1) * steps on the path through `ends`.
+
+    Spherical between normal latents, whose length is typical only near a sphere (White 2016,
+    arXiv:1609.04468); straight between others.
+    """
+    share = torch.linspace(0, 1, steps + 1)[:-1, None]
+    pieces = []
+    for a, b in zip(ends[:-1], ends[1:], strict=True):
+        if isinstance(prior, Normal):
+            cosine = torch.dot(a, b) / (a.norm() * b.norm())
+            angle = torch.acos(cosine.clamp(-1, 1)).clamp_min(1e-6)
+            weights = torch.sin((1 - share) * angle), torch.sin(share * angle)
+            pieces.append((weights[0] * a + weights[1] * b) / torch.sin(angle))
+        else:
+            pieces.append(torch.lerp(a, b, share))
+    return torch.cat(pieces)
+
+
+def sample(
+    run: str | Path,
+    out: str | Path,
+    *,
+    count: int = 64,
+    seed: int = 0,
+    category: str | None = None,
+    interpolate: bool = False,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Write samples of a run: a `.png` grid, a `.npy` (uint8, N x H x W x C) or a `.gif` walk."""
+    out = Path(out)
+    if out.suffix not in (".png", ".npy", ".gif"):
+        raise UserError(f"--out {out}: wants a name that ends in .png, .npy or .gif")
+    if not 1 <= count <= MOST:
+        raise UserError(f"--count {count}: wants 1 to {MOST:,}")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: there is no folder {out.parent}")
+    generator, prior, facts = load_generator(run, say)
+    columns = max(1, int(np.ceil(np.sqrt(count))))
+    if out.suffix == ".gif":
+        _write_walk(generator, prior, draw_latents(prior, 2 * count, seed, category), columns, out)
+        return out
+    if interpolate:
+        columns = min(10, count)
+        ends = draw_latents(prior, 2 * -(-count // columns), seed, category)
+        rows = [path_between(prior, pair, columns) for pair in ends.split(2)]
+        latents = torch.cat(rows)[:count]
+    else:
+        latents = draw_latents(prior, count, seed, category)
+    made = pictures.generate(generator, latents)
+    if len(facts["data"]["shape"]) == 1:
+        points = torch.cat(list(made)).numpy()
+        if out.suffix == ".npy":
+            _save_npy(out, points)
+        else:
+            pictures.save_png(pictures.scatter(points, points), out)
+        return out
+    images = np.concatenate([pictures.to_uint8(batch) for batch in made])
+    if out.suffix == ".npy":
+        _save_npy(out, images)
+    else:
+        pictures.save_png(pictures.grid(images, columns), out)
+    return out
+
+
+def _save_npy(out: Path, values: np.ndarray) -> None:
+    try:
+        with out.open("wb") as file:
+            np.save(file, values, allow_pickle=False)
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror or error}") from None
+
+
+def _write_walk(generator: nn.Module, prior: Prior, ends: Tensor, columns: int, out: Path) -> None:
+    """An animation: each cell of the grid walks from its latent to another and back."""
+    walks = torch.stack([path_between(prior, pair, FRAMES // 2) for pair in ends.split(2)])
+    there = []
+    for frame in walks.unbind(1):
+        images = np.concatenate([pictures.to_uint8(b) for b in pictures.generate(generator, frame)])
+        there.append(pictures.grid(images, columns))
+    frames = there + there[-2:0:-1]
+    try:
+        frames[0].save(out, save_all=True, append_images=frames[1:], duration=60, loop=0)
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror or error}") from None

@@ -1,0 +1,44 @@
+"""Stopping on time: signals set a flag, and the loop stops between turns with its state saved."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from steadygan.training.loop import Stopped
+
+EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
+
+
+@dataclass
+class StopAsked:
+    """Says when to stop: after a signal, or `after_seconds` of wall clock (exit code 75)."""
+
+    after_seconds: float | None = None
+    received: int | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    def __call__(self) -> Stopped | None:
+        if self.received is not None:
+            name = signal.Signals(self.received).name
+            return Stopped(f"stopped by {name}, state saved", EXIT_CODES[self.received])
+        if self.after_seconds is not None and time.monotonic() - self.started > self.after_seconds:
+            return Stopped("stopped on time, state saved: run me again", 75)
+        return None
+
+    def handle(self, number: int, _frame: object) -> None:
+        """A signal only sets the flag; the first one decides, further ones change nothing."""
+        self.received = self.received or number
+
+    @contextmanager
+    def listening(self) -> Iterator[StopAsked]:
+        """Take SIGTERM and SIGINT while inside; give the old handlers back after."""
+        old = {number: signal.signal(number, self.handle) for number in EXIT_CODES}
+        try:
+            yield self
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)

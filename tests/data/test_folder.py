@@ -1,0 +1,263 @@
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from steadygan.data import DataSettings, folder, open_data
+from steadygan.data.folder import split_by_content
+from steadygan.data.scan import scan
+from steadygan.errors import UserError
+
+
+def values(split):
+    return sorted(split.items[:, 0, 0, 0].tolist())
+
+
+def fill(paint, count=20, classes=("cat", "dog")):
+    for index, name in enumerate(classes):
+        for number in range(count):
+            paint(f"{name}/{number}.png", 1 + index * count + number)
+    return f"folder:{paint.root}"
+
+
+def test_classes_splits_and_pixels(paint):
+    data = open_data(fill(paint))
+    assert data.class_names == ("cat", "dog")
+    assert data.shape == (3, 64, 64)
+    assert (data.settings.size, data.settings.channels) == (64, 3)
+    assert (len(data.train), len(data.test)) == (36, 4)
+    for split in (data.train, data.test):
+        assert (split.items == split.items[:, :1, :1, :1]).all()
+        assert (split.labels == (split.items[:, 0, 0, 0] > 20)).all()
+    assert np.bincount(data.test.labels).tolist() == [2, 2]
+    assert sorted(values(data.train) + values(data.test)) == list(range(1, 41))
+    assert json.loads(json.dumps(data.describe()))["train"] == 36
+
+
+def test_no_subfolders_means_no_labels(paint):
+    for number in range(5):
+        paint(f"{number}.png", number)
+    data = open_data(f"folder:{paint.root}")
+    assert data.class_names is data.train.labels is data.test.labels is None
+    assert (len(data.train), len(data.test)) == (4, 1)
+
+
+def test_deeper_folders_belong_to_their_first_level(paint):
+    for number in range(4):
+        paint(f"cat/a/b{number}/x.png", number)
+    paint("dog/x.png", 9)
+    paint("dog/y.png", 10)
+    data = open_data(f"folder:{paint.root}")
+    assert data.class_names == ("cat", "dog")
+    assert np.bincount(np.concatenate([data.train.labels, data.test.labels])).tolist() == [4, 2]
+
+
+def test_loose_images_beside_classes_are_refused(paint):
+    spec = fill(paint)
+    paint("preview.png", 3)
+    with pytest.raises(UserError, match=r"1 images \(first: preview.png\) lie beside 2 class"):
+        open_data(spec)
+
+
+def test_hidden_files_and_other_files_are_left_out(paint):
+    spec = fill(paint)
+    paint("cat/.hidden.png", 200)
+    paint(".git/x.png", 201)
+    (paint.root / "cat" / "notes.txt").write_text("x")
+    (paint.root / "empty").mkdir()
+    data = open_data(spec)
+    assert len(data.train) + len(data.test) == 40
+    assert data.class_names == ("cat", "dog")
+    assert data.quarantine == ()
+
+
+def test_every_suffix_in_any_case(paint):
+    for number, suffix in enumerate(["PNG", "Jpg", "jpeg", "webp", "bmp", "gif", "tif", "TIFF"]):
+        paint(f"x.{suffix}", number * 20)
+    data = open_data(f"folder:{paint.root}")
+    assert len(data.train) + len(data.test) == 8
+
+
+def test_odd_names(paint):
+    names = ["naïve 😀", "漢字", 'a"<b>', "e\u0301", "x" * 200, "new\nline"]
+    for index, name in enumerate(names):
+        for number in range(3):
+            paint(f"{name}/{name} {number}.png", index * 10 + number)
+    data = open_data(f"folder:{paint.root}", DataSettings(holdout=0.3))
+    assert data.class_names == tuple(sorted(names))
+    for item, label in zip(data.train.items, data.train.labels, strict=True):
+        assert data.class_names[label] == names[item[0, 0, 0] // 10]
+
+
+def test_names_that_are_no_utf8(paint):
+    fill(paint)
+    try:
+        os.rename(paint.root / "cat", os.fsencode(paint.root) + b"/\xffcat")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (paint.root / "dog" / os.fsdecode(b"\xfe.png")).write_bytes(b"")
+    data = open_data(f"folder:{paint.root}", DataSettings(allow_bad=True))
+    assert data.class_names == ("dog", "\\xffcat")
+    assert data.quarantine == ({"path": "dog/\\xfe.png", "reason": "empty file"},)
+    json.dumps([data.describe(), data.quarantine], ensure_ascii=False).encode()
+
+
+def test_links(paint):
+    spec = fill(paint)
+    plain = open_data(spec)
+    (paint.root / "cat" / "loop").symlink_to(paint.root)
+    (paint.root / "aaa").symlink_to(paint.root / "dog")  # by name it comes before dog
+    linked = open_data(spec)
+    assert linked.fingerprint == plain.fingerprint
+    outside = paint.root.parent / "birds"
+    outside.mkdir()
+    Image.new("RGB", (9, 9), (100, 0, 0)).save(outside / "1.png")
+    (paint.root / "bird").symlink_to(outside)
+    assert open_data(spec).class_names == ("bird", "cat", "dog")
+
+
+def test_bad_files_are_quarantined_with_their_reason(paint):
+    spec = fill(paint)
+    good = open_data(spec)
+    (paint.root / "cat" / "empty.png").write_bytes(b"")
+    whole = (paint.root / "cat" / "1.png").read_bytes()
+    (paint.root / "cat" / "cut.png").write_bytes(whole[:50])
+    (paint.root / "dog" / "dead.jpg").symlink_to("nowhere")
+    os.mkfifo(paint.root / "dog" / "pipe.png")
+    with open(paint.root / "dog" / "vast.png", "wb") as file:
+        file.truncate(folder.MAX_BYTES + 1)
+    data = open_data(spec, DataSettings(allow_bad=True))
+    reasons = {each["path"]: each["reason"] for each in data.quarantine}
+    assert list(reasons) == sorted(reasons)
+    assert reasons.pop("cat/cut.png").startswith("OSError: ")
+    assert reasons == {
+        "cat/empty.png": "empty file",
+        "dog/dead.jpg": "a dead link",
+        "dog/pipe.png": "not a regular file",
+        "dog/vast.png": "268,435,457 bytes are more than any image within the pixel limit",
+    }
+    # The good ones are what they were, in the same split.
+    assert data.fingerprint == good.fingerprint
+
+
+def test_more_than_one_percent_bad_stops_and_one_percent_does_not(paint):
+    fill(paint, 49)
+    for number in (1, 2):
+        (paint.root / "dog" / f"bad{number}.png").write_bytes(b"?")
+    spec = f"folder:{paint.root}"
+    with pytest.raises(UserError, match=r"2 of 100 .*first: dog/bad1.png: no PNG.*allow-bad"):
+        open_data(spec)
+    with pytest.raises(UserError, match="2 of 100 images"):  # from the cache too
+        open_data(spec)
+    assert len(open_data(spec, DataSettings(allow_bad=True)).quarantine) == 2
+    paint("dog/bad1.png", 254)
+    assert [bad["path"] for bad in open_data(spec).quarantine] == ["dog/bad2.png"]
+
+
+def test_wrong_folders(paint, monkeypatch):
+    root = paint.root
+    (root / "file").write_text("x")
+    for path, words in (
+        (root / "nowhere", "no such folder"),
+        (root / "file", "not a folder"),
+        (root, "no images in it"),
+    ):
+        with pytest.raises(UserError, match=words) as caught:
+            open_data(f"folder:{path}")
+        assert str(path) in str(caught.value)
+    paint("one.png", 1)
+    paint("same.png", 1)
+    with pytest.raises(UserError, match="1 different images can be decoded out of 2 files"):
+        open_data(f"folder:{root}")
+    (root / "one.png").write_bytes(b"")
+    (root / "same.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"0 different images .* one.png: empty file"):
+        open_data(f"folder:{root}")
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)  # chmod does not stop root, who may run this
+    with pytest.raises(UserError, match=r"cannot read .*: Permission denied"):
+        open_data(f"folder:{root}")
+
+
+def test_an_unreadable_file_is_quarantined(paint, monkeypatch):
+    spec = fill(paint)
+    read = type(paint.root).read_bytes
+
+    def refuse(path):
+        if path.name == "3.png":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(type(paint.root), "read_bytes", refuse)
+    data = open_data(spec, DataSettings(allow_bad=True))
+    assert data.quarantine[0] == {
+        "path": "cat/3.png",
+        "reason": "cannot be read: Permission denied",
+    }
+
+
+def test_the_fingerprint_moves_with_content_and_settings_only(paint, tmp_path):
+    spec = fill(paint)
+    one = open_data(spec).fingerprint
+    os.utime(paint.root / "cat" / "0.png", (1, 1))
+    (paint.root / "cat" / "0.png").rename(paint.root / "cat" / "zero.png")
+    assert open_data(spec).fingerprint == one
+    paint.root.rename(tmp_path / "moved")
+    moved = f"folder:{tmp_path / 'moved'}"
+    assert open_data(moved).fingerprint == one
+    seen = {one}
+    for settings in ({"size": 32}, {"channels": 1}, {"holdout": 0.3}):
+        seen.add(open_data(moved, DataSettings(**settings)).fingerprint)
+    assert len(seen) == 4
+    assert open_data(moved, DataSettings(flip=True)).fingerprint == one
+    (tmp_path / "moved" / "cat").rename(tmp_path / "moved" / "cow")
+    assert open_data(moved).fingerprint not in seen
+
+
+def test_progress_counts_to_the_end(paint):
+    calls = []
+    open_data(fill(paint), progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (40, 40)
+
+
+def test_equal_files_stay_on_one_side():
+    digests = [bytes([number // 2]) for number in range(40)]
+    train, test = split_by_content(digests, [0] * 40, 0.25)
+    assert sorted([*train, *test]) == list(range(40))
+    assert not {digests[row] for row in train} & {digests[row] for row in test}
+    assert len(test) == 10
+    # Also where the same picture lies in two classes.
+    train, test = split_by_content([b"a", b"a", b"b", b"c"], [0, 1, 0, 1], 0.4)
+    assert ({0, 1} <= set(train)) != ({0, 1} <= set(test))
+
+
+@pytest.mark.parametrize("holdout", [0.001, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("sizes", [(2,), (1, 1), (3, 50, 7), (100,)])
+def test_shares_by_class_and_at_least_one_on_each_side(holdout, sizes):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    digests = [bytes([number * 37 % 251]) for number in range(len(labels))]
+    train, test = split_by_content(digests, labels.tolist(), holdout)
+    assert sorted([*train, *test]) == list(range(len(labels)))
+    assert min(len(train), len(test)) >= 1
+    held = np.bincount(labels[test], minlength=len(sizes))
+    assert np.abs(held - holdout * np.array(sizes)).max() <= 1
+
+
+def test_the_split_does_not_depend_on_the_order_of_the_files():
+    digests = [bytes([number * 91 % 256]) for number in range(30)]
+    train, test = split_by_content(digests, [0] * 30, 0.2)
+    back = split_by_content(digests[::-1], [0] * 30, 0.2)
+    assert [digests[row] for row in test] == [digests[::-1][row] for row in back[1]]
+    assert [digests[row] for row in train] == [digests[::-1][row] for row in back[0]]
+
+
+def test_scan_sorts_whatever_the_file_system_says(paint, monkeypatch):
+    fill(paint, 3)
+    want = scan(paint.root)
+    assert [each.name for each in want] == sorted(each.name for each in want)
+    assert want[0].label == "cat"
