@@ -1,0 +1,201 @@
+"""Puts the page together: the template, its style, its scripts and its data in one file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from steadygan.errors import UserError
+from steadygan.report import overview, text
+from steadygan.report.charts import Gallery
+from steadygan.report.facts import facts
+from steadygan.report.losses import loss_chart, loss_rows, player_name, players
+from steadygan.report.read import Run, Study, read_folder
+from steadygan.report.recipes import difference, flatten
+from steadygan.report.samples import (
+    Frame,
+    at_bound,
+    last_codes,
+    sample_frames,
+    source,
+    weight_bars,
+)
+from steadygan.report.settle import DEFINITION
+from steadygan.report.signals import signal_groups
+
+_HERE = Path(__file__).parent
+_SCRIPTS = ("charts.js", "samples.js")
+
+
+def write_report(folder: Path) -> Path:
+    """Writes `folder/report.html`, whole or not at all, and returns its path.
+
+    `folder` holds a run (`run.json`) or a study (`study.json`); raises UserError where it is
+    neither or cannot be written to.
+    """
+    folder = Path(folder)
+    page = render(read_folder(folder))
+    path = folder / "report.html"
+    beside = folder / f".report.html.{os.getpid()}.tmp"
+    try:
+        beside.write_text(page, encoding="utf-8", newline="\n")
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror}; free or name a folder") from None
+    return path
+
+
+def render(study: Study) -> str:
+    """The whole page as text."""
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters.update(figure=text.figure, count=text.count, percent=text.percent, words=text.words)
+    gallery = Gallery(study.runs)
+    context = {
+        **_first_screen(study),
+        **_curves(study.runs, gallery),
+        **_pictures(study.runs, gallery),
+        **_tables(study.runs),
+    }
+    context["data"] = script_json({**gallery.payload(), "frames": _frame_data(context["frames"])})
+    context.update(_code())
+    return env.get_template("report.html.jinja").render(context)
+
+
+def script_json(value: Any) -> Markup:
+    """JSON that may stand inside a script element: no text in it can end the element."""
+    raw = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for char in "<>&\u2028\u2029":
+        raw = raw.replace(char, f"\\u{ord(char):04x}")
+    return Markup(raw)
+
+
+def _first_screen(study: Study) -> dict[str, Any]:
+    owner = study.info if not study.single else (study.runs[0].info if study.runs else {})
+    return {
+        "runs": study.runs,
+        "single": study.single,
+        "heading": overview.heading(study),
+        "summary": overview.summary(study),
+        "command": str(owner.get("command") or ""),
+        "facts": facts(study),
+        "notices": overview.notices(study),
+        "glances": [overview.glance(index, run) for index, run in enumerate(study.runs)],
+        "speeds": overview.speed_rows(study.runs),
+    }
+
+
+def _curves(runs: list[Run], gallery: Gallery) -> dict[str, Any]:
+    names = players(runs)
+    panels = []
+    for index, run in enumerate(runs):
+        charts = [loss_chart(index, run, player) for player in names]
+        if any(charts):
+            panels.append((index, [(chart, chart and gallery.add(chart)) for chart in charts]))
+    groups = [
+        (group, [(chart, gallery.add(chart)) for chart in group.charts])
+        for group in signal_groups(runs)
+    ]
+    return {
+        "loss_players": [player_name(player) for player in names],
+        "loss_panels": panels,
+        "loss_rows": loss_rows(runs),
+        "definition": DEFINITION,
+        "groups": groups,
+    }
+
+
+def _pictures(runs: list[Run], gallery: Gallery) -> dict[str, Any]:
+    frames, left_out = sample_frames(runs)
+    histograms = [bars for i, run in enumerate(runs) if (bars := weight_bars(i, run))]
+    histograms.sort(key=lambda bars: _wgan_first(runs[bars.owner]))
+    return {
+        "frames": frames,
+        "left_out": left_out,
+        "last_frames": [source(mine[-1].png) if mine else "" for mine in frames],
+        "histograms": [(bars, at_bound(bars), gallery.add(bars)) for bars in histograms],
+        "codes": [codes for i, run in enumerate(runs) if (codes := last_codes(i, run))],
+    }
+
+
+def _wgan_first(run: Run) -> int:
+    return {"wgan": 0, "wgan-gp": 1}.get(run.method, 2)
+
+
+def _tables(runs: list[Run]) -> dict[str, Any]:
+    differs, shared = difference(runs, [flatten(run.recipe) for run in runs])
+    more = []
+    for run in runs:
+        measures = run.get("measures")
+        known = measures if isinstance(measures, dict) else {}
+        more.append(flatten({key: known[key] for key in known if key != "recognisable"}))
+    more_differs, more_shared = difference(runs, more)
+    return {
+        "differs": differs,
+        "shared": shared,
+        "measures": [table for table in (more_differs, more_shared) if table.size],
+        "quarantine": _quarantine(runs),
+    }
+
+
+def _quarantine(runs: list[Run]) -> list[tuple[str, str]]:
+    """Each bad file once, with its reason."""
+    found: dict[tuple[str, str], None] = {}
+    for run in runs:
+        listed = run.get("quarantine")
+        for item in listed if isinstance(listed, list) else []:
+            if isinstance(item, dict):
+                found[text.words(item.get("path")), text.words(item.get("reason"))] = None
+    return list(found)
+
+
+def _frame_data(frames: list[list[Frame]]) -> list[list[dict[str, Any]]]:
+    """The frames for the script; the last one's picture stands in the page already."""
+    return [
+        [
+            {
+                "step": frame.step,
+                "images": frame.images,
+                "seconds": frame.seconds,
+                "source": "" if frame is mine[-1] else source(frame.png),
+            }
+            for frame in mine
+        ]
+        for mine in frames
+    ]
+
+
+@cache
+def _code() -> dict[str, Any]:
+    """Style and scripts, and the policy that lets the browser run these and load nothing else."""
+    # Written with `\/`, which a script reads as `/`, plotly's own texts hold no address either.
+    plotly = get_plotlyjs().replace("http://", "http:\\/\\/").replace("https://", "https:\\/\\/")
+    script = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    digests = (hashlib.sha256(code.encode()).digest() for code in (plotly, script))
+    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    policy = (
+        "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+        f"script-src {allowed}; base-uri 'none'; form-action 'none'"
+    )
+    style = (_HERE / "report.css").read_text(encoding="utf-8")
+    return {
+        "plotly": Markup(plotly),
+        "script": Markup(script),
+        "style": Markup(style),
+        "policy": policy,
+    }

@@ -1,0 +1,180 @@
+"""Reads a run or study folder as it is: any key may be absent, any run missing or cut off."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from steadygan.errors import UserError
+from steadygan.report.text import clean, number, words
+
+COLOURS = 8
+AXES = ("step", "images", "seconds")
+_STATES = {
+    "finished": "finished",
+    "stopped": "stopped early",
+    "failed": "failed",
+    "running": "unfinished",
+    "missing": "not started",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder: `run.json` as `info`, the lines of `history.jsonl` sorted by step.
+
+    `label`, `family`, `colour` and `dash` are its looks among the runs of the study: seeds of
+    one method share a family, and with it a colour.
+    """
+
+    folder: Path
+    info: dict[str, Any]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    bad_lines: int = 0
+    label: str = ""
+    family: str = ""
+    colour: int = 0
+    dash: int = 0
+
+    def get(self, *path: str) -> Any:
+        """The value at a path of keys in `run.json`, or None."""
+        return dig(self.info, *path)
+
+    def count(self, *path: str) -> float | None:
+        """The finite number at a path of keys in `run.json`, or None."""
+        return number(self.get(*path))
+
+    @property
+    def name(self) -> str:
+        return str(self.get("name") or clean(self.folder.name))
+
+    @property
+    def method(self) -> str:
+        return str(self.get("method") or self.name)
+
+    @property
+    def state(self) -> str:
+        state = self.get("status", "state")
+        return _STATES.get(state, words(state)) if isinstance(state, str) else "unknown"
+
+    @property
+    def failed(self) -> bool:
+        return self.get("status", "state") == "failed"
+
+    @property
+    def reason(self) -> str:
+        return str(self.get("status", "reason") or "")
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        recipe = self.get("recipe")
+        return recipe if isinstance(recipe, dict) else {}
+
+
+@dataclass(frozen=True)
+class Study:
+    """The runs that a report is about; `info` is `study.json`, empty for a single run."""
+
+    folder: Path
+    info: dict[str, Any]
+    runs: list[Run]
+
+    @property
+    def single(self) -> bool:
+        return not self.info
+
+
+def read_folder(folder: Path) -> Study:
+    """The study or run in `folder`; raises UserError where it is neither."""
+    if (folder / "study.json").is_file():
+        info = _read_json(folder / "study.json")
+        listed = info.get("runs")
+        names = [name for name in listed if isinstance(name, str)] if type(listed) is list else []
+        runs = [_read_member(folder, name) for name in names]
+        return Study(folder, clean(info) or {"format": 1}, _dress(runs))
+    if (folder / "run.json").is_file():
+        return Study(folder, {}, _dress([_read_run(folder)]))
+    raise UserError(f"{folder} is no run or study folder: it has no run.json and no study.json")
+
+
+def dig(value: Any, *path: str) -> Any:
+    """The value at a path of keys in nested JSON objects, or None."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def inside(folder: Path, name: str) -> Path | None:
+    """`folder / name` if that lies inside `folder`, else None: folders may come from anyone."""
+    try:
+        path = (folder / name).resolve()
+        return path if path.is_relative_to(folder.resolve()) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _read_member(folder: Path, name: str) -> Run:
+    path = inside(folder, name)
+    if path is None or not (path / "run.json").is_file():
+        status = {"state": "missing", "reason": "there is no run folder yet"}
+        return Run(folder / "runs", {"name": clean(Path(name).name), "status": status})
+    try:
+        return _read_run(path)
+    except UserError as error:
+        status = {"state": "failed", "reason": str(error)}
+        return Run(path, clean({"name": path.name, "status": status}))
+
+
+def _read_run(folder: Path) -> Run:
+    history, bad = _read_history(folder / "history.jsonl")
+    return Run(folder, clean(_read_json(folder / "run.json")), history, bad)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"cannot read {path}: {error}; write it anew or remove it") from None
+    if not isinstance(value, dict):
+        raise UserError(f"cannot read {path}: it holds no JSON object; write it anew or remove it")
+    return value
+
+
+def _read_history(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Lines by rising step, the later of two for one step, and the count of unreadable ones."""
+    by_step: dict[float, dict[str, Any]] = {}
+    bad = 0
+    if not path.is_file():
+        return [], 0
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = clean(json.loads(text))
+        except (ValueError, RecursionError):
+            line = None
+        step = number(dig(line, "step"))
+        if step is None:
+            bad += bool(text.strip())
+        else:
+            by_step[step] = line
+    return [by_step[step] for step in sorted(by_step)], bad
+
+
+def _dress(runs: Iterable[Run]) -> list[Run]:
+    """Gives each run its label, and one colour to each family of seeds."""
+    runs = list(runs)
+    methods = [run.method for run in runs]
+    alone = len(set(methods)) == len(methods)
+    families: dict[str, int] = {}
+    dressed = []
+    for run in runs:
+        family = run.method if alone else re.sub(r"-s\d+$", "", run.name)
+        seeds_before = sum(other.family == family for other in dressed)
+        colour = families.setdefault(family, len(families)) % COLOURS
+        label = run.method if alone else run.name
+        looks = {"label": label, "family": family, "colour": colour, "dash": seeds_before}
+        dressed.append(replace(run, **looks))
+    return dressed

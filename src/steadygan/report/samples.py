@@ -1,0 +1,138 @@
+"""Sample grids through time, InfoGAN's table of codes, and weight histograms, from a run folder."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steadygan.report.charts import Bars
+from steadygan.report.read import Run, dig, inside
+from steadygan.report.text import number
+
+MOST_BYTES = 12_000_000
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GAP = 2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One sample grid and when it was made."""
+
+    step: float
+    images: float
+    seconds: float
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The last picture of the codes, and how many rows and columns it has where that is known."""
+
+    run: int
+    step: float
+    source: str
+    rows: int | None
+    columns: int | None
+
+
+def sample_frames(runs: list[Run]) -> tuple[list[list[Frame]], int]:
+    """The grids of each run by rising images seen, and how many were left out to keep it light.
+
+    Grids are left out by milestone, the same for all runs, so that those shown stay aligned; the
+    last grid of each run always stays.
+    """
+    frames = [_frames(run) for run in runs]
+    every = sum(map(len, frames))
+    milestones = sorted({frame.images for mine in frames for frame in mine})
+    while len(milestones) > 4 and sum(len(f.png) for mine in frames for f in mine) > MOST_BYTES:
+        milestones = milestones[len(milestones) % 2 == 0 :: 2]
+        kept = set(milestones)
+        frames = [[f for f in mine if f.images in kept or f is mine[-1]] for mine in frames]
+    return frames, every - sum(map(len, frames))
+
+
+def source(png: bytes) -> str:
+    """The picture as a data address, good for `src`."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def last_codes(index: int, run: Run) -> Codes | None:
+    """The latest table of codes of a run that has one (InfoGAN)."""
+    for line in reversed(run.history):
+        png = _read_png(run.folder, line.get("codes"))
+        if png:
+            shape = run.get("data", "shape")
+            rows = _cells(int.from_bytes(png[20:24], "big"), shape, 1)
+            columns = _cells(int.from_bytes(png[16:20], "big"), shape, 2)
+            return Codes(index, line["step"], source(png), rows, columns)
+    return None
+
+
+def weight_bars(index: int, run: Run) -> Bars | None:
+    """The latest histogram of the discriminator's weights, as shares of all weights."""
+    for line in reversed(run.history):
+        histogram = line.get("weight_histogram")
+        low, high = number(dig(histogram, "low")), number(dig(histogram, "high"))
+        counts = dig(histogram, "counts")
+        if low is None or high is None or low >= high or not isinstance(counts, list):
+            continue
+        whole = [number(item) or 0.0 for item in counts]
+        if sum(whole) > 0:
+            shares = [item / sum(whole) for item in whole]
+            return Bars(index, low, high, shares, clip_bound(run.recipe))
+    return None
+
+
+def clip_bound(recipe: Any) -> float | None:
+    """The bound of the recipe's part named `weight-clip`, wherever it stands."""
+    if isinstance(recipe, dict):
+        if recipe.get("name") == "weight-clip":
+            return number(recipe.get("bound"))
+        recipe = list(recipe.values())
+    if isinstance(recipe, list):
+        return next((bound for item in recipe if (bound := clip_bound(item)) is not None), None)
+    return None
+
+
+def at_bound(bars: Bars) -> float | None:
+    """The share of weights in the bins that hold +-bound, None where nothing is clipped."""
+    if bars.bound is None:
+        return None
+    width = (bars.high - bars.low) / len(bars.shares)
+    edges = [(bars.low + width * i, share) for i, share in enumerate(bars.shares)]
+    reach = bars.bound - 1e-6 * width
+    return sum(share for left, share in edges if left <= -reach or left + width >= reach)
+
+
+def _frames(run: Run) -> list[Frame]:
+    by_images: dict[float, Frame] = {}
+    for line in run.history:
+        png = _read_png(run.folder, line.get("samples"))
+        if png:
+            images, seconds = number(line.get("images")), number(line.get("seconds"))
+            frame = Frame(line["step"], images or 0.0, seconds or 0.0, png)
+            by_images[frame.images] = frame
+    return [by_images[images] for images in sorted(by_images)]
+
+
+def _read_png(folder: Path, name: Any) -> bytes | None:
+    """The bytes of a PNG inside the run folder; None for anything else."""
+    if not isinstance(name, str) or not re.search(r"\.png$", name, re.IGNORECASE):
+        return None
+    path = inside(folder, name)
+    if path is None or not path.is_file():
+        return None
+    png = path.read_bytes()
+    return png if png.startswith(_SIGNATURE) and len(png) > 24 else None
+
+
+def _cells(pixels: int, shape: Any, axis: int) -> int | None:
+    """How many cells of the data's size, with gaps around them, make up `pixels`."""
+    size = number(shape[axis]) if isinstance(shape, list) and len(shape) == 3 else None
+    if not size:
+        return None
+    cells, rest = divmod(pixels - _GAP, size + _GAP)
+    return int(cells) if rest == 0 and cells > 0 else None

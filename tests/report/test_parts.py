@@ -1,0 +1,214 @@
+"""The pieces of the report by value: numbers in words, recipes, curves, samples, histograms."""
+
+import json
+
+import pytest
+
+from steadygan.errors import UserError
+from steadygan.report import charts, losses, recipes, samples, signals, text
+from steadygan.report.read import Run, read_folder
+
+
+def run_of(lines, **info):
+    return Run(folder=None, info=info, history=lines, label="it", family="it")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (text.percent(0.834), "83 %"),
+        (text.percent(0.004), "0.4 %"),
+        (text.percent(0), "0 %"),
+        (text.percent(0.996), "99.6 %"),
+        (text.percent(1), "100 %"),
+        (text.percent(None), "—"),
+        (text.duration(45), "45.0 s"),
+        (text.duration(200), "3 min 20 s"),
+        (text.duration(300), "5 min"),
+        (text.duration(7500), "2 h 05 min"),
+        (text.figure(-0.016723), "−0.01672"),
+        (text.figure(1e-4), "0.0001"),
+        (text.figure(12345.6), "12,346"),
+        (text.figure(10**400), "—"),
+        (text.count(2_000_000), "2,000,000"),
+        (text.words([0.5, 0.999]), "(0.5, 0.999)"),
+        (text.words(True), "yes"),
+        (text.words(5e-5), "5e-05"),
+        (text.words([10.0, 2_000_000]), "(10, 2000000)"),
+    ],
+)
+def test_numbers_in_words(said, expected):
+    assert said == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("https://a.example/x", "a.example/x"),
+        ("hthttp://tp://a", "a"),
+        ("HTTPS:///a", "a"),
+        ("gpj.\u202egnp\x00\ud800", "gpj.\ufffdgnp\ufffd\ufffd"),
+        ({"http://k": [float("nan"), 1.5, "零"]}, {"k": [None, 1.5, "零"]}),
+    ],
+)
+def test_clean_removes_addresses_and_hidden_marks(raw, expected):
+    assert text.clean(raw) == expected
+
+
+def test_recipes_flatten_parts_by_name():
+    flat = recipes.flatten(
+        {
+            "objective": {"name": "non-saturating"},
+            "on_d": [{"name": "gradient-penalty", "weight": 10.0}, {"name": "spectral-norm"}],
+            "d_optimizer": {"name": "adam", "betas": [0.5, 0.999]},
+            "networks": {"generator": {"name": "mlp", "width": 64}},
+            "on_g": [],
+        }
+    )
+    assert {".".join(path): value for path, value in flat.items()} == {
+        "objective": "non-saturating",
+        "on_d.gradient-penalty": True,
+        "on_d.gradient-penalty.weight": 10.0,
+        "on_d.spectral-norm": True,
+        "d_optimizer": "adam",
+        "d_optimizer.betas": [0.5, 0.999],
+        "networks.generator": "mlp",
+        "networks.generator.width": 64,
+    }
+
+
+def test_difference_keeps_only_what_differs_and_marks_the_absent():
+    runs = [Run(None, {}, family=name) for name in ("a", "b", "b")]
+    b = {("lr",): 2e-4, ("batch",): 64, ("clip", "bound"): 0.01}
+    flats = [{("lr",): 1e-4, ("batch",): 64}, b, dict(b)]
+    differs, shared = recipes.difference(runs, flats)
+    assert differs.columns == [0, 1]  # seeds of one method share a column
+    assert differs.sections == [
+        ("lr", [("", ["0.0001", "0.0002"])]),
+        ("clip", [("bound", ["—", "0.01"])]),
+    ]
+    assert shared.sections == [("batch", [("", ["64"])])]
+
+
+def test_extremes_are_over_every_line_with_their_steps():
+    lines = [{"step": s, "images": 64 * s, "d_loss": abs(s - 30) / 10} for s in range(1, 101)]
+    lines[49]["d_loss"] = -2.5
+    ((player, (row,)),) = losses.loss_rows([run_of(lines)])
+    assert player == "discriminator"
+    assert (row.low, row.low_step, row.high, row.high_step) == ("−2.5", "50", "7", "100")
+    assert (row.last, row.settled) == ("7", "not settled")
+
+
+def test_loss_parts_are_drawn_unless_the_sole_part_is_the_total():
+    lines = [{"step": s, "d_loss": s, "d_loss/adversarial": s} for s in range(30)]
+    chart = losses.loss_chart(0, run_of(lines), "d")
+    assert [line.name for line in chart.lines] == ["logged", "smoothed"]
+    for line in lines:
+        line["d_loss/gradient-penalty"] = 1.0
+        line["d_loss"] += 1
+    chart = losses.loss_chart(0, run_of(lines), "d")
+    names = [line.name for line in chart.lines]
+    assert names == ["logged", "smoothed", "adversarial", "gradient-penalty"]
+
+
+def test_every_numeric_key_gets_a_chart():
+    keys = ["d_real_probability", "d_accuracy_fake", "d_score_real", "d_gradient_norm", "rank/7",
+            "critic_gradient_norm", "q_gradient_norm", "d2_score", "lr"]  # fmt: skip
+    lines = [{"step": s, "images": s, "note": "text", "flag": True} for s in range(5)]
+    lines[3] |= dict.fromkeys(keys, 0.5)
+    groups = {group.title: group.charts for group in signals.signal_groups([run_of(lines)])}
+    shown = {chart.key for group in groups.values() for chart in group}
+    assert shown - {""} == set(keys) - {"d_score_real", "d2_score"}
+    assert [line.name for chart in groups["Score means"] for line in chart.lines] == ["real", "all"]
+    own = {chart.key for chart in groups["The method's own signals"]}
+    assert own == {"rank/7", "critic_gradient_norm", "lr"}
+    assert {chart.log for chart in groups["Gradient norms"]} == {True}
+
+
+def test_thinning_keeps_the_extremes_and_their_places():
+    values = [float(i % 97) for i in range(100_000)]
+    values[54_321] = 1e6
+    kept = charts.thin(values)
+    assert len(kept) == len(charts.thin_axis(values)) == charts.MOST_POINTS
+    assert max(kept) == 1e6
+    place = charts.thin_axis(list(range(100_000)))[kept.index(1e6)]
+    assert abs(place - 54_321) <= 200
+
+
+def test_the_first_view_leaves_out_rare_spikes_only():
+    smooth = [i / 100 for i in range(100)]
+    assert charts.central([charts.Line(0, smooth, "")]) is None
+    low, high = charts.central([charts.Line(0, [*smooth, *smooth, 1e3], "")])
+    assert low == 0
+    assert 0.98 < high < 1.3
+
+
+def test_sample_grids_stay_aligned_when_some_are_left_out(tmp_path, make, monkeypatch):
+    path = make.five_methods(tmp_path / "study")
+    runs = read_folder(path).runs
+    whole, none = samples.sample_frames(runs)
+    assert none == 0
+    assert [f.images for f in whole[1]][:3] == [1000, 1414, 2000]
+    monkeypatch.setattr(samples, "MOST_BYTES", 1_500_000)
+    some, left_out = samples.sample_frames(runs)
+    assert left_out == sum(map(len, whole)) - sum(map(len, some)) > 0
+    assert [mine[-1] for mine in some] == [mine[-1] for mine in whole]
+    assert {f.images for f in some[4][:-1]} <= {f.images for f in some[0]}
+
+
+def test_pictures_come_from_inside_the_run_folder_only(tmp_path, make):
+    make.grid(tmp_path / "outside.png", 1.0)
+    lines = [{"step": 1, "images": 64, "samples": "../outside.png"},
+             {"step": 2, "images": 128, "samples": str(tmp_path / "outside.png")},
+             {"step": 3, "images": 192, "samples": "run.json"},
+             {"step": 4, "images": 256, "samples": "fake.png"},
+             {"step": 5, "images": 320, "samples": 7}]  # fmt: skip
+    make.write_run(tmp_path / "run", make.run_json("gan"), lines, pictures=False)
+    (tmp_path / "run" / "fake.png").write_text("<svg onload=alert(1)>")
+    assert samples.sample_frames(read_folder(tmp_path / "run").runs) == ([[]], 0)
+
+
+def test_codes_know_their_rows_and_columns(tmp_path, make):
+    folder = make.write_run(tmp_path, make.run_json("infogan"), make.history("infogan"))
+    codes = samples.last_codes(0, read_folder(folder).runs[0])
+    assert (codes.rows, codes.columns) == (10, 10)
+
+
+def test_histogram_shares_and_the_clip(make):
+    line = {"step": 1, "weight_histogram": make.histogram("wgan")}
+    bars = samples.weight_bars(0, run_of([line], recipe=make.recipe("wgan")))
+    assert sum(bars.shares) == pytest.approx(1)
+    assert bars.bound == 0.01
+    assert samples.at_bound(bars) == pytest.approx(520 / 1000)
+    line = {"step": 1, "weight_histogram": make.histogram("wgan-gp")}
+    free = samples.weight_bars(0, run_of([line], recipe=make.recipe("wgan-gp")))
+    assert (free.bound, samples.at_bound(free)) == (None, None)
+
+
+def test_a_cut_off_history_is_read_up_to_the_cut(tmp_path, make):
+    make.write_run(tmp_path, make.run_json("gan"), [])
+    lines = [{"step": 2, "d_loss": 1}, {"step": 1}, {"step": 2, "d_loss": 3}, {"images": 5}]
+    raw = "\n".join(json.dumps(line) for line in lines) + '\n\n{"step": 3, "d_lo'
+    (tmp_path / "history.jsonl").write_text(raw, encoding="utf-8")
+    run = read_folder(tmp_path).runs[0]
+    assert run.history == [{"step": 1}, {"step": 2, "d_loss": 3}]
+    assert run.bad_lines == 2
+
+
+def test_a_folder_that_is_none_is_one_clear_line(tmp_path):
+    with pytest.raises(UserError, match=r"is no run or study folder"):
+        read_folder(tmp_path)
+    (tmp_path / "run.json").write_text("[1", encoding="utf-8")
+    with pytest.raises(UserError, match=r"cannot read .*run\.json"):
+        read_folder(tmp_path)
+
+
+def test_seeds_share_a_colour_and_variants_do_not(tmp_path, make):
+    names = ["gan-s0", "gan-s1", "dcgan-s0", "gan-b-s0"]
+    for name in names:
+        info = make.run_json(name.split("-")[0]) | {"name": name}
+        make.write_run(tmp_path / name, info, [])
+    runs = read_folder(make.write_study(tmp_path, names)).runs
+    assert [run.label for run in runs] == names
+    assert [run.colour for run in runs] == [0, 0, 1, 2]
+    assert [run.dash for run in runs] == [0, 1, 0, 0]
