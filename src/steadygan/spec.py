@@ -53,6 +53,11 @@ class Spec(BaseModel):
         key = name.strip().lower().replace("_", "-")
         if key not in members:
             raise ValueError(f"unknown {family_of(cls)} '{name}'{did_you_mean(key, members)}")
+        known = members[key].model_fields
+        for field in fields:
+            if field not in known:
+                there = did_you_mean(field, known) if known else ": it takes none"
+                raise ValueError(f"{key} has no key '{field}'{there}")
         return members[key](**{k: split_commas(members[key], k, v) for k, v in fields.items()})
 
     @classmethod
@@ -94,12 +99,13 @@ def read_pairs(text: str, whole: str) -> dict[str, str]:
 
 
 def split_commas(cls: type[BaseModel], key: str, value: Any) -> Any:
-    """Text for a tuple field is split at commas: `0.5,0.999`, `(0.5, 0.999)`."""
+    """Text for a tuple field is split at commas: `0.5,0.999`, `(0.5, 0.999)`; `none` is None where
+    the field may be None (and text where it is a word: `d_norm=none`)."""
     field = cls.model_fields.get(key)
     if field is not None and isinstance(value, str) and _is_tuple(field.annotation):
         return tuple(piece.strip() for piece in value.strip("()[] ").split(",") if piece.strip())
-    if isinstance(value, str) and value.lower() == "none":
-        return None
+    if field is not None and isinstance(value, str) and value.lower() == "none":
+        return None if type(None) in typing.get_args(field.annotation) else value
     return value
 
 

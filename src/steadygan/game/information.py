@@ -48,7 +48,7 @@ class MutualInformation(Part):
     continuous_weight: float = Field(0.1, ge=0)
 
     def misfit(self, recipe: Recipe) -> str | None:
-        if isinstance(recipe.prior, Coded):
+        if isinstance(recipe.prior, Coded) and recipe.networks.reads_codes:
             return None
         return "mutual-information wants codes to read: set prior=coded networks=infogan"
 

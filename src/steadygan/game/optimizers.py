@@ -7,13 +7,16 @@ stopped and resumed, or given another budget, follows the same curve.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch.optim import Optimizer as TorchOptimizer
 
 from steadygan.spec import Spec
+
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Optimizer(Spec):
@@ -40,7 +43,7 @@ class Adam(Optimizer):
     name = "adam"
     moments = 2
     lr: float = Field(2e-4, gt=0)
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: tuple[Beta, Beta] = (0.5, 0.999)
     weight_decay: float = Field(0.0, ge=0)
 
     def build(self, parameters: Iterable[torch.nn.Parameter]) -> TorchOptimizer:

@@ -99,8 +99,10 @@ def _set(spec: Spec, field: str, value: Any, where: str) -> Spec:
 def _switched(recipe: Recipe, name: str, value: Any, where: str) -> Recipe | None:
     """`PART=true` adds a part with its defaults, `PART=false` drops it."""
     name, text = name.replace("_", "-"), str(value).lower()
-    if name not in Part.members() or text not in ON | OFF:
+    if name not in Part.members():
         return None
+    if text not in ON | OFF:
+        raise UserError(f"{where}: {name} is a part: give true or false")
     present = name in [part.name for part in recipe.parts()]
     if text in OFF:
         return recipe.without(name) if present else recipe

@@ -38,6 +38,11 @@ class Networks(Spec):
             return f"'{self.name}' networks make 16 to 512 pixels, not {shape[1]}: set size="
         return None
 
+    @property
+    def reads_codes(self) -> bool:
+        """True where `build` makes the "q" that reads codes back from D's features."""
+        return False
+
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
         """{"generator": ..., "discriminator": ..., more that D's optimizer moves}."""
         raise NotImplementedError

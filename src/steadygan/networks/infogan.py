@@ -55,6 +55,10 @@ class InfoGANNetworks(Networks):
     hidden: int = Field(1024, ge=1, le=65536)
     q_hidden: int = Field(128, ge=1, le=65536)
 
+    @property
+    def reads_codes(self) -> bool:
+        return True
+
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
         if not codes[0]:
             raise ValueError("'infogan' networks want prior=coded: there is no code to read")

@@ -42,6 +42,10 @@ class OwnNetworks(Networks):
             return "own networks want both generator= and discriminator="
         return self.like.misfit(shape)
 
+    @property
+    def reads_codes(self) -> bool:
+        return self.like is not None and self.like.reads_codes
+
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
         built = self.like.build(shape, latent_dim, codes) if self.like else {}
         if self.generator is not None:
@@ -55,8 +59,16 @@ def _make(source: Any, *arguments: Any) -> nn.Module:
     if isinstance(source, nn.Module):
         return copy.deepcopy(source)
     made = _find(source) if isinstance(source, str) else source
-    takes = inspect.signature(made).parameters
-    module = made(*arguments) if takes else made()
+    if not callable(made):
+        raise ValueError(f"{source!r} is a {type(made).__name__}: it wants a class or function")
+    signature = inspect.signature(made)
+    arguments = arguments if signature.parameters else ()
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        wanted = "(latent_dim, shape)" if len(arguments) == 2 else "(shape)"
+        raise ValueError(f"{source!r} is called with {wanted}: {error}") from None
+    module = made(*arguments)
     if not isinstance(module, nn.Module):
         raise ValueError(f"{source!r} made a {type(module).__name__}, not a torch.nn.Module")
     return module
@@ -69,7 +81,7 @@ def _find(name: str) -> Any:
         found: Any = importlib.import_module(module_name)
         for piece in qualname.split("."):
             found = getattr(found, piece)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             f"'{name}' wants module:qualname of a class or function ({error})"
         ) from None
