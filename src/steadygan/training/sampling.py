@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def path_between(prior: Prior, ends: Tensor, steps: int) -> Tensor:
     """
     share = torch.linspace(0, 1, steps + 1)[:-1, None]
     pieces = []
-    for a, b in zip(ends[:-1], ends[1:], strict=True):
+    for a, b in pairwise(ends):
         if isinstance(prior, Normal):
             cosine = torch.dot(a, b) / (a.norm() * b.norm())
             angle = torch.acos(cosine.clamp(-1, 1)).clamp_min(1e-6)

@@ -30,5 +30,5 @@ class Streams:
         return torch.Generator().manual_seed(self.key(name, *place))
 
     def pin_ambient(self, *place: int | str) -> None:
-        """Seed torch's own generators, which dropout layers draw from, for the update at `place`."""
+        """Seed torch's own generators (dropout layers draw from them) for the update at `place`."""
         torch.manual_seed(self.key("ambient", *place))

@@ -1,0 +1,57 @@
+"""DRAGAN. Kodali et al. 2017, "On Convergence and Stability of GANs", arXiv:1705.07215.
+
+    L_D = -E log D(x) - E log(1 - D(G(z))) + lambda E (||grad D(x^)|| - 1)^2     section 2.3
+    x^ = x + eps delta, delta = .5 std(x) U(0, 1) a pixel, eps ~ U(0, 1) a sample
+    L_G = -E log D(G(z)),  lambda = 10,  Adam(2e-4, .5)                          section 3
+
+The penalty looks at real data alone: it keeps D flat around the samples, where sharp gradients
+come before mode collapse. The noise is that of the authors' code; as there, D may have batch norm.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from steadygan.game.objectives import NonSaturating
+from steadygan.game.optimizers import Adam
+from steadygan.game.penalties import GradientPenalty, gradient_penalty
+from steadygan.game.play import Play
+from steadygan.game.priors import Uniform
+from steadygan.game.recipe import Recipe
+from steadygan.networks import DCGANNetworks, MLPNetworks
+
+
+def perturbed(real: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """x + .5 std(batch) U(0, 1) a value: where DRAGAN's lines end. Shape of `real` (B, ...)."""
+    noise = torch.rand(real.shape, generator=generator).to(real.device)
+    return real + 0.5 * real.std() * noise
+
+
+class LocalGradientPenalty(GradientPenalty):
+    """lambda E (||grad C(x^)|| - 1)^2 on lines from real samples into their neighbourhood."""
+
+    name: ClassVar = "local-gradient-penalty"
+
+    def loss(self, play: Play) -> Tensor:
+        noise = perturbed(play.real, play.generator("perturbation"))
+        return self.weight * gradient_penalty(
+            play.critic,
+            noise,
+            play.real,
+            play.generator("penalties"),
+            target=self.target,
+            on_norms=play.log_gradient_norms,
+        )
+
+
+recipe = Recipe(
+    networks=DCGANNetworks(d_norm="none"),
+    objective=NonSaturating(),
+    prior=Uniform(dim=100),
+    on_d=(LocalGradientPenalty(weight=10.0),),
+    optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
+    shared_latents=True,
+)
+vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
+presets = {"light": {"width": 16}, "paper": {"d_norm": "batch"}}
