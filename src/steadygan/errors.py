@@ -41,7 +41,9 @@ class StudyError(SteadyGanError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the nearest of `known`, or the list of all that are known."""
+    """`; did you mean 'x'?` for the nearest of `known`, or all that are known if they are few."""
     known = sorted(known)
     near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; known: {', '.join(known)}" if len(known) <= 24 else ""

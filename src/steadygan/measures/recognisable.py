@@ -23,6 +23,7 @@ SURE = 0.5
 ENOUGH = 0.5
 #: What the pictures of a data set are called.
 NOUNS = {"mnist": "digits", "fashion-mnist": "garments"}
+WITHOUT_NOUN = ("shows its data", "does not show its data")
 
 
 def share_recognised(classifier: Classifier, images: Tensor) -> tuple[float, int]:
@@ -43,7 +44,8 @@ def judge(classifier: Classifier, images: Tensor, data: Dataset) -> dict[str, An
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     share, classes_seen = share_recognised(classifier, images)
     shows = share >= ENOUGH and classes_seen >= classifier.classes / 2
-    noun = NOUNS.get(data.name, "its data")
+    noun = NOUNS.get(data.name)
+    good, bad = (f"shows {noun}", f"shows no {noun}") if noun else WITHOUT_NOUN
     return {
         "share": round(share, 4),
         "classes_seen": classes_seen,
@@ -53,7 +55,7 @@ def judge(classifier: Classifier, images: Tensor, data: Dataset) -> dict[str, An
         "count": len(images),
         "classifier_accuracy": round(classifier.accuracy, 4),
         "shows_data": shows,
-        "verdict": f"shows {noun}" if shows else f"shows no {noun}",
+        "verdict": good if shows else bad,
     }
 
 

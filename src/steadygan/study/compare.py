@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from steadygan.data import Dataset
-from steadygan.errors import NonFiniteError, StudyError, UserError
+from steadygan.errors import NonFiniteError, StudyError, UserError, did_you_mean
+from steadygan.game.overrides import keys_of
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method, find
 from steadygan.spec import read_pairs
@@ -89,9 +90,12 @@ def entries_of(
         if entry.name in [e.name for e in found]:
             raise UserError(f"{word}: is in the study twice")
         found.append(entry)
-    if unknown := sorted(set(shared) - used):
-        compose(find(next(iter(words)).partition(":")[0]), shape, {unknown[0]: shared[unknown[0]]})
-        raise UserError(f"{unknown[0]}=: no method of this study has that key")
+    for key in sorted(set(shared) - used):
+        known = {known for entry in found for known in keys_of(entry.recipe)}
+        raise UserError(
+            f"{key}={shared[key]}: no method of this study has the key '{key}'"
+            f"{did_you_mean(key, known)}"
+        )
     return tuple(found)
 
 

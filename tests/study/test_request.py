@@ -1,0 +1,116 @@
+"""Sorting `key=value` words, composing recipes, and the plan of a study."""
+
+import pytest
+
+from steadygan.errors import UserError
+from steadygan.methods import find
+from steadygan.study.compare import entries_of
+from steadygan.study.compose import compose, has_key
+from steadygan.study.describe import difference, flat, sheet
+from steadygan.study.request import is_setting, read_request
+
+GREY = (1, 28, 28)
+
+
+def test_words_go_to_their_owners():
+    found = read_request(["size=32", "flip=true", "precision=fp32", "width=8", "log_every=5"])
+    assert (found.data.size, found.data.flip) == (32, True)
+    assert (found.run.precision, found.cadence().log_every) == ("fp32", 5)
+    assert found.recipe == {"width": "8"}
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("size=huge", "size=huge"),
+        ("size=4", "size=4"),
+        ("channels=2", "channels=2"),
+        ("threads=0", "threads=0"),
+        ("precision=fp16", "precision=fp16"),
+        ("batch", "key=value"),
+        ("=3", "key=value"),
+    ],
+)
+def test_bad_words_are_one_line(word, text):
+    with pytest.raises(UserError, match=text) as caught:
+        read_request([word])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_given_twice_is_refused():
+    with pytest.raises(UserError, match="twice"):
+        read_request(["width=8", "width=9"])
+
+
+def test_methods_and_settings_are_told_apart():
+    assert is_setting("d_optimizer.lr=1e-4")
+    assert is_setting("gradient-penalty.weight=3")
+    assert not is_setting("wgan")
+    assert not is_setting("wgan:lr=1e-4")
+
+
+def test_preset_drop_add_and_keys_apply_in_that_order():
+    wgan = find("wgan")
+    recipe = compose(
+        wgan,
+        GREY,
+        {"preset": "light", "width": "7"},
+        ["gradient-penalty:weight=2"],
+        ["weight-clip"],
+    )
+    assert recipe.networks.width == 7
+    assert [(p.name, p.weight) for p in recipe.parts()] == [("gradient-penalty", 2.0)]
+    assert wgan.recipe.networks.width == 64, "the method's own recipe must not change"
+
+
+def test_unknown_preset_part_and_key_name_the_nearest():
+    for call, near in [
+        (lambda: compose(find("gan"), GREY, {"preset": "ligth"}), "light"),
+        (lambda: compose(find("gan"), GREY, {}, ["gradient-penality"]), "gradient-penalty"),
+        (lambda: compose(find("gan"), GREY, {"widht": "3"}), "width"),
+    ]:
+        with pytest.raises(UserError, match=near):
+            call()
+
+
+def test_vectors_get_their_own_networks_and_lose_what_is_for_images():
+    recipe = compose(find("wgan-gp"), (2,), {"preset": "light"})
+    assert recipe.networks.name == "mlp"
+    with pytest.raises(UserError, match="infogan makes images"):
+        compose(find("infogan"), (2,), {})
+
+
+def test_a_shared_key_goes_to_each_method_that_has_it():
+    found = entries_of(["gan", "dcgan:width=5", "infogan"], GREY, {"hidden": "9", "width": "6"})
+    assert [e.recipe.networks.width for e in found] == [6, 5, 6]
+    assert found[2].recipe.networks.hidden == 9
+    assert [e.name for e in found] == ["gan", "dcgan-width-5", "infogan"]
+
+
+def test_a_shared_key_that_no_method_has_is_an_error():
+    with pytest.raises(UserError, match="hiden"):
+        entries_of(["gan", "infogan"], GREY, {"hiden": "9"})
+
+
+def test_a_part_by_name_goes_only_where_it_fits():
+    assert has_key(find("wgan"), "critic_warmup")
+    assert not has_key(find("dcgan"), "critic_warmup")
+    found = entries_of(["dcgan", "wgan"], GREY, {"critic_warmup": "true"})
+    assert [len(e.recipe.tricks) for e in found] == [0, 1]
+
+
+def test_the_same_entry_twice_and_an_unknown_method_are_refused():
+    with pytest.raises(UserError, match="twice"):
+        entries_of(["gan", "gan"], GREY, {})
+    with pytest.raises(UserError, match="did you mean 'wgan'"):
+        entries_of(["wgna"], GREY, {})
+
+
+def test_sheet_and_difference_name_what_matters():
+    text = sheet(find("wgan"))
+    assert "Algorithm 1" in text
+    assert "on_d.weight-clip.bound = 0.01" in text
+    rows = difference(find("wgan"), find("wgan-gp")).splitlines()
+    assert any(row.split() == ["networks.kernel", "4", "5"] for row in rows)
+    assert not any(row.startswith("batch") for row in rows), "equal keys are left out"
+    assert flat(find("gan").recipe)["d_optimizer.lr"] == "0.0002"
