@@ -63,6 +63,14 @@ def test_preset_drop_add_and_keys_apply_in_that_order():
     assert wgan.recipe.networks.width == 64, "the method's own recipe must not change"
 
 
+def test_what_fits_only_after_another_change_is_tried_again():
+    keys = {"critic_warmup": "true", "networks": "infogan", "objective": "wasserstein"}
+    recipe = compose(find("dcgan"), GREY, {**keys, "prior": "coded"}, ["mutual-information"])
+    assert [p.name for p in recipe.parts()] == ["mutual-information", "critic-warmup"]
+    with pytest.raises(UserError, match="wants a critic"):
+        compose(find("dcgan"), GREY, {"critic_warmup": "true", "batch": "8"})
+
+
 def test_unknown_preset_part_and_key_name_the_nearest():
     for call, near in [
         (lambda: compose(find("gan"), GREY, {"preset": "ligth"}), "light"),

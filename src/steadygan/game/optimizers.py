@@ -15,7 +15,6 @@ from torch.optim import Optimizer as TorchOptimizer
 
 from steadygan.spec import Spec
 
-
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -44,7 +44,7 @@ def one_per_sample(batch: Tensor, generator: torch.Generator | None = None) -> T
     Drawn on the CPU whatever the batch's device, so that a run draws the same on any machine.
     """
     shape = (len(batch),) + (1,) * (batch.dim() - 1)
-    return torch.rand(shape, generator=generator).to(batch.device)
+    return torch.rand(shape, generator=generator).to(batch)
 
 
 def interpolates(real: Tensor, fake: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -37,9 +37,20 @@ class Player:
         for group in self.optimizer.param_groups:
             group.update(settings)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = _laid_out_like(parameter, gradient)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+
+
+def _laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """`gradient` with the strides of `parameter`, copied where it has others.
+
+    torch's fused optimizers walk both through memory side by side, whatever their strides, and
+    double backward gives transposed gradients of convolutions: uncopied, they move other weights.
+    """
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 @dataclass

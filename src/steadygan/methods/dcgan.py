@@ -25,6 +25,6 @@ recipe = Recipe(
     shared_latents=True,
 )
 presets = {
-    "light": {"width": 16},
+    "light": {"width": 16, "stages": 3, "kernel": 4, "lr": 5e-4},
     "paper": {"width": 128, "batch": 128, "bias": False},
 }

@@ -54,4 +54,7 @@ recipe = Recipe(
     shared_latents=True,
 )
 vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
-presets = {"light": {"width": 16}, "paper": {"d_norm": "batch"}}
+presets = {
+    "light": {"width": 16, "stages": 3, "kernel": 4, "lr": 5e-4},
+    "paper": {"d_norm": "batch"},
+}

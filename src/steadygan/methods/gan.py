@@ -25,6 +25,6 @@ recipe = Recipe(
 )
 vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
 presets = {
-    "light": {"width": 512, "d_width": 128},
+    "light": {"width": 512, "d_width": 128, "lr": 1e-3},
     "paper": {"optimizer": "sgd", "batch": 100, "horizon_images": 15_000_000},
 }

@@ -25,4 +25,7 @@ recipe = Recipe(
     optimizer=RMSProp(lr=5e-5),
 )
 vector_networks = MLPNetworks(width=128, depth=3, d_width=128, d_pieces=1, d_dropout=False)
-presets = {"light": {"width": 16}, "paper": {"critic_warmup": True}}
+presets = {
+    "light": {"width": 16, "stages": 3, "lr": 5e-4},
+    "paper": {"critic_warmup": True},
+}

@@ -28,6 +28,6 @@ recipe = Recipe(
 )
 vector_networks = MLPNetworks(width=512, depth=3, d_width=512, d_pieces=1, d_dropout=False)
 presets = {
-    "light": {"width": 16},
+    "light": {"width": 16, "kernel": 4, "lr": 1e-3},
     "paper": {"width": 128, "horizon_images": 64_000_000},
 }

@@ -56,9 +56,9 @@ class OwnNetworks(Networks):
 
 
 def _make(source: Any, *arguments: Any) -> nn.Module:
-    if isinstance(source, nn.Module):
-        return copy.deepcopy(source)
     made = _find(source) if isinstance(source, str) else source
+    if isinstance(made, nn.Module):
+        return copy.deepcopy(made)
     if not callable(made):
         raise ValueError(f"{source!r} is a {type(made).__name__}: it wants a class or function")
     signature = inspect.signature(made)

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +93,8 @@ def save(
         os.replace(beside, path)
         sync_folder(folder)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # on a disk gone read-only it stays, and is never read
+            beside.unlink(missing_ok=True)
         raise UserError(_why(error, path, len(data))) from error
     for old in listed(folder)[KEEP:]:
         old.unlink(missing_ok=True)

@@ -22,8 +22,8 @@ from steadygan.training.state import optimizer_tensors
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:
     """True if no element of any float tensor is NaN or Inf. One synchronisation."""
-    sums = [t.detach().sum(dtype=torch.float32) for t in tensors if t.is_floating_point()]
-    return not sums or math.isfinite(torch.stack(sums).sum().item())
+    sums = [t.detach().sum() for t in tensors if t.is_floating_point()]
+    return not sums or math.isfinite(torch.stack([s.float() for s in sums]).sum().item())
 
 
 def watched(update: Update) -> Iterable[Tensor]:
@@ -31,19 +31,21 @@ def watched(update: Update) -> Iterable[Tensor]:
     play, player = update.play, update.player
     yield from seen_by(play).values()
     yield from update.losses.values()
-    yield from update.gradients
+    yield update.gradient_norm  # stands for every gradient
     yield from player.parameters
     yield from optimizer_tensors(player).values()
-    yield from play.table.average.parameters()
-    yield from play.table.average.buffers()
+    if play.mover == "g":
+        yield from play.table.average.parameters()
+        yield from play.table.average.buffers()
 
 
 def seen_by(play: Play) -> dict[str, Tensor]:
-    """The inputs that this update has used: real batch and latents, if it asked for them."""
+    """The inputs that this update has used: real batch, its labels, latents: what it asked for."""
     named = {"real": "_batch", "latents": "latent"}
     asked = {name: vars(play)[key] for name, key in named.items() if key in vars(play)}
     if "real" in asked:
-        asked["real"] = asked["real"][0]
+        asked["real"], labels = asked["real"]
+        asked |= {} if labels is None else {"labels": labels}
     return asked
 
 
@@ -52,7 +54,8 @@ def culprit(update: Update) -> str:
     play, player = update.play, update.player
     for what, tensor in seen_by(play).items():
         if not all_finite([tensor]):
-            return f"the {'real batch (data)' if what == 'real' else 'latents'} of player {player.name}"
+            kind = "real batch (data)" if what == "real" else what
+            return f"the {kind} of player {player.name}"
     for name, network in play.table.networks().items():
         for key, tensor in (*network.named_parameters(), *network.named_buffers()):
             if not all_finite([tensor]):

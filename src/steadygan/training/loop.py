@@ -5,6 +5,7 @@ All of it happens between turns: a checkpoint is the state after a whole number 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from steadygan.data import Dataset, batch_indices
-from steadygan.errors import NonFiniteError, SteadyGanError
+from steadygan.errors import NonFiniteError, SteadyGanError, UserError
 from steadygan.game.penalties import Penalty
 from steadygan.game.play import Hand
 from steadygan.game.players import Table, Update
@@ -24,7 +25,7 @@ from steadygan.spec import Spec, checked
 from steadygan.training import checkpoint, guards, pictures, signals, state
 from steadygan.training.facts import identity
 from steadygan.training.precision import Placement
-from steadygan.training.runfolder import RunFolder
+from steadygan.training.runfolder import RunFolder, read_history
 from steadygan.training.streams import Streams
 
 
@@ -170,18 +171,22 @@ class Trainer:
         """Raise `NonFiniteError` if this update saw or made NaN or Inf; keep what replays it."""
         if guards.all_finite(guards.watched(update)):
             return
-        culprit = guards.culprit(update)
-        kept = self.keep_failure(update)
+        self._restore_buffers()  # those that this update moved are a symptom, not the culprit
+        turn, mover, k = self._place
+        where = f"stage {mover}, step {k}" if mover in self.recipe.stages else f"step {turn}"
+        found = f"{where}: NaN or Inf in {guards.culprit(update)}"
+        try:
+            kept = self.keep_failure(update)
+        except (OSError, UserError) as error:
+            found += f"; the weights were not touched; the state before it was not kept ({error})"
+            raise NonFiniteError(found) from None
         raise NonFiniteError(
-            f"step {self.turn}: NaN or Inf in {culprit}; the weights were not touched; the batch "
-            f"and the state before it are in {kept}: `steadygan replay {self.folder.path}`"
+            f"{found}; the weights were not touched; the batch and the state before it are in "
+            f"{kept}: `steadygan replay {self.folder.path}`"
         )
 
     def keep_failure(self, update: Update) -> Path:
         """Save the state before `update` with its batch and latents, as a checkpoint file."""
-        with torch.no_grad():
-            for key, value in self._live_buffers().items():
-                value.copy_(self._buffers[key])
         turn, mover, k = self._place
         tensors = self.gathered() | {
             f"failure/{name}": tensor for name, tensor in guards.seen_by(update.play).items()
@@ -196,9 +201,14 @@ class Trainer:
         return {
             f"{name}/{key}": buffer
             for name, module in self.table.networks().items()
-            if name.startswith("players/")
+            if name.startswith(("players/", "states"))
             for key, buffer in module.named_buffers()
         }
+
+    @torch.no_grad()
+    def _restore_buffers(self) -> None:
+        for key, value in self._live_buffers().items():
+            value.copy_(self._buffers[key])
 
     def _copied_buffers(self) -> dict[str, Tensor]:
         return {key: value.clone() for key, value in self._live_buffers().items()}
@@ -239,13 +249,16 @@ class Trainer:
 
     def run(self, goal: Goal, hooks: Hooks) -> None:
         """Play until `goal`; log, draw and save on the way and at the end."""
-        if self.turn == 0 and not any(self.stage_steps.values()):
-            self.log(with_samples=True)
+        if not checkpoint.listed(self.folder.checkpoints):
             self.save()
+        if self.turn == 0 and not any(read_history(self.folder.path)):
+            self.log(with_samples=True)  # after the save: a run killed between the two goes on
         for stage in self.recipe.stages:
             while self.stage_steps[stage] < self.recipe.stage_length(stage):
                 self._stop_if_asked(hooks)
                 self.play_stage_step(stage)
+                if _due(self.stage_steps[stage], self.cadence.save_every):
+                    self.save()
                 hooks.on_turn(self)
         saved = self.turn
         while not goal.reached(self.turn, self.seconds):
@@ -277,7 +290,10 @@ class Trainer:
         line: dict[str, Any] = {"step": self.turn, "images": self.images}
         line["seconds"] = round(self.seconds, 4)
         if self.last:
-            line |= signals.of_turn(self.last, self.held_out())
+            values = signals.of_turn(self.last, self.held_out())
+            if bad := [key for key, value in values.items() if not math.isfinite(value)]:
+                raise NonFiniteError(f"step {self.turn}: NaN or Inf in the log's {bad[0]}")
+            line |= values
         if with_samples:
             line |= self.draw_samples()
             line["weight_histogram"] = signals.weight_histogram(self.table)

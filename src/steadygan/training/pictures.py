@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from steadygan.errors import UserError
 from steadygan.game.priors import Coded, Prior
 from steadygan.training.streams import Streams
 
@@ -83,5 +85,10 @@ def scatter(points: np.ndarray, real: np.ndarray, side: int = 512) -> Image.Imag
 def save_png(image: Image.Image, path: Path) -> None:
     """Write a picture whole: beside, then renamed."""
     beside = path.with_name(f".{path.name}.part")
-    image.save(beside, format="PNG")
-    beside.replace(path)
+    try:
+        image.save(beside, format="PNG")
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None

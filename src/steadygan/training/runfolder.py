@@ -44,17 +44,10 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             folder = cls(path)
+            if not (path / ".lock").exists():
+                folder._require_free()  # before the lock, which would leave a file there
             folder._acquire()
-            if listed(folder.checkpoints) or folder.history_path.exists():
-                folder.close()
-                raise UserError(
-                    f"--out {path}: holds another run; resume it with `steadygan resume {path}` "
-                    "or give another folder"
-                )
-            strangers = [p.name for p in path.iterdir() if p.name not in OWN_NAMES]
-            if strangers:
-                folder.close()
-                raise UserError(f"--out {path}: not empty ({strangers[0]}); give another folder")
+            folder._require_free()
             folder.checkpoints.mkdir(exist_ok=True)
             folder.samples.mkdir(exist_ok=True)
         except OSError as error:
@@ -73,6 +66,19 @@ class RunFolder:
         except OSError as error:
             raise UserError(_why(error, path)) from None
         return folder
+
+    def _require_free(self) -> None:
+        """Refuse a folder that holds a run, or anything else."""
+        if listed(self.checkpoints) or self.history_path.exists():
+            self.close()
+            raise UserError(
+                f"--out {self.path}: holds another run; resume it with `steadygan resume "
+                f"{self.path}` or give another folder"
+            )
+        strangers = sorted(p.name for p in self.path.iterdir() if p.name not in OWN_NAMES)
+        if strangers:
+            self.close()
+            raise UserError(f"--out {self.path}: not empty ({strangers[0]}); give another folder")
 
     def _acquire(self) -> None:
         handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)

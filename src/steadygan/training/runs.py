@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.errors import CheckpointError, NonFiniteError, SteadyGanError, UserError
-from steadygan.game.play import Play
+from steadygan.game.play import Hand, Play
 from steadygan.game.recipe import Recipe
 from steadygan.methods import methods
 from steadygan.spec import checked
@@ -59,8 +61,8 @@ def train(
     require_fit(recipe, data)
     name = recipe.method or "own"
     path = Path(out) if out is not None else free_folder(f"runs/{name}-{data.name}-s{seed}")
+    placed = place(device, precision, needs_double_backward(recipe))
     with torch.random.fork_rng(), RunFolder.create(path) as folder:
-        placed = place(device, precision, needs_double_backward(recipe))
         trainer = Trainer(recipe, data, folder, seed, placed, cadence)
         checkpoint.require_room(path, state.size_in_bytes(trainer.table))
         folder.write_facts(_first_facts(trainer, goal, command, title))
@@ -106,8 +108,11 @@ def resume(
     return path
 
 
-def replay(path: str | Path) -> str:
-    """Play the update again that stopped a run on non-finite numbers; what was found, in words."""
+def replay(path: str | Path, *, recipe: Recipe | None = None, data: Dataset | None = None) -> str:
+    """Play the update again that stopped a run on non-finite numbers; what was found, in words.
+
+    `recipe` and `data` as for `resume`.
+    """
     path = Path(path)
     kept = checkpoint.listed(path / "failure")
     if not kept:
@@ -118,25 +123,30 @@ def replay(path: str | Path) -> str:
     tensors = dict(found.tensors)
     batch = {k: tensors.pop(k) for k in list(tensors) if k.startswith("failure/")}
     with torch.random.fork_rng():
-        trainer = _rebuilt(read_facts(path), RunFolder(path), None, None)
+        trainer = _rebuilt(read_facts(path), RunFolder(path), recipe, data)
         trainer.restore(checkpoint.Checkpoint(tensors, found.metadata))
         turn, mover, k = found.info("place")
-        play = Play(trainer.recipe, trainer.table, mover, trainer.deal(mover, k))
-        _put_back(play, batch, trainer)
+        hand = _with_batch(trainer.deal(mover, k), batch, trainer)
         trainer.keep_failure = lambda update: kept[0]
         try:
-            trainer.recipe.update(play, trainer.images, trainer.guard)
+            if mover in trainer.recipe.stages:
+                trainer.recipe.stage_step(mover, k, trainer.table, hand, trainer.guard)
+            else:
+                play = Play(trainer.recipe, trainer.table, mover, hand)
+                if "failure/latents" in batch:
+                    play.latent = trainer.placement.to_device(batch["failure/latents"])
+                trainer.recipe.update(play, trainer.images, trainer.guard)
         except NonFiniteError as error:
             return f"replayed: {error}"
     return f"step {turn}, player {mover}, update {k}: every number was finite this time"
 
 
-def _put_back(play: Play, batch: dict[str, Tensor], trainer: Trainer) -> None:
-    to_device = trainer.placement.to_device
-    if "failure/real" in batch:
-        play.__dict__["_batch"] = (to_device(batch["failure/real"]), None)
-    if "failure/latents" in batch:
-        play.__dict__["latent"] = to_device(batch["failure/latents"])
+def _with_batch(hand: Hand, batch: dict[str, Tensor], trainer: Trainer) -> Hand:
+    """The hand with the real batch and labels that were kept, where the update had asked."""
+    if "failure/real" not in batch:
+        return hand
+    kept = {name: trainer.placement.to_device(tensor) for name, tensor in batch.items()}
+    return replace(hand, real=lambda: (kept["failure/real"], kept.get("failure/labels")))
 
 
 def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
@@ -159,7 +169,8 @@ def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
         note("stopped", str(stopped))
         raise
     except SteadyGanError as error:
-        note("failed", str(error))
+        with suppress(UserError):  # where this cannot be written, `error` itself is what to say
+            note("failed", str(error))
         raise
     note("finished")
 

@@ -1,0 +1,228 @@
+"""What every method must do: a new file in methods/ is tested with no change here."""
+
+import re
+
+import pytest
+import torch
+from tiny import GREY, IMAGE, POINT, differing, moments, parameters, shrunk, started, trainer
+
+from steadygan.errors import UserError
+from steadygan.game.parts import Part
+from steadygan.methods import find, methods
+from steadygan.study.compose import compose
+from steadygan.training.state import gather, restore
+
+
+def learns_vectors(method):
+    try:
+        method.fitted(POINT)
+    except UserError:
+        return False
+    return True
+
+
+def shapes_of(method):
+    """Every image shape that the method's networks promise, and vectors where it learns them."""
+    images = [(c, s, s) for s in method.recipe.networks.sizes for c in (1, 3)]
+    return images + ([POINT] if learns_vectors(method) else [])
+
+
+ALL = list(methods().values())
+EACH = pytest.mark.parametrize("method", ALL, ids=lambda m: m.name)
+EACH_SHAPE = pytest.mark.parametrize(
+    ("method", "shape"),
+    [pytest.param(m, s, id=f"{m.name}-{'x'.join(map(str, s))}") for m in ALL for s in shapes_of(m)],
+)
+EACH_SHORT = pytest.mark.parametrize(
+    ("method", "shape"),
+    [pytest.param(m, s, id=f"{m.name}-{len(s)}d")
+     for m in ALL for s in (GREY, *([POINT] if learns_vectors(m) else []))],
+)  # fmt: skip
+
+
+def everything(game):
+    return gather(game.table, game.counters())
+
+
+def copied(tensors):
+    return {name: value.clone() for name, value in tensors.items()}
+
+
+def played(recipe, shape, turns=2, seed=0):
+    game = trainer(recipe, shape, seed)
+    for _ in range(turns):
+        game.play_turn()
+    return game
+
+
+# ---- the file ------------------------------------------------------------------------------
+
+
+@EACH
+def test_the_docstring_names_paper_year_identifier_and_equations(method):
+    paper, *rest = method.doc.split("\n\n")
+    assert re.search(r"\b(19|20)\d\d\b", paper), "no year"
+    assert re.search(r"arXiv:\d{4}\.\d{4,5}|doi:10\.\d+|10\.\d{4,}/", paper, re.IGNORECASE)
+    assert re.search(r'"[^"]{10,}"', paper), "no title in quotes"
+    assert re.search(r"\b(eq\.|Algorithm|section|appendix) *\w", "\n".join(rest)), "no equation"
+    assert method.title == " ".join(paper.split())
+    assert "\n" not in method.title
+
+
+@EACH
+def test_the_recipe_knows_its_method_and_warns_of_nothing(method):
+    assert method.recipe.method == method.name
+    assert list(method.recipe.advice()) == []
+    assert find(method.name.upper().replace("-", "_")) is method
+
+
+@EACH
+def test_presets_resolve_to_what_they_say(method):
+    for preset, keys in method.presets.items():
+        recipe = compose(method, IMAGE, {"preset": preset})
+        for key, value in keys.items():
+            once_more = compose(method, IMAGE, {"preset": preset, key: str(value)})
+            assert once_more == recipe, (preset, key)
+        if keys:
+            assert recipe != method.recipe, preset
+        if learns_vectors(method):
+            compose(method, POINT, {"preset": preset}).start(POINT)
+    with pytest.raises(UserError, match="preset=nosuch"):
+        compose(method, IMAGE, {"preset": "nosuch"})
+
+
+@EACH
+def test_every_run_has_a_light_preset_that_is_lighter(method):
+    def size(recipe):
+        return sum(p.numel() for pl in started(recipe).players.values() for p in pl.parameters)
+
+    assert size(compose(method, IMAGE, {"preset": "light"})) < size(method.recipe)
+
+
+# ---- the game ------------------------------------------------------------------------------
+
+
+@EACH_SHAPE
+def test_it_builds_and_a_turn_is_finite_and_moves_every_module(method, shape):
+    game = trainer(shrunk(method.fitted(shape)), shape)
+    before = {name: parameters(player) for name, player in game.table.players.items()}
+    average = copied(game.table.average.state_dict())
+    game.play_turn()
+    for name, value in everything(game).items():
+        assert value.isfinite().all(), name
+    for name, update in game.last.items():
+        assert update.gradient_norm > 0, name
+        assert all(loss.isfinite() for loss in update.losses.values())
+    for name, player in game.table.players.items():
+        moved = differing(parameters(player), before[name])
+        for module in player.modules:
+            assert any(key.startswith(f"{module}.") for key in moved), f"{name}/{module}"
+    assert differing(dict(game.table.average.state_dict()), average)
+    with torch.no_grad():
+        made = game.table.average(game.recipe.prior.sample(3, torch.Generator()))
+    assert made.shape == (3, *shape)
+    assert len(shape) == 1 or made.abs().max() <= 1
+
+
+@EACH_SHORT
+def test_the_gradient_reaches_every_weight_of_g(method, shape):
+    game = trainer(shrunk(method.fitted(shape)), shape)
+    reached = {}
+
+    def watch(update):
+        if update.player is game.table.players["g"]:
+            for name, slope in zip(update.player.parameter_names, update.gradients, strict=True):
+                reached[name] = max(reached.get(name, 0.0), slope.abs().max().item())
+
+    for turn in range(2):
+        game.recipe.step(game.table, game.deal, turn, 0, watch)
+    generator = game.table.generator
+    matrices = [f"generator.{n}" for n, p in generator.named_parameters() if p.dim() > 1]
+    assert matrices
+    assert all(reached[name] > 0 for name in matrices)
+
+
+@EACH_SHORT
+def test_an_update_leaves_every_other_players_weights_and_moments(method, shape):
+    game = trainer(shrunk(method.fitted(shape)), shape)
+    players = game.table.players
+    since, checks = {}, []
+
+    def of(player):
+        return {**parameters(player), **{f"moment/{k}": v for k, v in moments(player).items()}}
+
+    def check():
+        for name, before in since.items():
+            assert differing(of(players[name]), before) == [], name
+            checks.append(name)
+
+    def watch(update):
+        check()  # between the update before this one and now, only its own player moved
+        since.clear()
+        since.update({n: of(p) for n, p in players.items() if p is not update.player})
+
+    for turn in range(2):
+        game.recipe.step(game.table, game.deal, turn, 0, watch)
+    check()
+    assert set(checks) == set(players)
+
+
+@EACH_SHORT
+def test_the_same_seed_is_the_same_run_bit_for_bit_and_another_is_not(method, shape):
+    recipe = shrunk(method.fitted(shape))
+    one, again, other = (everything(played(recipe, shape, seed=s)) for s in (3, 3, 4))
+    assert differing(one, again) == []
+    weights = [name for name in one if name.startswith("players/") and one[name].dim() > 1]
+    assert set(weights) <= set(differing(one, other))
+
+
+@EACH_SHORT
+def test_a_run_goes_on_from_its_gathered_state_as_if_never_stopped(method, shape):
+    recipe = shrunk(method.fitted(shape))
+    straight = played(recipe, shape, turns=2)
+    saved = copied(everything(straight))
+    resumed = trainer(recipe, shape)
+    counters = restore(resumed.table, copied(saved))
+    assert differing({**gather(resumed.table, counters)}, saved) == []
+    resumed.turn, resumed.images, resumed.draws = (counters[k] for k in ("turn", "images", "draws"))
+    for game in (straight, resumed):
+        game.play_turn()
+    assert differing(everything(straight), everything(resumed)) == []
+    assert differing(everything(straight), saved)
+
+
+def weightless(part):
+    """`part` with every weight at 0, or None where it has no weight."""
+    weights = [field for field in type(part).model_fields if field.endswith("weight")]
+    return part.model_copy(update=dict.fromkeys(weights, 0.0)) if weights else None
+
+
+@pytest.mark.parametrize("name", [n for n, m in Part.members().items() if weightless(m())])
+@EACH_SHORT
+def test_a_part_of_weight_0_leaves_the_run_bit_for_bit(method, shape, name):
+    """Parts draw from streams of their own, and their forwards leave no trace in a player."""
+    part = weightless(Part.members()[name]())
+    recipe = shrunk(method.fitted(shape))
+    present = name in [p.name for p in recipe.parts()]
+    bare = recipe.without(name) if present else recipe
+    if part.misfit(bare) is not None:
+        return  # nothing to compare: this method and this part are never seen together
+    runs = [played(r, shape) for r in (bare, bare.with_(part))]
+    for player in runs[0].table.players:
+        one, other = (parameters(run.table.players[player]) for run in runs)
+        assert differing(one, other) == [], player
+    one, other = (dict(run.table.average.state_dict()) for run in runs)
+    assert differing(one, other) == []
+    heavy = bare.with_(Part.members()[name]())
+    assert differing(everything(played(heavy, shape)), everything(runs[0]))
+
+
+@EACH
+def test_it_says_how_it_dislikes_data_that_it_cannot_make(method):
+    problem = method.recipe.networks.misfit((3, 32, 48))
+    if problem is not None:
+        with pytest.raises(UserError, match="32x48"):
+            method.recipe.start((3, 32, 48))
+    if not learns_vectors(method):
+        with pytest.raises(UserError, match=f"{method.name} makes images"):
+            method.fitted(POINT)

@@ -1,0 +1,71 @@
+"""WGAN: METHODS.md section 6 (clipping itself is in tests/game/test_constraints.py)."""
+
+import pytest
+import torch
+from tiny import GREY, IMAGE, POINT, shrunk, started, trainer
+from torch import nn
+
+from steadygan.game.constraints import WeightClip
+from steadygan.game.optimizers import RMSProp
+from steadygan.game.tricks import CriticWarmup
+from steadygan.methods import find
+from steadygan.study.compose import compose
+
+WGAN = find("wgan")
+
+
+def test_the_settings_are_those_of_algorithm_1():
+    recipe = WGAN.recipe
+    assert recipe.on_d == (WeightClip(bound=0.01),)
+    assert recipe.d_steps == 5
+    assert recipe.d_optimizer == recipe.g_optimizer == RMSProp(lr=5e-5)
+    assert recipe.batch == 64
+    assert recipe.tricks == ()
+    assert recipe.networks.kernel == 4
+    assert not recipe.networks.bias
+    assert recipe.objective.threshold is None
+
+
+def test_the_papers_preset_warms_the_critic_up():
+    recipe = compose(WGAN, IMAGE, {"preset": "paper"})
+    assert recipe.tricks == (CriticWarmup(turns=25, every=500, d_steps=100),)
+
+
+@pytest.mark.parametrize("shape", [GREY, POINT])
+def test_no_critic_weight_is_outside_the_box_in_any_step(shape):
+    game = trainer(shrunk(WGAN.fitted(shape), lr=1e-2), shape)
+    largest = []
+
+    def watch(update):
+        critic = game.table.players["d"].parameters
+        largest.append(max(p.abs().max().item() for p in critic))
+
+    for turn in range(3):
+        game.recipe.step(game.table, game.deal, turn, 0, watch)
+    after_steps = largest[1:]  # before the very first step the start is as it was drawn
+    assert len(after_steps) == 17
+    assert max(after_steps) <= 0.01 * (1 + 1e-6)
+
+
+def test_weights_pile_up_at_the_bound():
+    """Without batch norm; with it a layer's scale is free, and nothing drives weights outwards."""
+    game = trainer(shrunk(WGAN.recipe, width=8, lr=5e-4, d_norm="none"), GREY)
+    clip = game.recipe.on_d[0]
+    shares = []
+    for _ in range(8):
+        game.play_turn()
+        shares.append(clip.signals(game.table.players["d"])["clipped_share"].item())
+    assert shares[0] < 0.8  # N(0, .02) clipped at .01 starts at .64
+    assert shares[-1] > 0.9
+
+
+def test_the_critic_has_no_sigmoid_and_its_scores_scale_with_its_head():
+    table = started(shrunk(WGAN.recipe), GREY)
+    critic = table.discriminator
+    assert not any(isinstance(m, (nn.Sigmoid, nn.Tanh)) for m in critic.modules())
+    x = torch.rand(8, *GREY)
+    with torch.no_grad():
+        before = critic(x)
+        critic.head.weight.mul_(1e6)
+        torch.testing.assert_close(critic(x), before * 1e6, rtol=1e-4, atol=1e-4)
+        assert critic(x).abs().max() > 10

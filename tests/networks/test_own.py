@@ -1,0 +1,142 @@
+"""Networks of one's own: from classes, functions, modules and names."""
+
+import sys
+import types
+
+import pytest
+import torch
+from torch import nn
+
+from steadygan.errors import UserError
+from steadygan.methods import find
+from steadygan.networks import DCGANNetworks, Networks, OwnNetworks
+from steadygan.spec import checked
+
+SHAPE, LATENT = (1, 28, 28), 6
+
+
+class G(nn.Module):
+    def __init__(self, latent_dim, shape):
+        super().__init__()
+        self.given = (latent_dim, shape)
+        self.layer = nn.Linear(latent_dim, 784)
+
+    def forward(self, z):
+        return self.layer(z).tanh().unflatten(1, (1, 28, 28))
+
+
+class D(nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        self.given = shape
+        self.layer = nn.Linear(784, 1)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1))
+
+
+def make_g():
+    return G(LATENT, SHAPE)
+
+
+def make_d(shape):
+    return D(shape)
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """An importable module `mine` that holds these networks."""
+    mine = types.ModuleType("mine")
+    mine.G, mine.D, mine.make_g, mine.ready = G, D, make_g, D(SHAPE)
+    mine.Nested = type("Nested", (), {"D": D})
+    mine.three = 3
+    mine.makes_text = lambda: "no module"
+    mine.wants_more = lambda latent_dim, shape, more: None
+    monkeypatch.setitem(sys.modules, "mine", mine)
+    return mine
+
+
+@pytest.mark.parametrize(
+    ("generator", "discriminator"),
+    [(G, D), (make_g, make_d), ("mine:G", "mine:D"), ("mine:make_g", "mine:Nested.D"),
+     (G(LATENT, SHAPE), "mine:ready")],
+)  # fmt: skip
+def test_both_sides_from_anything_that_makes_a_module(module, generator, discriminator):
+    own = OwnNetworks(generator=generator, discriminator=discriminator)
+    assert own.misfit(SHAPE) is None
+    made = own.build(SHAPE, LATENT)
+    assert set(made) == {"generator", "discriminator"}
+    assert isinstance(made["generator"], G)
+    assert isinstance(made["discriminator"], D)
+    assert made["generator"].given == (LATENT, SHAPE)
+    assert made["discriminator"].given == SHAPE
+
+
+def test_a_ready_module_is_copied_for_each_run(module):
+    ready = G(LATENT, SHAPE)
+    own = OwnNetworks(generator=ready, discriminator="mine:ready")
+    one, two = own.build(SHAPE, LATENT), own.build(SHAPE, LATENT)
+    for side, source in (("generator", ready), ("discriminator", module.ready)):
+        assert len({id(one[side]), id(two[side]), id(source)}) == 3
+        assert torch.equal(one[side].layer.weight, source.layer.weight)
+
+
+@pytest.mark.parametrize("side", ["generator", "discriminator"])
+def test_a_side_left_out_comes_from_the_family_it_is_like(side):
+    own = OwnNetworks(**{side: {"generator": G, "discriminator": D}[side]},
+                      like=DCGANNetworks(width=2))  # fmt: skip
+    made = own.build(SHAPE, LATENT)
+    other = "discriminator" if side == "generator" else "generator"
+    assert isinstance(made[side], (G, D))
+    assert not isinstance(made[other], (G, D))
+    assert made["generator"](torch.randn(3, LATENT)).shape == (3, *SHAPE)
+    assert own.misfit((2,)) == DCGANNetworks().misfit((2,))
+    alone = OwnNetworks(generator=G)
+    assert alone.misfit(SHAPE) == "own networks want both generator= and discriminator="
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("nowhere:G", "'nowhere:G' wants module:qualname of a class or function"),
+        ("mine", "'mine' wants module:qualname"),
+        ("mine:Missing", "no attribute 'Missing'"),
+        (".mine:G", "'.mine:G' wants module:qualname"),
+        ("", "wants module:qualname"),
+        ("mine:three", "'mine:three' is a int: it wants a class or function"),
+        ("mine:makes_text", "'mine:makes_text' made a str, not a torch.nn.Module"),
+        ("mine:wants_more", "is called with (latent_dim, shape): missing a required argument"),
+    ],
+)
+def test_what_makes_no_module_is_one_line(module, source, message):
+    own = OwnNetworks(generator=source, discriminator=D)
+    with pytest.raises(UserError) as raised:
+        checked("networks", own.build, SHAPE, LATENT)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_discriminator_that_wants_two_arguments_is_told_what_it_gets():
+    own = OwnNetworks(generator=make_g, discriminator=G)
+    with pytest.raises(ValueError, match=r"is called with \(shape\)"):
+        own.build(SHAPE, LATENT)
+
+
+def test_they_are_recorded_by_name_and_read_back():
+    own = OwnNetworks(generator=make_g, discriminator=D(SHAPE), like=DCGANNetworks(width=2))
+    fields = own.model_dump(mode="json")
+    assert fields["generator"] == f"{__name__}:make_g"
+    assert fields["discriminator"] == f"{__name__}:D"
+    assert fields["like"]["name"] == "dcgan"
+    named = OwnNetworks(generator="mine:G", discriminator="mine:Nested.D", like="dcgan:width=3")
+    assert Networks.read(named.model_dump(mode="json")) == named
+
+
+def test_they_play_in_the_place_of_built_in_networks(module):
+    recipe = find("dcgan").recipe.changed(
+        networks=OwnNetworks(generator="mine:G", discriminator="mine:D"), prior="normal:dim=6"
+    )
+    table = recipe.start(SHAPE)
+    assert isinstance(table.generator, G)
+    assert isinstance(table.discriminator, D)
+    assert isinstance(table.average, G)
