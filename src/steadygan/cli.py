@@ -291,3 +291,9 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except Exception as error:
+        if debug:
+            raise
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        say(f"steadygan: unexpected {what}; the same command with --debug shows where")
+        raise SystemExit(1) from None

@@ -15,6 +15,8 @@ from steadygan.spec import Spec, checked
 from steadygan.training import Cadence
 
 KEY = re.compile(r"^([A-Za-z_][\w.\-]*)=(.*)$", re.DOTALL)
+#: What is an option of the command and no key.
+OPTIONS = ("data", "steps", "budget", "seed", "out", "device", "add", "drop")
 
 
 class RunSettings(Cadence):
@@ -46,6 +48,8 @@ def read_request(words: Iterable[str]) -> Request:
         if not found:
             raise UserError(f"'{word}': settings are key=value, such as batch=32")
         key, value = found.groups()
+        if key in OPTIONS:
+            raise UserError(f"{word}: give it as --{key} {value}")
         owner = data if key in DataSettings.model_fields else recipe
         owner = run if key in RunSettings.model_fields else owner
         if key in owner:
