@@ -64,15 +64,10 @@ def command_line() -> str:
 def opened(source: str, request: object) -> object:
     """The data set, decoded with a progress bar; bad files are said."""
     from steadygan.data import open_data
-    from steadygan.study.progress import bars
+    from steadygan.study.progress import bars, counting
 
     with bars() as progress:
-        task = progress.add_task("decoding", total=None, detail="", visible=False)
-
-        def show(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total, visible=True)
-
-        data = open_data(source, request.data, progress=show)
+        data = open_data(source, request.data, progress=counting(progress, "decoding"))
     for bad in data.quarantine:
         say(f"left out {bad['path']}: {bad['reason']}")
     return data
@@ -178,7 +173,7 @@ def compare(
     from steadygan.measures import recognisable
     from steadygan.report import write_report
     from steadygan.study import compare as study
-    from steadygan.study.progress import RunBar, bars
+    from steadygan.study.progress import RunBar, bars, counting
     from steadygan.study.request import is_setting, read_request
     from steadygan.training.runs import free_folder, goal_of
 
@@ -201,7 +196,9 @@ def compare(
     with stop.listening(), bars() as progress:
         outside = study.Outside(
             hooks=lambda name: training.Hooks(RunBar(progress, name, goal), stop),
-            evaluate=lambda run: recognisable.judge_run(run, dataset, say),
+            evaluate=lambda run: recognisable.judge_run(
+                run, dataset, say, counting(progress, "classifier")
+            ),
             say=say,
         )
         study.run_study(plan, out, outside)

@@ -30,6 +30,8 @@ VERSION = 3
 BATCH = 128
 IMAGES = 40_000
 
+Progress = Callable[[int, int], None]
+
 
 @dataclass(frozen=True)
 class Classifier:
@@ -88,10 +90,13 @@ def softened(images: Tensor, generator: torch.Generator) -> Tensor:
     return softer
 
 
-def classifier_of(data: Dataset, say: Callable[[str], None]) -> Classifier:
+def classifier_of(
+    data: Dataset, say: Callable[[str], None], progress: Progress = lambda done, total: None
+) -> Classifier:
     """The cached classifier of a data set, or a new one (about 15 s on 2 cores).
 
-    Without labels there is one class, "from this data". Raises `UserError` for vectors.
+    `progress(done, total)` counts training steps. Without labels there is one class, "from this
+    data". Raises `UserError` for vectors.
     """
     if len(data.shape) != 3:
         raise UserError(f"{data.spec}: a classifier needs images, not vectors")
@@ -106,7 +111,7 @@ def classifier_of(data: Dataset, say: Callable[[str], None]) -> Classifier:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(data.shape[0], data.shape[1], classes)
-        fit(network, data, classes)
+        fit(network, data, classes, progress)
     accuracy = held_out_accuracy(network, data)
     place.mkdir(parents=True, exist_ok=True)
     checkpoint.save(place, 0, network.state_dict(), {"accuracy": accuracy})
@@ -121,7 +126,7 @@ def _cached(path: Path, say: Callable[[str], None]) -> checkpoint.Checkpoint | N
         return None
 
 
-def fit(network: nn.Module, data: Dataset, classes: int) -> None:
+def fit(network: nn.Module, data: Dataset, classes: int, progress: Progress) -> None:
     """Train on real images and as many corruptions; leaves the network in eval mode."""
     streams, steps = Streams(0), IMAGES // BATCH
     optimizer = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2, fused=True)
@@ -141,6 +146,7 @@ def fit(network: nn.Module, data: Dataset, classes: int) -> None:
         loss.backward()
         optimizer.step()
         schedule.step()
+        progress(step + 1, steps)
     network.eval()
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from steadygan.data import Dataset
-from steadygan.measures.classifier import Classifier, classifier_of
+from steadygan.measures.classifier import Classifier, Progress, classifier_of
 from steadygan.training import pictures
 from steadygan.training.runfolder import RunFolder
 from steadygan.training.sampling import draw_latents, load_generator
@@ -59,13 +59,18 @@ def judge(classifier: Classifier, images: Tensor, data: Dataset) -> dict[str, An
     }
 
 
-def judge_run(run: Path, data: Dataset, say: Callable[[str], None]) -> None:
+def judge_run(
+    run: Path,
+    data: Dataset,
+    say: Callable[[str], None],
+    progress: Progress = lambda done, total: None,
+) -> None:
     """Put the verdict on a finished run's samples into its run.json. Vectors get none."""
     if len(data.shape) != 3:
         return
     generator, prior, _ = load_generator(run, say)
     latents = draw_latents(prior, COUNT, seed=0)
     images = torch.cat(list(pictures.generate(generator, latents)))
-    verdict = judge(classifier_of(data, say), images, data)
+    verdict = judge(classifier_of(data, say, progress), images, data)
     with RunFolder.open(run) as folder:
         folder.update_facts(measures={"recognisable": verdict})

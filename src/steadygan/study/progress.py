@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -52,6 +52,16 @@ class RunBar:
             for player, update in trainer.last.items()
         ]
         return "  ".join([where, f"{self.rate:,.0f} images/s", "loss " + " ".join(losses)])
+
+
+def counting(progress: Progress, name: str) -> Callable[[int, int], None]:
+    """A callable `(done, total)` that shows a bar called `name` from its first call on."""
+    task = progress.add_task(name, total=None, detail="", visible=False)
+
+    def show(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total, visible=True)
+
+    return show
 
 
 @contextmanager

@@ -141,16 +141,23 @@ class RunFolder:
 
 OWN_NAMES = {"run.json", "history.jsonl", "samples", "checkpoints", ".lock", ".run.json.part"}
 
+#: What a run.json must have for its run to be gone on with or sampled.
+NEEDED = {"method", "recipe", "data", "seed", "device", "precision", "threads", "goal"}
+
 
 def read_facts(path: Path) -> dict[str, Any]:
     """run.json of a run folder; a `UserError` where there is none or it is damaged."""
     try:
-        return json.loads((path / "run.json").read_text(encoding="utf-8"))
+        facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         there = "no such folder" if not path.exists() else "no run.json in it"
         raise UserError(f"{path}: is no run folder ({there})") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path / 'run.json'}: cannot be read: {error}") from None
+    if not isinstance(facts, dict) or (lacking := NEEDED - facts.keys()):
+        what = f"no {min(lacking)!r} in it" if isinstance(facts, dict) else "not a JSON object"
+        raise UserError(f"{path / 'run.json'}: is no run's ({what})")
+    return facts
 
 
 def read_history(path: Path) -> Iterator[dict[str, Any]]:
