@@ -41,7 +41,7 @@ function style(line, shared) {
 function axisStyle(more) {
   return {
     gridcolor: css("--rule"), linecolor: css("--rule"), zerolinecolor: css("--rule"),
-    zeroline: false, nticks: 6, automargin: true, exponentformat: "power",
+    zeroline: false, nticks: 6, automargin: true, exponentformat: "SI",
     minexponent: 4, separatethousands: true, ...more,
   };
 }

@@ -20,6 +20,7 @@ GROUPS = (
 _TITLES = {
     "d_real_probability": "D(x) on real images",
     "d_fake_probability": "D(G(z)) on generated images",
+    "d_heldout_probability": "D(x) on held-out images",
     "d_accuracy_real": "on training images",
     "d_accuracy_heldout": "on held-out images",
     "d_accuracy_fake": "on generated images",
