@@ -64,10 +64,9 @@ def of_method(function: Callable, method: str) -> Callable[[int, Path, Tick], st
 
 
 def every_cut(count: int, folder: Path, tick: Tick) -> str:
-    """Every method cut once at each of `count` steps spread over 1 to 39, one of them 17."""
-    steps = resuming.STEPS
-    cuts = sorted({17, *(round(1 + k * (steps - 2) / max(1, count - 1)) for k in range(count))})
-    cuts = [(cut,) for cut in cuts][: max(1, count)]
+    """Every method cut once, at 17 and at `count` - 1 other steps spread over 1 to 39."""
+    spread = [round(1 + k * (resuming.STEPS - 2) / max(1, count - 1)) for k in range(count)]
+    cuts = [(cut,) for cut in dict.fromkeys([17, *spread])][:count]
     subjects = len(resuming.SUBJECTS)
     calls = iter(range(1, 10**6))
     done = resuming.exact_resume(cuts, folder, lambda: next(calls) % subjects or tick())

@@ -1,0 +1,193 @@
+"""R13: NaN and Inf put into a running game, wherever one can come from."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+from torch import Tensor
+
+from steadygan.errors import NonFiniteError
+from steadygan.game.priors import Prior
+from steadygan.game.recipe import Recipe
+from steadygan.training import Goal, Hooks, Trainer, checkpoint, guards, replay
+from steadygan.training.state import optimizer_tensors
+from tests.reliability import games
+
+NAN, INF = float("nan"), float("inf")
+#: What is poisoned -> what the message must say of it, and whether a replay finds it again: what
+#: was put into a loss or gradient on the way is not in the state, so there it says all is finite.
+KINDS: dict[str, tuple[str, bool]] = {
+    "data": ("real batch (data) of player d", True),
+    "latent": ("latents of player", True),
+    "weight d": ("of network players/d", True),
+    "weight g": ("of network players/g", True),
+    "loss d": ("of player d", False),
+    "loss g": ("loss part adversarial of player g", False),
+    "gradient d": ("of player d", False),
+    "gradient g": ("of player g", False),
+    "moment d": ("of player d", True),
+    "moment g": ("of player g", True),
+    "ema": ("EMA weight", True),
+}
+
+
+@dataclasses.dataclass
+class Poison:
+    """One poisoned number: `kind` at turn `step`, set to `value`; the tensor it was put into."""
+
+    kind: str
+    step: int
+    value: float
+    tensor: Tensor | None = None
+
+    @contextlib.contextmanager
+    def into(self, trainer: Trainer) -> Iterator[None]:
+        what, _, player = self.kind.partition(" ")
+        with contextlib.ExitStack() as stack:
+            getattr(self, f"_{what}")(trainer, player, stack)
+            yield
+
+    def _now(self, trainer: Trainer) -> bool:
+        return trainer.turn == self.step
+
+    def _set(self, tensor: Tensor) -> Tensor:
+        with torch.no_grad():
+            tensor.view(-1)[tensor.numel() // 2] = self.value
+        return tensor
+
+    def _data(self, trainer: Trainer, _player: str, stack: contextlib.ExitStack) -> None:
+        deal = trainer.next_batch
+
+        def batch(place: tuple) -> tuple:
+            items, labels = deal(place)
+            if self._now(trainer):
+                items = self._set(items.contiguous())
+            return items, labels
+
+        stack.enter_context(mock.patch.object(trainer, "next_batch", batch))
+
+    def _latent(self, trainer: Trainer, _player: str, stack: contextlib.ExitStack) -> None:
+        kind: type[Prior] = type(trainer.recipe.prior)
+        draw = kind.sample
+
+        def sample(prior: Prior, count: int, generator: torch.Generator) -> Tensor:
+            drawn = draw(prior, count, generator)
+            return self._set(drawn) if self._now(trainer) else drawn
+
+        stack.enter_context(mock.patch.object(kind, "sample", sample))
+
+    def _before(self, trainer: Trainer, find: Callable[[], Tensor],
+                stack: contextlib.ExitStack) -> None:  # fmt: skip
+        turn = trainer.play_turn
+
+        def play_turn() -> None:
+            if self._now(trainer):
+                self.tensor = self._set(find())
+            turn()
+
+        stack.enter_context(mock.patch.object(trainer, "play_turn", play_turn))
+
+    def _weight(self, trainer: Trainer, player: str, stack: contextlib.ExitStack) -> None:
+        self._before(trainer, lambda: trainer.table.players[player].parameters[0], stack)
+
+    def _ema(self, trainer: Trainer, _player: str, stack: contextlib.ExitStack) -> None:
+        self._before(trainer, lambda: next(trainer.table.average.parameters()), stack)
+
+    def _moment(self, trainer: Trainer, player: str, stack: contextlib.ExitStack) -> None:
+        def moment() -> Tensor:
+            found = optimizer_tensors(trainer.table.players[player])
+            return next(t for t in found.values() if t.dim())
+
+        self._before(trainer, moment, stack)
+
+    def _loss(self, trainer: Trainer, player: str, stack: contextlib.ExitStack) -> None:
+        plain = Recipe.losses
+
+        def losses(recipe: Recipe, play: object) -> dict[str, Tensor]:
+            found = plain(recipe, play)
+            if self._now(trainer) and play.mover == player:
+                last = list(found)[-1] if player == "d" else "adversarial"
+                found[last] = found[last] + self.value
+            return found
+
+        stack.enter_context(mock.patch.object(Recipe, "losses", losses))
+
+    def _gradient(self, trainer: Trainer, player: str, stack: contextlib.ExitStack) -> None:
+        def hook(gradient: Tensor) -> Tensor:
+            return self._set(gradient.clone()) if self._now(trainer) else gradient
+
+        handle = trainer.table.players[player].parameters[-1].register_hook(hook)
+        stack.callback(handle.remove)
+
+
+def cases(steps: Iterable[int], values: Iterable[float]) -> list[Poison]:
+    """Every kind at every step; an optimizer has no moments before its first step."""
+    return [
+        Poison(kind, step, value)
+        for kind in KINDS
+        for n, step in enumerate(steps)
+        for value in [list(values)[n % len(list(values))]]
+        if not (kind.startswith("moment") and step == 0)
+    ]
+
+
+def stopped(poison: Poison, method: str, folder: Path) -> str:
+    """Play until the poison acts: what the run said. All that R13 promises is asserted."""
+    data = games.images()
+    trainer = games.trainer_of(games.small(method), folder, data,
+                               cadence=games.Cadence(save_every=1, log_every=0))  # fmt: skip
+    with poison.into(trainer), pytest.raises(NonFiniteError) as caught:
+        trainer.run(Goal(steps=poison.step + 2), Hooks())
+    said, (words, again) = str(caught.value), KINDS[poison.kind]
+    what = f"{method}, {poison}: {said}"
+    assert caught.value.exit_code == 3
+    assert said.startswith(f"step {poison.step}: NaN or Inf in"), what
+    assert words in said, what
+    assert "\n" not in said, what
+    assert trainer.turn == poison.step, what
+    weights_whole(trainer, poison, what)
+    saved = checkpoint.listed(trainer.folder.checkpoints)
+    assert saved[0].name == f"step-{poison.step:06d}.safetensors", what
+    for path in saved:
+        assert guards.all_finite(checkpoint.load(path).tensors.values()), what
+    assert checkpoint.listed(folder / "failure"), what
+    answer = replay(folder, data=data)
+    if again:
+        assert answer == f"replayed: {said}", f"{what}; and then {answer}"
+    else:
+        assert "every number was finite this time" in answer, f"{what}; and then {answer}"
+    return said
+
+
+def weights_whole(trainer: Trainer, poison: Poison, what: str) -> None:
+    """No weight or buffer of the game is non-finite, but the number that was put there."""
+    for name, module in trainer.table.networks().items():
+        for key, tensor in module.state_dict().items():
+            bad = int((~torch.isfinite(tensor)).sum())
+            poisoned = poison.tensor is not None and (tensor.data_ptr() == poison.tensor.data_ptr())
+            assert bad == int(poisoned), f"{what}: {bad} bad numbers in {name}/{key}"
+
+
+def poisoned(
+    method: str,
+    folder: Path,
+    tick: Callable[[], None] = lambda: None,
+    steps: Iterable[int] = (0, 1, 100),
+    values: Iterable[float] = (NAN, INF, -INF),
+    every_value: bool = True,
+) -> str:
+    """R13 for one method: every kind at every step, with every value or one after the other."""
+    chosen = [values] if not every_value else [[value] for value in values]
+    done = 0
+    for some in chosen:
+        for poison in cases(tuple(steps), tuple(some)):
+            stopped(poison, method, folder / str(done))
+            done += 1
+            tick()
+    return f"{done} poisoned runs stopped"

@@ -1,0 +1,22 @@
+"""R1, R2, R3 in small counts; `python -m benchmarks.reliability` runs the long ones."""
+
+import pytest
+
+from tests.reliability import children, resuming
+
+
+@pytest.mark.parametrize("subjects", [resuming.SUBJECTS[::2], resuming.SUBJECTS[1::2]], ids=str)
+def test_a_cut_run_ends_bit_for_bit_as_an_uninterrupted_one(subjects, tmp_path):
+    # 0 is before the first step, 17 inside an epoch of 25 batches (and inside the stage), 25 at
+    # its end; 40 lies past it.
+    assert resuming.exact_resume([(0, 17, 25)], tmp_path, subjects=subjects) == len(subjects)
+
+
+@pytest.mark.parametrize("subject", resuming.SUBJECTS)
+def test_every_tensor_of_a_running_game_is_in_its_checkpoint(subject, tmp_path):
+    assert children.run(resuming.walked, subject, tmp_path, folder=tmp_path) == 0
+
+
+@pytest.mark.parametrize("subject", resuming.SUBJECTS)
+def test_without_any_group_of_keys_the_comparison_fails(subject, tmp_path):
+    assert children.run(resuming.dropping, subject, tmp_path, folder=tmp_path) == 0

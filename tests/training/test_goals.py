@@ -1,0 +1,115 @@
+"""When a run ends: steps, a budget of training time, a signal, a clock."""
+
+import signal
+import types
+
+import pytest
+
+from steadygan.errors import UserError
+from steadygan.training import Goal, Hooks, StopAsked, Stopped, loop, resume, stopping, train
+from steadygan.training.runfolder import read_facts
+from steadygan.training.runs import goal_of
+from tests.reliability import games
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that moves one second whenever it is read."""
+    now = {"time": 0.0}
+
+    def tick():
+        now["time"] += 1.0
+        return now["time"]
+
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=tick, time=lambda: 0.0))
+    return now
+
+
+def test_a_budget_counts_training_alone(clock, tmp_path):
+    logged = []
+
+    def slow(trainer):
+        clock["time"] += 1000.0  # what is outside a turn costs nothing
+        logged.append(trainer.seconds)
+
+    out = train(games.small("gan"), games.images(), out=tmp_path / "run", budget_minutes=0.1,
+                device="cpu", hooks=Hooks(on_turn=slow))  # fmt: skip
+    assert logged == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    status = read_facts(out)["status"]
+    assert (status["step"], status["seconds"], status["state"]) == (6, 6.0, "finished")
+
+
+def test_a_resumed_budget_goes_on_from_the_time_spent(clock, tmp_path):
+    out = train(games.small("gan"), games.images(), out=tmp_path / "run", budget_minutes=0.1,
+                device="cpu")  # fmt: skip
+    resume(out, data=games.images(), say=games.quiet)  # at its goal already: nothing to do
+    assert read_facts(out)["status"]["step"] == 6
+    resume(out, data=games.images(), budget_minutes=0.15, say=games.quiet)
+    assert read_facts(out)["status"]["step"] == 9
+    assert read_facts(out)["goal"] == {"budget_seconds": 9.0}
+    resume(out, data=games.images(), steps=10, say=games.quiet)
+    assert read_facts(out)["status"]["step"] == 10
+    assert read_facts(out)["goal"] == {"steps": 10}
+
+
+def test_a_goal_that_was_passed_already_is_reached():
+    assert Goal(steps=3).reached(4, 0.0)
+    assert not Goal(steps=3).reached(2, 1e9)
+    assert Goal(budget_seconds=2.0).reached(0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"steps": 0, "budget_minutes": None}, "--steps 0: wants 1 or more"),
+        ({"steps": -5, "budget_minutes": None}, "--steps -5: wants 1 or more"),
+        ({"steps": None, "budget_minutes": 0.0}, "--budget"),
+        ({"steps": None, "budget_minutes": float("nan")}, "--budget"),
+        ({"steps": None, "budget_minutes": float("inf")}, "--budget"),
+        ({"steps": 3, "budget_minutes": 1.0}, "not both"),
+    ],
+)
+def test_goals_that_are_none(asked, said):
+    with pytest.raises(UserError, match=said):
+        goal_of(**asked)
+
+
+def test_ten_minutes_by_default():
+    assert goal_of(None, None) == Goal(budget_seconds=600.0)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_sets_a_flag_and_the_first_one_decides(number, code):
+    stop = StopAsked()
+    assert stop() is None
+    with stop.listening():
+        signal.raise_signal(number)
+        signal.raise_signal(signal.SIGTERM if number == signal.SIGINT else signal.SIGINT)
+    assert stop().exit_code == code
+    assert signal.Signals(number).name in str(stop())
+    assert signal.getsignal(number) not in (stop.handle,)
+
+
+def test_stop_after_is_wall_clock(monkeypatch):
+    now = {"time": 100.0}
+    monkeypatch.setattr(stopping.time, "monotonic", lambda: now["time"])
+    stop = StopAsked(after_seconds=5.0, started=100.0)
+    now["time"] = 105.0
+    assert stop() is None
+    now["time"] = 105.1
+    assert stop().exit_code == 75
+
+
+def test_a_stopped_run_says_so_and_its_state_is_saved(tmp_path):
+    calls = iter(range(100))
+
+    def stop():
+        return Stopped("enough", 75) if next(calls) == 3 else None
+
+    with pytest.raises(Stopped, match="enough"):
+        train(games.small("gan"), games.images(), out=tmp_path / "run", steps=9, device="cpu",
+              hooks=Hooks(stop=stop))  # fmt: skip
+    status = read_facts(tmp_path / "run")["status"]
+    assert (status["state"], status["reason"], status["step"]) == ("stopped", "enough", 3)
+    resume(tmp_path / "run", data=games.images(), say=games.quiet)
+    assert read_facts(tmp_path / "run")["status"]["step"] == 9

@@ -1,0 +1,178 @@
+"""What a run writes down, and that writing it changes nothing."""
+
+import math
+
+import pytest
+import torch
+from PIL import Image
+
+from steadygan.game.parts import Part
+from steadygan.methods import methods
+from steadygan.training import Goal, Hooks, train
+from steadygan.training.loop import milestones
+from tests.reliability import games
+
+ALWAYS = {
+    "step", "images", "seconds", "d_loss", "g_loss", "d_loss/adversarial", "g_loss/adversarial",
+    "d_gradient_norm", "g_gradient_norm", "d_score_real", "d_score_fake", "d_score_heldout",
+}  # fmt: skip
+WITH_ODDS = {
+    "d_real_probability", "d_fake_probability", "d_heldout_probability", "d_accuracy_real",
+    "d_accuracy_fake", "d_accuracy_heldout",
+}  # fmt: skip
+OWN = {
+    "infogan": {"mutual_information", "mutual_information_continuous"},
+    "wgan": {"wasserstein_estimate", "clipped_share"},
+    "wgan-gp": {"wasserstein_estimate", "critic_gradient_norm", "critic_gradient_norm_std"},
+}
+
+
+def size_of(path):
+    with Image.open(path) as image:
+        image.load()
+        return image.size
+
+
+@pytest.fixture(scope="module", params=games.METHODS)
+def run(request, tmp_path_factory):
+    """A run of 4 logged turns of each method: its name, folder and history."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("log") / "run"
+    recipe = games.small(request.param)
+    train(recipe, games.images(), out=out, steps=4, device="cpu", precision="fp32",
+          cadence=games.Cadence(log_every=1))  # fmt: skip
+    return request.param, out, games.history(out)
+
+
+def test_every_signal_has_its_name_in_every_line(run):
+    method, _, history = run
+    recipe = methods()[method].recipe
+    wanted = (ALWAYS | OWN.get(method, set())) - {"seconds"}
+    wanted |= WITH_ODDS if recipe.objective.threshold is not None else set()
+    for side, parts in (("d", recipe.on_d), ("g", recipe.on_g)):
+        wanted |= {f"{side}_loss/{p.name}" for p in parts if type(p).loss is not Part.loss}
+    assert [line["step"] for line in history] == [0, 1, 2, 3, 4]
+    for line in history[1:]:
+        assert wanted <= set(line), wanted - set(line)
+        assert all(math.isfinite(v) for v in line.values() if isinstance(v, float))
+    if recipe.objective.threshold is None:
+        assert not WITH_ODDS & set(history[-1])
+
+
+def test_the_numbers_agree_with_each_other(run):
+    method, _, history = run
+    for line in history[1:]:
+        for side in "dg":
+            parts = [v for k, v in line.items() if k.startswith(f"{side}_loss/")]
+            assert line[f"{side}_loss"] == pytest.approx(sum(parts), abs=1e-5)
+        for kind in ("real", "fake", "heldout"):
+            if f"d_accuracy_{kind}" in line:
+                assert line[f"d_accuracy_{kind}"] * 8 == round(line[f"d_accuracy_{kind}"] * 8)
+                assert 0 <= line[f"d_{kind}_probability"] <= 1
+        if method.startswith("wgan"):
+            gap = line["d_score_real"] - line["d_score_fake"]
+            assert line["wasserstein_estimate"] == pytest.approx(gap, abs=1e-6)
+            assert line["d_loss/adversarial"] == pytest.approx(-gap, abs=1e-6)
+        if method == "wgan":
+            assert 0 <= line["clipped_share"] <= 1
+        if method == "infogan":
+            assert line["mutual_information"] <= math.log(10) + 1e-6
+
+
+def test_images_count_what_d_has_seen(run):
+    method, _, history = run
+    per_turn = 8 * methods()[method].recipe.d_steps
+    assert [line["images"] for line in history] == [per_turn * n for n in range(5)]
+
+
+def test_pictures_and_histogram_stand_at_the_start_and_the_end(run):
+    method, out, history = run
+    for line in (history[0], history[-1]):
+        assert size_of(out / line["samples"]) == (8 * 18 + 2, 8 * 18 + 2)
+        assert ("codes" in line) == (method == "infogan")
+        histogram = line["weight_histogram"]
+        assert len(histogram["counts"]) == 50
+        assert histogram["low"] < histogram["high"]
+    trainer = games.trainer_of(games.small(method), out.parent / "again")
+    weights = sum(p.numel() for p in trainer.table.discriminator.parameters())
+    assert sum(history[0]["weight_histogram"]["counts"]) == weights
+    if method == "wgan":
+        assert history[-1]["weight_histogram"]["low"] >= -0.01
+        assert history[-1]["weight_histogram"]["high"] <= 0.01
+    if method == "infogan":
+        assert size_of(out / history[-1]["codes"]) == (10 * 18 + 2, 10 * 18 + 2)
+
+
+def test_held_out_scores_are_those_of_the_step_that_was_logged(tmp_path):
+    # An accuracy of 1 on real and 0 on held-out data is how an overfitted D is seen.
+    trainer = games.trainer_of(games.small("gan"), tmp_path / "run")
+    trainer.play_turn()
+    from steadygan.training import signals
+
+    line = signals.of_turn(trainer.last, trainer.held_out())
+    without = signals.of_turn(trainer.last, None)
+    assert {k for k in line if "heldout" in k} == set(line) - set(without)
+    assert {k: line[k] for k in without} == without
+
+
+@pytest.mark.parametrize("method", games.METHODS)
+def test_logs_pictures_and_saves_change_nothing(method, tmp_path):
+    ends = []
+    for n, cadence in enumerate(
+        (
+            games.Cadence(log_every=1, save_every=2, sample_every=1),
+            games.Cadence(log_every=10, save_every=0),
+        )
+    ):
+        trainer = games.trainer_of(games.small(method), tmp_path / str(n), cadence=cadence)
+        trainer.run(Goal(steps=5), Hooks())
+        ends.append(trainer.gathered())
+    assert games.unlike(*ends) == []
+
+
+def test_lines_come_when_they_are_due(tmp_path):
+    cadence = games.Cadence(log_every=3, sample_every=4)
+    trainer = games.trainer_of(games.small("gan"), tmp_path / "run", cadence=cadence)
+    trainer.run(Goal(steps=10), Hooks())
+    lines = games.history(tmp_path / "run")
+    assert [line["step"] for line in lines] == [0, 3, 4, 6, 8, 9, 10]
+    assert [line["step"] for line in lines if "samples" in line] == [0, 4, 8, 10]
+
+
+def test_samples_fall_on_the_same_images_whatever_the_method():
+    assert list(milestones(6000)) == [1000, 1414, 2000, 2828, 4000, 5657]
+    assert list(milestones(999)) == []
+
+
+@pytest.mark.parametrize("method", ["gan", "wgan"])
+def test_a_milestone_is_drawn_by_the_turn_that_passes_it(method, tmp_path):
+    recipe = games.small(method, batch=40 if method == "wgan" else 200)
+    trainer = games.trainer_of(recipe, tmp_path / "run", cadence=games.Cadence(log_every=0))
+    trainer.run(Goal(steps=11), Hooks())  # 200 images a turn
+    lines = games.history(tmp_path / "run")
+    assert [line["images"] for line in lines if "samples" in line] == [0, 1000, 1600, 2000, 2200]
+
+
+def test_points_are_drawn_as_a_scatter(tmp_path):
+    from steadygan.data import open_data
+
+    recipe = games.small("gan", (2,))
+    out = train(recipe, open_data("ring"), out=tmp_path / "run", steps=2, device="cpu")
+    assert size_of(out / games.history(out)[-1]["samples"]) == (512, 512)
+
+
+def test_a_torn_last_line_is_cut_off_and_the_lines_after_a_checkpoint_too(tmp_path):
+    from steadygan.training.runfolder import RunFolder, read_history
+
+    folder = RunFolder.create(tmp_path / "run")
+    for step in range(5):
+        folder.append({"step": step, "name": "é"})
+    with folder.history_path.open("ab") as file:
+        file.write(b'{"step": 5, "na')
+    assert [line["step"] for line in read_history(folder.path)] == [0, 1, 2, 3, 4]
+    folder.cut_history(3)
+    assert folder.history_path.read_text(encoding="utf-8").splitlines()[-1] == (
+        '{"step": 3, "name": "é"}'
+    )
+    folder.append({"step": 4})
+    assert [line["step"] for line in read_history(folder.path)] == [0, 1, 2, 3, 4]

@@ -1,0 +1,176 @@
+"""Samples of a run: grids, arrays, walks, categories."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from steadygan.data import open_data
+from steadygan.errors import CheckpointError, UserError
+from steadygan.game.priors import Coded, Normal, Uniform
+from steadygan.training import checkpoint, pictures, train
+from steadygan.training.sampling import draw_latents, load_generator, path_between, sample
+from tests.reliability import games
+
+
+def run_of(method, folder, **more):
+    torch.set_num_threads(1)
+    return train(games.small(method), games.images(), out=folder / method, steps=3, device="cpu",
+                 precision="fp32", **more)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gan(tmp_path_factory):
+    return run_of("gan", tmp_path_factory.mktemp("sampling"))
+
+
+@pytest.fixture(scope="module")
+def infogan(tmp_path_factory):
+    return run_of("infogan", tmp_path_factory.mktemp("sampling"))
+
+
+def frames_of(path):
+    with Image.open(path) as image:
+        return image.size, getattr(image, "n_frames", 1)
+
+
+def test_an_array_is_uint8_n_h_w_c_and_repeats_with_its_seed(gan, tmp_path):
+    arrays = []
+    for n, (count, seed) in enumerate(((70, 1), (70, 1), (70, 2), (9, 1))):
+        out = sample(gan, tmp_path / f"{n}.npy", count=count, seed=seed, say=games.quiet)
+        arrays.append(np.load(out))
+        assert arrays[-1].dtype == np.uint8
+        assert arrays[-1].shape == (count, 16, 16, 1)
+    assert np.array_equal(arrays[0], arrays[1])
+    assert not np.array_equal(arrays[0], arrays[2])
+
+
+def test_samples_are_the_averages_of_the_newest_checkpoint(gan, tmp_path):
+    average, prior, facts = load_generator(gan)
+    saved = checkpoint.load(checkpoint.listed(gan / "checkpoints")[0]).tensors
+    for key, value in average.state_dict().items():
+        assert torch.equal(value, saved[f"average/{key}"])
+    assert not average.training
+    out = sample(gan, tmp_path / "a.npy", count=5, say=games.quiet)
+    with torch.no_grad():
+        expected = pictures.to_uint8(average(draw_latents(prior, 5, 0)))
+    assert np.array_equal(np.load(out), expected)
+    assert facts["method"] == "gan"
+
+
+@pytest.mark.parametrize(("count", "side"), [(1, (1, 1)), (10, (4, 3)), (64, (8, 8))])
+def test_a_grid_is_as_square_as_its_count_allows(count, side, gan, tmp_path):
+    out = sample(gan, tmp_path / "grid.png", count=count, say=games.quiet)
+    assert frames_of(out)[0] == (side[0] * 18 + 2, side[1] * 18 + 2)
+
+
+def test_a_walk_is_an_animation_that_ends_where_it_began(gan, tmp_path):
+    out = sample(gan, tmp_path / "walk.gif", count=4, say=games.quiet)
+    size, frames = frames_of(out)
+    assert size == (2 * 18 + 2, 2 * 18 + 2)
+    assert 2 <= frames <= 48  # equal neighbours are one frame in a GIF
+
+
+def test_interpolate_makes_rows_that_walk(gan, tmp_path):
+    out = sample(gan, tmp_path / "rows.npy", count=20, interpolate=True, say=games.quiet)
+    rows = np.load(out).astype(int).reshape(2, 10, -1)
+    near = np.abs(rows[:, 1:] - rows[:, :-1]).mean()
+    far = np.abs(rows[0] - rows[1]).mean()
+    assert rows.shape[0] == 2
+    assert near < far or far == 0
+
+
+def test_a_category_is_held_in_every_latent(infogan, tmp_path):
+    _, prior, _ = load_generator(infogan)
+    latents = draw_latents(prior, 50, 0, "7")
+    assert set(prior.category(latents).tolist()) == {7}
+    free = draw_latents(prior, 50, 0)
+    assert torch.equal(latents[:, : prior.dim], free[:, : prior.dim])
+    assert torch.equal(prior.codes(latents), prior.codes(free))
+    assert sample(infogan, tmp_path / "seven.png", category="7", say=games.quiet).exists()
+
+
+def test_points_are_an_array_of_floats_or_a_scatter(tmp_path):
+    run = train(games.small("gan", (2,)), open_data("ring"), out=tmp_path / "run", steps=2,
+                device="cpu")  # fmt: skip
+    points = np.load(sample(run, tmp_path / "p.npy", count=30, say=games.quiet))
+    assert points.shape == (30, 2)
+    assert points.dtype == np.float32
+    assert frames_of(sample(run, tmp_path / "p.png", count=30, say=games.quiet))[0] == (512, 512)
+
+
+def refused(say, *words, **more):
+    with pytest.raises(UserError, match=say) as caught:
+        sample(*words, say=games.quiet, **more)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_cannot_be_sampled_is_said_in_a_line(gan, infogan, tmp_path):
+    png = tmp_path / "a.png"
+    refused(r"\.png, \.npy or \.gif", gan, tmp_path / "a.jpg")
+    refused("wants 1 to", gan, png, count=0)
+    refused("wants 1 to", gan, png, count=10**9)
+    refused("there is no folder", gan, tmp_path / "none" / "a.png")
+    refused("takes no class", gan, png, category="3")
+    for odd in ("10", "-1", "seven", "1.5", "²", ""):
+        refused("categories are 0 to 9", infogan, png, category=odd)
+    refused("is no run folder", tmp_path, png)
+    refused("no such folder", tmp_path / "none", png)
+    for name in ("x.png", "x.npy", "x.gif"):
+        (tmp_path / name).mkdir()
+        refused(name, gan, tmp_path / name)
+    assert not png.exists()
+
+
+def test_a_run_without_a_whole_checkpoint_is_exit_code_4(gan, tmp_path):
+    import shutil
+
+    run = shutil.copytree(gan, tmp_path / "run")
+    for path in checkpoint.listed(run / "checkpoints"):
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError) as caught:
+        sample(run, tmp_path / "a.png", say=games.quiet)
+    assert caught.value.exit_code == 4
+
+
+def test_a_damaged_run_json_is_said_in_a_line(gan, tmp_path):
+    import shutil
+
+    run = shutil.copytree(gan, tmp_path / "run")
+    for text in ("", "{", "[]", "{}", '"x"', "\x00"):
+        (run / "run.json").write_text(text)
+        refused(r"run\.json", run, tmp_path / "a.png")
+
+
+def test_a_path_between_latents_goes_through_both():
+    ends = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
+    for prior in (Normal(dim=6), Uniform(dim=6)):
+        path = path_between(prior, ends, 8)
+        assert path.shape == (8, 6)
+        assert torch.allclose(path[0], ends[0], atol=1e-6)
+    middle = path_between(Uniform(dim=6), ends, 8)[4]
+    assert torch.allclose(middle, ends.mean(0), atol=1e-6)
+    sphere = path_between(Normal(dim=6), torch.nn.functional.normalize(ends), 8)
+    assert torch.allclose(sphere.norm(dim=1), torch.ones(8), atol=1e-5)
+    same = path_between(Normal(dim=6), ends[:1].expand(2, -1), 4)
+    assert torch.isfinite(same).all()
+
+
+def test_the_grid_of_every_method_shows_the_same_draws():
+    normal = pictures.fixed_latents(Normal(dim=20), 4)
+    uniform = pictures.fixed_latents(Uniform(dim=12), 4)
+    coded = pictures.fixed_latents(Coded(dim=8), 4)
+    assert torch.allclose(uniform, torch.erf(normal[:, :12] / 2**0.5))
+    assert torch.equal(coded[:, :8], uniform[:, :8])
+    assert not torch.equal(normal, pictures.fixed_latents(Normal(dim=20), 5))
+
+
+def test_the_code_table_changes_one_thing_a_direction():
+    prior = Coded(dim=5, categories=4, continuous=2)
+    table = pictures.swept_codes(prior, 0)
+    assert table.shape == (40, prior.total_dim)
+    assert (table[:, :5] == table[0, :5]).all()
+    assert prior.category(table).tolist() == [k for k in range(4) for _ in range(10)]
+    codes = prior.codes(table).reshape(4, 10, 2)
+    assert torch.allclose(codes[2, :, 0], torch.linspace(-1, 1, 10))
+    assert (codes[..., 1] == 0).all()
