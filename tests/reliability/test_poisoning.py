@@ -15,6 +15,39 @@ def test_a_poisoned_number_stops_the_run_before_a_weight(method, values, tmp_pat
     poisoning.poisoned(method, tmp_path, steps=(0, 1), values=values, every_value=False)
 
 
+@pytest.mark.parametrize("value", [poisoning.NAN, poisoning.INF, -poisoning.INF])
+def test_each_tensor_is_watched_for_itself(value, tmp_path):
+    # In a game most poisons show in several places; alone, each must stop it too.
+    trainer = games.trainer_of(games.small("wgan-gp"), tmp_path / "run")
+    trainer.play_turn()
+    unseen, kinds = [], set()
+
+    def guard(update):
+        assert guards.all_finite(guards.watched(update))
+        play, player = update.play, update.player
+        alone = guards.seen_by(play) | {"norm": update.gradient_norm} | update.losses
+        alone |= {f"moment {k}": v for k, v in guards.optimizer_tensors(player).items()}
+        alone |= {f"weight {k}": v for k, v in player.named_parameters().items()}
+        if play.mover == "g":
+            alone |= {f"EMA {k}": v for k, v in play.table.average.state_dict().items()}
+        for name, tensor in alone.items():
+            if tensor.is_floating_point():
+                flat = tensor.detach().view(-1)
+                kept = flat[-1].clone()
+                flat[-1] = value
+                if guards.all_finite(guards.watched(update)):
+                    unseen.append(f"{player.name}: {name}")
+                flat[-1] = kept
+                kinds.add(name.split()[0])
+
+    trainer.guard = guard
+    trainer.play_turn()
+    assert unseen == []
+    assert kinds == {
+        "real", "latents", "norm", "adversarial", "gradient-penalty", "moment", "weight", "EMA",
+    }  # fmt: skip
+
+
 def test_a_layer_that_overflows_is_named(tmp_path):
     trainer = games.trainer_of(games.small("gan"), tmp_path / "run")
     d = trainer.table.discriminator

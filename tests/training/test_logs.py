@@ -9,7 +9,7 @@ from PIL import Image
 from steadygan.game.parts import Part
 from steadygan.methods import methods
 from steadygan.training import Goal, Hooks, train
-from steadygan.training.loop import milestones
+from steadygan.training.goals import milestones
 from tests.reliability import games
 
 ALWAYS = {

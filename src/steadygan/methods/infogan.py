@@ -28,6 +28,6 @@ recipe = Recipe(
     shared_latents=True,
 )
 presets = {
-    "light": {"width": 16, "hidden": 256, "d_optimizer.lr": 5e-4},
+    "light": {"width": 16, "hidden": 256},
     "paper": {"batch": 128, "horizon_images": 640_000},
 }

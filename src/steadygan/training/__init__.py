@@ -1,6 +1,7 @@
 """The loop around the game: hands, checkpoints, guards, logs."""
 
-from steadygan.training.loop import Cadence, Goal, Hooks, Stopped, Trainer
+from steadygan.training.goals import Cadence, Goal, Hooks, Stopped
+from steadygan.training.loop import Trainer
 from steadygan.training.runs import replay, resume, train
 from steadygan.training.stopping import StopAsked
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,64 +15,18 @@ import torch
 from torch import Tensor
 
 from steadygan.data import Dataset, batch_indices
-from steadygan.errors import NonFiniteError, SteadyGanError, UserError
+from steadygan.errors import NonFiniteError, UserError
 from steadygan.game.penalties import Penalty
 from steadygan.game.play import Hand
 from steadygan.game.players import Table, Update
 from steadygan.game.recipe import Recipe
-from steadygan.spec import Spec, checked
+from steadygan.spec import checked
 from steadygan.training import checkpoint, guards, pictures, signals, state
 from steadygan.training.facts import identity
+from steadygan.training.goals import Cadence, Goal, Hooks, due, milestones
 from steadygan.training.precision import Placement
 from steadygan.training.runfolder import RunFolder, read_history
 from steadygan.training.streams import Streams
-
-
-class Cadence(Spec):
-    """How often a run logs and saves, in steps; 0 leaves the periodic one out."""
-
-    log_every: int = 10
-    save_every: int = 1000
-    sample_every: int = 0
-
-
-@dataclass(frozen=True)
-class Goal:
-    """When a run is done: after so many steps in all, or so many seconds of training in all."""
-
-    steps: int | None = None
-    budget_seconds: float | None = None
-
-    def reached(self, turn: int, seconds: float) -> bool:
-        if self.steps is not None:
-            return turn >= self.steps
-        return self.budget_seconds is not None and seconds >= self.budget_seconds
-
-    def as_facts(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if v is not None}
-
-
-class Stopped(SteadyGanError):
-    """A run that stopped between turns because it was asked to; its state is saved."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
-def _never() -> None:
-    return None
-
-
-@dataclass
-class Hooks:
-    """What the outside adds to a run: progress, and a reason to stop now (checked each turn).
-
-    `on_turn(trainer)` after each turn or stage step; `stop()` gives a `Stopped` to raise, or None.
-    """
-
-    on_turn: Callable[[Trainer], None] = lambda trainer: None
-    stop: Callable[[], Stopped | None] = _never
 
 
 @dataclass
@@ -257,7 +210,7 @@ class Trainer:
             while self.stage_steps[stage] < self.recipe.stage_length(stage):
                 self._stop_if_asked(hooks)
                 self.play_stage_step(stage)
-                if _due(self.stage_steps[stage], self.cadence.save_every):
+                if due(self.stage_steps[stage], self.cadence.save_every):
                     self.save()
                 hooks.on_turn(self)
         saved = self.turn
@@ -266,9 +219,9 @@ class Trainer:
             before = self.images
             self.play_turn()
             last = goal.reached(self.turn, self.seconds)
-            if last or _due(self.turn, self.cadence.log_every) or self._sample_due(before):
+            if last or due(self.turn, self.cadence.log_every) or self._sample_due(before):
                 self.log(with_samples=last or self._sample_due(before))
-            if not last and _due(self.turn, self.cadence.save_every):
+            if not last and due(self.turn, self.cadence.save_every):
                 self.save()
                 saved = self.turn
             hooks.on_turn(self)
@@ -283,7 +236,7 @@ class Trainer:
     def _sample_due(self, images_before: int) -> bool:
         """Samples fall on the same numbers of images for every method: 1000 * 2^(k/2)."""
         passed = any(images_before < m <= self.images for m in milestones(self.images))
-        return passed or _due(self.turn, self.cadence.sample_every)
+        return passed or due(self.turn, self.cadence.sample_every)
 
     def log(self, with_samples: bool) -> None:
         """Add a history line for the turn that just ended; with pictures where they are due."""
@@ -295,45 +248,21 @@ class Trainer:
                 raise NonFiniteError(f"step {self.turn}: NaN or Inf in the log's {bad[0]}")
             line |= values
         if with_samples:
-            line |= self.draw_samples()
+            line |= pictures.draw_samples(
+                self.table.average,
+                self.recipe.prior,
+                self.data,
+                self.seed,
+                self.folder.path,
+                self.turn,
+            )
             line["weight_histogram"] = signals.weight_histogram(self.table)
         self.folder.append(line)
-
-    def draw_samples(self) -> dict[str, str]:
-        """Write the sample grid (and InfoGAN's table) of this moment; their paths by name."""
-        prior, average = self.recipe.prior, self.table.average
-        named = {"samples": f"step-{self.turn:06d}.png"}
-        if len(self.data.shape) == 1:
-            latents = pictures.fixed_latents(prior, self.seed, 2000)
-            points = torch.cat(list(pictures.generate(average, latents))).numpy()
-            image = pictures.scatter(points, self.data.test.items[:2000])
-            pictures.save_png(image, self.folder.samples / named["samples"])
-            return {"samples": f"samples/{named['samples']}"}
-        wanted = {"samples": (pictures.fixed_latents(prior, self.seed), 8)}
-        if prior.codes_in_latent[0]:
-            wanted["codes"] = (pictures.swept_codes(prior, self.seed), pictures.SWEEP)
-            named["codes"] = f"codes-step-{self.turn:06d}.png"
-        for kind, (latents, columns) in wanted.items():
-            images = pictures.to_uint8(torch.cat(list(pictures.generate(average, latents))))
-            pictures.save_png(pictures.grid(images, columns), self.folder.samples / named[kind])
-        return {kind: f"samples/{name}" for kind, name in named.items()}
 
 
 def as_played(items: Tensor) -> Tensor:
     """Data at rest as it is played: uint8 images become float32 in [-1, 1]."""
     return items.float() / 127.5 - 1.0 if items.dtype == torch.uint8 else items
-
-
-def milestones(upto: int) -> Iterator[int]:
-    """1000 * 2^(k/2) for k = 0, 1, ..., up to `upto`."""
-    k = 0
-    while (images := round(1000 * 2 ** (k / 2))) <= upto:
-        yield images
-        k += 1
-
-
-def _due(turn: int, every: int) -> bool:
-    return every > 0 and turn % every == 0
 
 
 def needs_double_backward(recipe: Recipe) -> bool:

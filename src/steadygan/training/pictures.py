@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from steadygan.data import Dataset
 from steadygan.errors import UserError
 from steadygan.game.priors import Coded, Prior
 from steadygan.training.streams import Streams
@@ -92,3 +93,24 @@ def save_png(image: Image.Image, path: Path) -> None:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def draw_samples(
+    average: nn.Module, prior: Prior, data: Dataset, seed: int, run: Path, step: int
+) -> dict[str, str]:
+    """Write the sample grid (and the table of a coded prior) of a step into a run's folder; their
+    paths by name. Vectors are drawn as a scatter over held-out data."""
+    grids = {"samples": (fixed_latents(prior, seed), 8)}
+    if prior.codes_in_latent[0]:
+        grids["codes"] = (swept_codes(prior, seed), SWEEP)
+    drawn = {}
+    for kind, (latents, columns) in grids.items():
+        if len(data.shape) == 1:
+            points = torch.cat(list(generate(average, fixed_latents(prior, seed, 2000))))
+            image = scatter(points.numpy(), data.test.items[:2000])
+        else:
+            image = grid(to_uint8(torch.cat(list(generate(average, latents)))), columns)
+        prefix = "" if kind == "samples" else f"{kind}-"
+        drawn[kind] = f"samples/{prefix}step-{step:06d}.png"
+        save_png(image, run / drawn[kind])
+    return drawn

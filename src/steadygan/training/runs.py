@@ -19,14 +19,8 @@ from steadygan.game.recipe import Recipe
 from steadygan.methods import methods
 from steadygan.spec import checked
 from steadygan.training import checkpoint, facts, state
-from steadygan.training.loop import (
-    Cadence,
-    Goal,
-    Hooks,
-    Stopped,
-    Trainer,
-    needs_double_backward,
-)  # fmt: skip
+from steadygan.training.goals import Cadence, Goal, Hooks, Stopped
+from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import Precision, place
 from steadygan.training.runfolder import RunFolder, read_facts
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from steadygan.training.loop import Stopped
+from steadygan.training.goals import Stopped
 
 EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 

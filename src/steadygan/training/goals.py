@@ -1,0 +1,75 @@
+"""When a run logs, draws, saves and ends, and who may stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from steadygan.errors import SteadyGanError
+from steadygan.spec import Spec
+
+if TYPE_CHECKING:
+    from steadygan.training.loop import Trainer
+
+
+class Cadence(Spec):
+    """How often a run logs and saves, in steps; 0 leaves the periodic one out."""
+
+    log_every: int = Field(10, ge=0)
+    save_every: int = Field(1000, ge=0)
+    sample_every: int = Field(0, ge=0)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """When a run is done: after so many steps in all, or so many seconds of training in all."""
+
+    steps: int | None = None
+    budget_seconds: float | None = None
+
+    def reached(self, turn: int, seconds: float) -> bool:
+        if self.steps is not None:
+            return turn >= self.steps
+        return self.budget_seconds is not None and seconds >= self.budget_seconds
+
+    def as_facts(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if v is not None}
+
+
+class Stopped(SteadyGanError):
+    """A run that stopped between turns because it was asked to; its state is saved."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def _never() -> None:
+    return None
+
+
+@dataclass
+class Hooks:
+    """What the outside adds to a run: progress, and a reason to stop now (checked each turn).
+
+    `on_turn(trainer)` after each turn or stage step; `stop()` gives a `Stopped` to raise, or None.
+    """
+
+    on_turn: Callable[[Trainer], None] = lambda trainer: None
+    stop: Callable[[], Stopped | None] = _never
+
+
+def milestones(upto: int) -> Iterator[int]:
+    """1000 * 2^(k/2) for k = 0, 1, ..., up to `upto`."""
+    k = 0
+    while (images := round(1000 * 2 ** (k / 2))) <= upto:
+        yield images
+        k += 1
+
+
+def due(step: int, every: int) -> bool:
+    """True every `every` steps; never where that is 0."""
+    return every > 0 and step % every == 0
