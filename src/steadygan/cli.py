@@ -117,7 +117,8 @@ def train(
             device=device, precision=request.run.precision, cadence=request.cadence(),
             hooks=hooks, command=command_line(), title=chosen.title,
         )  # fmt: skip
-    print(write_report(out))
+        path = write_report(out)  # a signal that comes now finds the run done
+    print(path)
 
 
 @app.command()
@@ -148,7 +149,8 @@ def resume(
             run, steps=steps, budget_minutes=budget_minutes, allow_inexact=allow_inexact,
             hooks=hooks, say=say,
         )  # fmt: skip
-    print(write_report(run))
+        path = write_report(run)
+    print(path)
 
 
 @app.command()
@@ -202,7 +204,8 @@ def compare(
             say=say,
         )
         study.run_study(plan, out, outside)
-    print(write_report(out))
+        path = write_report(out)
+    print(path)
     study.raise_if_failed(outside)
 
 

@@ -80,14 +80,26 @@ def test_ten_minutes_by_default():
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_sets_a_flag_and_the_first_one_decides(number, code):
-    stop = StopAsked()
+    stop, other = StopAsked(), signal.SIGTERM if number == signal.SIGINT else signal.SIGINT
+    before = {n: signal.getsignal(n) for n in (number, other)}
     assert stop() is None
-    with stop.listening():
+    try:
+        with stop.listening():
+            signal.raise_signal(number)
+        signal.raise_signal(other)  # on the way out: caught still, and it changes nothing
         signal.raise_signal(number)
-        signal.raise_signal(signal.SIGTERM if number == signal.SIGINT else signal.SIGINT)
+    finally:
+        for n, handler in before.items():
+            signal.signal(n, handler)
     assert stop().exit_code == code
     assert signal.Signals(number).name in str(stop())
-    assert signal.getsignal(number) not in (stop.handle,)
+
+
+def test_without_a_signal_the_old_handlers_come_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with StopAsked().listening():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_stop_after_is_wall_clock(monkeypatch):

@@ -35,10 +35,15 @@ class StopAsked:
 
     @contextmanager
     def listening(self) -> Iterator[StopAsked]:
-        """Take SIGTERM and SIGINT while inside; give the old handlers back after."""
+        """Take SIGTERM and SIGINT while inside; give the old handlers back after.
+
+        Not after a signal: the process is on its way out then, and a second one must not change
+        the exit code of the first.
+        """
         old = {number: signal.signal(number, self.handle) for number in EXIT_CODES}
         try:
             yield self
         finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
+            if self.received is None:
+                for number, handler in old.items():
+                    signal.signal(number, handler)
