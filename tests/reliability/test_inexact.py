@@ -133,7 +133,7 @@ def piece(run, threads, until):
         if run.exists():
             resume(run, data=games.images(), hooks=hooks, say=games.quiet)
         else:
-            train(games.small("dcgan"), games.images(), out=run, steps=10, device="cpu",
+            train(games.small("gan"), games.images(), out=run, steps=10, device="cpu",
                   precision="bf16", hooks=hooks)  # fmt: skip
     except Stopped:
         pass

@@ -208,14 +208,14 @@ class Trainer:
             self.log(with_samples=True)  # after the save: a run killed between the two goes on
         for stage in self.recipe.stages:
             while self.stage_steps[stage] < self.recipe.stage_length(stage):
-                self._stop_if_asked(hooks)
                 self.play_stage_step(stage)
                 if due(self.stage_steps[stage], self.cadence.save_every):
                     self.save()
                 hooks.on_turn(self)
+                self._stop_if_asked(hooks)
         saved = self.turn
-        while not goal.reached(self.turn, self.seconds):
-            self._stop_if_asked(hooks)
+        last = goal.reached(self.turn, self.seconds)
+        while not last:
             before = self.images
             self.play_turn()
             last = goal.reached(self.turn, self.seconds)
@@ -225,6 +225,8 @@ class Trainer:
                 self.save()
                 saved = self.turn
             hooks.on_turn(self)
+            if not last:  # after a turn, so that even a short --stop-after gets on
+                self._stop_if_asked(hooks)
         if saved != self.turn:
             self.save()
 
