@@ -116,7 +116,7 @@ def test_a_stopped_run_says_so_and_its_state_is_saved(tmp_path):
     calls = iter(range(100))
 
     def stop():
-        return Stopped("enough", 75) if next(calls) == 3 else None
+        return Stopped("enough", 75) if next(calls) == 2 else None
 
     with pytest.raises(Stopped, match="enough"):
         train(games.small("gan"), games.images(), out=tmp_path / "run", steps=9, device="cpu",
@@ -125,3 +125,11 @@ def test_a_stopped_run_says_so_and_its_state_is_saved(tmp_path):
     assert (status["state"], status["reason"], status["step"]) == ("stopped", "enough", 3)
     resume(tmp_path / "run", data=games.images(), say=games.quiet)
     assert read_facts(tmp_path / "run")["status"]["step"] == 9
+
+
+def test_a_run_that_is_asked_to_stop_at_once_still_plays_a_turn(tmp_path):
+    """Else a --stop-after shorter than the set-up would never get on."""
+    hooks = Hooks(stop=lambda: Stopped("at once", 75))
+    with pytest.raises(Stopped):
+        train(games.small("gan"), games.images(), out=tmp_path / "run", steps=9, hooks=hooks)
+    assert read_facts(tmp_path / "run")["status"]["step"] == 1
