@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +32,7 @@ KEYS_HELP = (
     "(method; `steadygan methods NAME` lists them), preset=light|paper, precision= threads= "
     "log_every= save_every= sample_every= (run)."
 )
+ALLOWED = {False: [], True: ["allow_bad=true"]}
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}
 
 Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
@@ -36,6 +40,9 @@ Steps = Annotated[int | None, typer.Option("--steps", help="Turns in all.")]
 Budget = Annotated[str | None, typer.Option("--budget", help="Training time, such as 45s, 5m, 2h.")]
 Out = Annotated[Path | None, typer.Option("--out", help="A folder of its own.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+AllowBad = Annotated[
+    bool, typer.Option("--allow-bad", help="Go on where over 1 % of the images are bad.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**62)]
 StopAfter = Annotated[
     str | None, typer.Option("--stop-after", help="Save and exit 75 after this wall-clock time.")
@@ -86,6 +93,7 @@ def train(
     add: Annotated[list[str] | None, typer.Option("--add", help="PART[:key=value,...]")] = None,
     drop: Annotated[list[str] | None, typer.Option("--drop", help="PART")] = None,
     stop_after: StopAfter = None,
+    allow_bad: AllowBad = False,
 ) -> None:
     """Train one method into a run folder.
 
@@ -100,7 +108,7 @@ def train(
     from steadygan.study.request import read_request
     from steadygan.training.runs import free_folder, goal_of
 
-    request = read_request(settings or [])
+    request = read_request([*(settings or []), *ALLOWED[allow_bad]])
     chosen, budget_minutes = find(method), minutes(budget, "--budget")
     goal = goal_of(steps, budget_minutes)
     _threads(request)
@@ -110,7 +118,7 @@ def train(
         say(f"note: {advice}")
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")
     stop = training.StopAsked(_seconds(stop_after))
-    with stop.listening(), bars() as progress:
+    with stop.listening(), bars() as progress, reported_if_it_stops(out):
         hooks = training.Hooks(RunBar(progress, chosen.name, goal), stop)
         training.train(
             recipe, dataset, out=out, steps=steps, budget_minutes=budget_minutes, seed=seed,
@@ -143,7 +151,7 @@ def resume(
     asked = steps is not None or budget_minutes is not None
     goal = goal_of(steps, budget_minutes) if asked else training.Goal(**facts["goal"])
     stop = training.StopAsked(_seconds(stop_after))
-    with stop.listening(), bars() as progress:
+    with stop.listening(), bars() as progress, reported_if_it_stops(run):
         hooks = training.Hooks(RunBar(progress, facts["method"], goal), stop)
         training.resume(
             run, steps=steps, budget_minutes=budget_minutes, allow_inexact=allow_inexact,
@@ -165,6 +173,7 @@ def compare(
     seed: Seed = 0,
     out: Out = None,
     device: Device = "auto",
+    allow_bad: AllowBad = False,
 ) -> None:
     """Train several methods, each for the same steps or budget, into one report.
 
@@ -180,7 +189,8 @@ def compare(
     from steadygan.training.runs import free_folder, goal_of
 
     named = [word for word in words if not is_setting(word)]
-    request = read_request(word for word in words if is_setting(word))
+    keys = [word for word in words if is_setting(word)]
+    request = read_request([*keys, *ALLOWED[allow_bad]])
     if not named:
         raise UserError(
             "compare wants at least one method: steadygan compare gan dcgan --data mnist"
@@ -195,7 +205,7 @@ def compare(
     )
     out = out or free_folder(f"runs/compare-{dataset.name}")
     stop = training.StopAsked()
-    with stop.listening(), bars() as progress:
+    with stop.listening(), bars() as progress, reported_if_it_stops(out):
         outside = study.Outside(
             hooks=lambda name: training.Hooks(RunBar(progress, name, goal), stop),
             evaluate=lambda run: recognisable.judge_run(
@@ -262,6 +272,20 @@ def replay(run: Annotated[Path, typer.Argument(help="A run that stopped on NaN o
     print(replay(run))
 
 
+@contextmanager
+def reported_if_it_stops(folder: Path) -> Iterator[None]:
+    """A run or study that fails or is stopped half-way has its report all the same."""
+    from steadygan.errors import NonFiniteError
+    from steadygan.report import write_report
+    from steadygan.training import Stopped
+
+    try:
+        yield
+    except (NonFiniteError, Stopped):
+        say(str(write_report(folder)))
+        raise
+
+
 def _threads(request: object) -> None:
     if request.run.threads is not None:
         import torch
@@ -276,6 +300,7 @@ def _seconds(stop_after: str | None) -> float | None:
 
 def main() -> None:
     """Run the command; every error is one line on stderr and its exit code."""
+    sys.path.insert(0, os.getcwd())  # where `generator=module:Name` looks first, as python -m does
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")

@@ -331,8 +331,8 @@ def test_a_plain_discriminator_plays_where_nobody_asks_for_features():
 
 def test_a_discriminator_that_gives_maps_is_refused_in_one_line():
     recipe = shrunk(find("dcgan").recipe)
-    own = OwnNetworks(discriminator=Plain(outputs=5), like=recipe.networks)
-    game = play(recipe.changed(networks=own), "d", IMAGE)
+    game = play(recipe, "d", IMAGE)
+    game.table.players["d"].modules["discriminator"] = Plain(outputs=5)
     with pytest.raises(UserError, match=r"gives \(8, 5\) for 8 samples") as raised:
         _ = game.real_scores
     assert "\n" not in str(raised.value)

@@ -57,7 +57,7 @@ def test_the_start_is_normal_002_with_zero_biases_and_unit_scales():
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((2,), "make images, not vectors: use networks=mlp"),
+        ((2,), "make images, not vectors"),
         ((1, 28, 32), "make square images, not 28x32"),
         ((3, 8, 8), "make 16 to 512 pixels, not 8: set size="),
         ((3, 513, 513), "make 16 to 512 pixels, not 513: set size="),

@@ -37,7 +37,7 @@ def test_the_default_is_the_first_papers_size():
     assert count(g) == 101 * 1200 + 1201 * 1200 + 1201 * 784
     assert count(d) == 785 * 240 * 5 + 241 * 240 * 5 + 241
     keeps = [1 - m.p for m in d.modules() if isinstance(m, nn.Dropout)]
-    assert keeps == pytest.approx([0.8, 0.5])
+    assert keeps == pytest.approx([0.8, 0.5, 0.5])
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 64, 64), (2,), (5,), (3, 9, 20)])

@@ -122,6 +122,30 @@ def test_a_discriminator_that_wants_two_arguments_is_told_what_it_gets():
         own.build(SHAPE, LATENT)
 
 
+@pytest.mark.parametrize(
+    ("shape", "own", "message"),
+    [
+        ((1, 28, 28), {"generator": lambda: nn.Linear(4, 6)}, r"makes \(6,\), the data are"),
+        ((5,), {"discriminator": lambda: nn.Linear(5, 3)}, r"gives \(2, 3\) for 2 samples"),
+        ((5,), {"discriminator": lambda: nn.Linear(9, 1)}, r"do not fit data of shape \(5,\)"),
+    ],
+)
+def test_networks_that_do_not_fit_the_data_are_refused_when_built(shape, own, message):
+    pair = {"generator": lambda: nn.Linear(4, 5), "discriminator": lambda: nn.Linear(5, 1), **own}
+    with pytest.raises(ValueError, match=message):
+        OwnNetworks(**pair).build(shape, 4)
+
+
+def test_the_check_of_a_fit_leaves_networks_as_they_were():
+    class WithNorm(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Linear(4, 5), nn.BatchNorm1d(5))
+
+    built = OwnNetworks(generator=WithNorm, discriminator=lambda: nn.Linear(5, 1)).build((5,), 4)
+    assert built["generator"].training
+    assert built["generator"][1].num_batches_tracked == 0
+
+
 def test_they_are_recorded_by_name_and_read_back():
     own = OwnNetworks(generator=make_g, discriminator=D(SHAPE), like=DCGANNetworks(width=2))
     fields = own.model_dump(mode="json")

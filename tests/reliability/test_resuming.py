@@ -7,9 +7,9 @@ from tests.reliability import children, resuming
 
 @pytest.mark.parametrize("subjects", [resuming.SUBJECTS[::2], resuming.SUBJECTS[1::2]], ids=str)
 def test_a_cut_run_ends_bit_for_bit_as_an_uninterrupted_one(subjects, tmp_path):
-    # 0 is before the first step, 17 inside an epoch of 25 batches (and inside the stage), 25 at
+    # 1 is after the first step, 17 inside an epoch of 25 batches (and inside the stage), 25 at
     # its end; 40 lies past it.
-    assert resuming.exact_resume([(0, 17, 25)], tmp_path, subjects=subjects) == len(subjects)
+    assert resuming.exact_resume([(1, 17, 25)], tmp_path, subjects=subjects) == len(subjects)
 
 
 @pytest.mark.parametrize("subject", resuming.SUBJECTS)

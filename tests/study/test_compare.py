@@ -1,6 +1,7 @@
 """A study on tiny networks: runs, goes on, keeps failures as results."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,6 +99,19 @@ def test_another_study_or_strangers_in_the_folder_are_refused(data, tmp_path):
     with pytest.raises(UserError, match="not empty"):
         run_study(study(data, "gan"), tmp_path / "t", Outside())
     assert [p.name for p in (tmp_path / "t").iterdir()] == ["thesis.txt"]
+
+
+def test_a_study_with_other_data_or_run_settings_is_another_study(data, tmp_path):
+    run_study(study(data, "gan"), tmp_path / "s", Outside())
+    for change in (
+        {"device": "auto"},
+        {"request": read_request(["log_every=1", "precision=bf16"])},
+    ):
+        with pytest.raises(UserError, match="another study"):
+            run_study(replace(study(data, "gan"), **change), tmp_path / "s", Outside())
+    other = replace(data, fingerprint="e" * 64)
+    with pytest.raises(UserError, match="another study"):
+        run_study(study(other, "gan"), tmp_path / "s", Outside())
 
 
 def test_nothing_is_written_where_an_entry_does_not_fit(data, tmp_path):

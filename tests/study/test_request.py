@@ -5,7 +5,7 @@ import pytest
 from steadygan.errors import UserError
 from steadygan.methods import find
 from steadygan.study.compare import entries_of
-from steadygan.study.compose import compose, has_key
+from steadygan.study.compose import compose
 from steadygan.study.describe import difference, flat, sheet
 from steadygan.study.request import is_setting, read_request
 
@@ -101,10 +101,33 @@ def test_a_shared_key_that_no_method_has_is_an_error():
 
 
 def test_a_part_by_name_goes_only_where_it_fits():
-    assert has_key(find("wgan"), "critic_warmup")
-    assert not has_key(find("dcgan"), "critic_warmup")
     found = entries_of(["dcgan", "wgan"], GREY, {"critic_warmup": "true"})
     assert [len(e.recipe.tricks) for e in found] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("words", "shape", "shared"),
+    [
+        (["dcgan"], GREY, {"optimizer.lr": "1e-4"}),
+        (["wgan"], (2,), {"d_width": "64"}),
+        (["dcgan"], GREY, {"gradient-penalty.weight": "5", "gradient-penalty": "true"}),
+        (["wgan:optimizer=adam"], GREY, {"betas": "0,0.9"}),
+    ],
+)
+def test_a_study_takes_every_key_that_a_single_run_takes(words, shape, shared):
+    assert len(entries_of(words, shape, shared)) == 1
+
+
+def test_vectors_get_the_methods_settings_for_them():
+    assert compose(find("wgan-gp"), (2,), {}).parts()[0].weight == 0.1
+    assert compose(find("wgan-gp"), GREY, {}).parts()[0].weight == 10.0
+    assert compose(find("gan"), (2,), {}).networks.width == 128
+    assert compose(find("gan"), (2,), {"preset": "light"}).networks.width == 128
+
+
+@pytest.mark.parametrize(("word", "channels"), [("channels=1", 1), ("channels=3", 3)])
+def test_channels_are_read_from_text(word, channels):
+    assert read_request([word]).data.channels == channels
 
 
 def test_the_same_entry_twice_and_an_unknown_method_are_refused():

@@ -6,13 +6,18 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Progress = Callable[[int, int], None]
 """Called as `progress(done, total)` while images are decoded, from the calling thread."""
+
+
+def _digit(value: object) -> object:
+    """Text from the command line as the number it names: pydantic reads no literal from text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class DataSettings(BaseModel):
@@ -30,7 +35,7 @@ class DataSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int | None = Field(default=None, ge=8, le=512)
-    channels: Literal[1, 3] | None = None
+    channels: Annotated[Literal[1, 3] | None, BeforeValidator(_digit)] = None
     flip: bool = False
     holdout: float = Field(default=0.1, gt=0, lt=1)
     allow_bad: bool = False

@@ -30,7 +30,7 @@ def scan(root: Path) -> list[Found]:
     no folder, or has no image, for a folder that cannot be read, and for images that lie loose
     beside class folders, since those have no class.
     """
-    if not root.exists():
+    if not _exists(root):
         raise UserError(f"folder:{root}: no such folder; give the path of a folder of images")
     if not root.is_dir():
         raise UserError(f"folder:{root}: not a folder; give the folder that the images are in")
@@ -48,6 +48,13 @@ def scan(root: Path) -> list[Found]:
             "move them into a class folder or away"
         )
     return found
+
+
+def _exists(root: Path) -> bool:
+    try:
+        return root.exists()
+    except OSError as error:
+        raise UserError(f"folder:{root}: cannot be read: {error.strerror or error}") from None
 
 
 def listing_digest(found: list[Found]) -> str:

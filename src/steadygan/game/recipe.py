@@ -104,6 +104,7 @@ class Recipe(Spec):
     def without(self, *names: str) -> Recipe:
         """A copy without the parts of these names; a part that is not there is a `UserError`."""
         here = [part.name for part in self.parts()]
+        names = tuple(name.lower().replace("_", "-") for name in names)
         for name in names:
             if name not in here:
                 there = did_you_mean(name, here) if here else ": it has no parts"

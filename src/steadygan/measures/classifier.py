@@ -113,8 +113,11 @@ def classifier_of(
         network = build(data.shape[0], data.shape[1], classes)
         fit(network, data, classes, progress)
     accuracy = held_out_accuracy(network, data)
-    place.mkdir(parents=True, exist_ok=True)
-    checkpoint.save(place, 0, network.state_dict(), {"accuracy": accuracy})
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        checkpoint.save(place, 0, network.state_dict(), {"accuracy": accuracy})
+    except (OSError, UserError) as error:
+        say(f"the classifier is not kept for next time: {error}")
     return Classifier(network, classes, accuracy)
 
 

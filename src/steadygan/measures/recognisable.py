@@ -13,6 +13,7 @@ from torch import Tensor
 from steadygan.data import Dataset
 from steadygan.measures.classifier import Classifier, Progress, classifier_of
 from steadygan.training import pictures
+from steadygan.training.loop import as_played
 from steadygan.training.runfolder import RunFolder
 from steadygan.training.sampling import draw_latents, load_generator
 
@@ -40,7 +41,7 @@ def share_recognised(classifier: Classifier, images: Tensor) -> tuple[float, int
 def judge(classifier: Classifier, images: Tensor, data: Dataset) -> dict[str, Any]:
     """The verdict on samples with its references: held-out real images, and noise."""
     rows = np.linspace(0, len(data.test) - 1, min(COUNT, len(data.test))).astype(int)
-    real = torch.from_numpy(data.test.items[rows]).float() / 127.5 - 1
+    real = as_played(torch.from_numpy(data.test.items[rows]))
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     share, classes_seen = share_recognised(classifier, images)
     shows = share >= ENOUGH and classes_seen >= classifier.classes / 2

@@ -3,7 +3,7 @@
 A method file holds a docstring (what it is, paper, equations with their numbers) and a `recipe`,
 or `recipes = {name: Recipe}` where one paper gives several; `presets = {name: {key: value}}` names
 sets of overrides (`preset=paper`, `preset=light`); `vector_networks` stands in for the networks
-where the data are vectors.
+where the data are vectors, with `vector_settings` as overrides.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from steadygan.errors import UserError, did_you_mean
+from steadygan.game.overrides import override_all
 from steadygan.game.recipe import Recipe
 from steadygan.networks import Networks
 
@@ -29,6 +30,7 @@ class Method:
     recipe: Recipe
     presets: MappingProxyType[str, dict[str, Any]]
     vector_networks: Networks | None
+    vector_settings: MappingProxyType[str, Any]
 
     @property
     def title(self) -> str:
@@ -36,12 +38,14 @@ class Method:
         return " ".join(self.doc.split("\n\n")[0].split())
 
     def fitted(self, shape: tuple[int, ...]) -> Recipe:
-        """The recipe with networks for data of `shape`; vectors that it cannot make are refused."""
-        if len(shape) == 1 and self.recipe.networks.misfit(shape):
-            if self.vector_networks is None:
-                raise UserError(f"method {self.name} makes images: it cannot learn vectors")
-            return self.recipe.changed(networks=self.vector_networks)
-        return self.recipe
+        """The recipe for data of `shape`: for vectors with the method's networks and settings for
+        them. A method that has none is for images, and refused."""
+        if len(shape) != 1:
+            return self.recipe
+        if self.vector_networks is None:
+            raise UserError(f"method {self.name} makes images: it cannot learn vectors")
+        recipe = self.recipe.changed(networks=self.vector_networks)
+        return override_all(recipe, self.vector_settings, f"method {self.name}")
 
 
 @cache
@@ -58,6 +62,7 @@ def methods() -> dict[str, Method]:
                 recipe=recipe.changed(method=name),
                 presets=MappingProxyType(getattr(module, "presets", {})),
                 vector_networks=getattr(module, "vector_networks", None),
+                vector_settings=MappingProxyType(getattr(module, "vector_settings", {})),
             )
     return dict(sorted(found.items()))
 

@@ -28,6 +28,6 @@ recipe = Recipe(
     shared_latents=True,
 )
 presets = {
-    "light": {"width": 16, "hidden": 256},
+    "light": {"width": 16, "hidden": 512, "d_optimizer.lr": 3e-4},
     "paper": {"batch": 128, "horizon_images": 640_000},
 }

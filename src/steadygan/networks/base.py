@@ -31,7 +31,7 @@ class Networks(Spec):
     def misfit(self, shape: Shape) -> str | None:
         """Why no network of this family can be built for `shape`, and what to do; or None."""
         if len(shape) != 3:
-            return f"'{self.name}' networks make images, not vectors: use networks=mlp"
+            return f"'{self.name}' networks make images, not vectors"
         if shape[1] != shape[2]:
             return f"'{self.name}' networks make square images, not {shape[1]}x{shape[2]}"
         if not 16 <= shape[1] <= 512:

@@ -65,4 +65,6 @@ class MLPNetworks(Networks):
                 layers.append(Maxout(widths[i], widths[i + 1], self.d_pieces))
             else:
                 layers += [nn.Linear(widths[i], widths[i + 1]), nn.ReLU(inplace=True)]
+        if self.d_dropout:
+            layers.append(nn.Dropout(0.5))
         return Discriminator(nn.Sequential(*layers), nn.Linear(self.d_width, 1))

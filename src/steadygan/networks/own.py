@@ -7,6 +7,7 @@ import importlib
 import inspect
 from typing import Any
 
+import torch
 from pydantic import field_serializer
 from torch import nn
 
@@ -47,12 +48,38 @@ class OwnNetworks(Networks):
         return self.like is not None and self.like.reads_codes
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
-        built = self.like.build(shape, latent_dim, codes) if self.like else {}
+        both = self.generator is not None and self.discriminator is not None
+        built = {} if both or not self.like else self.like.build(shape, latent_dim, codes)
         if self.generator is not None:
             built["generator"] = _make(self.generator, latent_dim, shape)
         if self.discriminator is not None:
             built["discriminator"] = _make(self.discriminator, shape)
+        _check(built, shape, latent_dim)
         return built
+
+
+@torch.no_grad()
+def _check(built: Built, shape: Shape, latent_dim: int) -> None:
+    """Raise ValueError where a network does not make or take samples of `shape`."""
+    modes = {name: module.training for name, module in built.items()}
+    for module in built.values():
+        module.eval()
+    try:
+        made = built["generator"](torch.zeros(2, latent_dim))
+        if tuple(made.shape) != (2, *shape):
+            raise ValueError(f"the generator makes {tuple(made.shape[1:])}, the data are {shape}")
+        scores = built["discriminator"](made)
+        if scores.numel() != 2:
+            raise ValueError(
+                f"the discriminator gives {tuple(scores.shape)} for 2 samples: it must give one "
+                "raw score each, (B,) or (B, 1)"
+            )
+    except RuntimeError as error:
+        first = str(error).splitlines()[0]
+        raise ValueError(f"own networks do not fit data of shape {shape}: {first}") from None
+    finally:
+        for name, module in built.items():
+            module.train(modes[name])
 
 
 def _make(source: Any, *arguments: Any) -> nn.Module:

@@ -14,7 +14,7 @@ from steadygan.game.overrides import keys_of
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method, find
 from steadygan.spec import read_pairs
-from steadygan.study.compose import compose, has_key
+from steadygan.study.compose import compose, keys_taken
 from steadygan.study.request import Request
 from steadygan.training import Hooks, Stopped, resume, train
 from steadygan.training.checkpoint import listed
@@ -51,6 +51,9 @@ class Study:
             "data": self.data.spec,
             "runs": [f"runs/{self.run_name(entry)}" for entry in self.entries],
             "methods": {e.name: e.recipe.model_dump(mode="json") for e in self.entries},
+            "data_used": self.data.describe(),
+            "run_settings": self.request.run.model_dump(mode="json"),
+            "device": self.device,
             "seed": self.seed,
             **goal_of(self.steps, self.budget_minutes).as_facts(),
         }
@@ -83,7 +86,7 @@ def entries_of(
             own = read_pairs(rest, word)
         except ValueError as error:
             raise UserError(str(error)) from None
-        general = {key: value for key, value in shared.items() if has_key(method, key)}
+        general = keys_taken(method, shape, own, shared)
         used |= set(general)
         label = "-".join([method.name, *(f"{k}-{v}" for k, v in own.items())])
         entry = Entry(_path_safe(label), method, compose(method, shape, {**general, **own}))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from steadygan.errors import UserError, did_you_mean
-from steadygan.game.overrides import keys_of, override_all
+from steadygan.game.overrides import override, override_all
 from steadygan.game.parts import Part
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method
@@ -31,7 +31,7 @@ def compose(
     recipe = method.fitted(shape)
     keys = dict(keys)
     if (preset := keys.pop("preset", None)) is not None:
-        recipe = override_all(recipe, preset_of(method, preset, recipe), f"preset {preset}")
+        recipe = override_all(recipe, preset_of(method, preset, shape), f"preset {preset}")
     whose = f"method {method.name}"
     waiting: list[Change] = [
         *(partial(_without_part, name=name) for name in drop),
@@ -60,30 +60,33 @@ def _with_part(recipe: Recipe, text: str) -> Recipe:
     return checked(f"--add {text}", recipe.with_, part)
 
 
-def preset_of(method: Method, preset: str, recipe: Recipe) -> dict:
-    """The keys of a preset; those of networks that this data does not use are left out."""
+def preset_of(method: Method, preset: str, shape: tuple[int, ...]) -> dict:
+    """The keys of a preset; those of image networks are left out where the data are vectors."""
     if preset not in method.presets:
-        raise UserError(
-            f"preset={preset}: method {method.name}{did_you_mean(preset, method.presets)}"
-        )
-    if recipe.networks.name != method.recipe.networks.name:
-        foreign = set(type(method.recipe.networks).model_fields)
-        return {k: v for k, v in method.presets[preset].items() if k not in foreign}
-    return dict(method.presets[preset])
+        near = did_you_mean(preset, method.presets)
+        raise UserError(f"preset={preset}: method {method.name} has no such preset{near}")
+    foreign = set(type(method.recipe.networks).model_fields) if len(shape) == 1 else set()
+    return {k: v for k, v in method.presets[preset].items() if k not in foreign}
 
 
-def has_key(method: Method, key: str) -> bool:
-    """True where `key=` means something to `method` (a part's name does for every method)."""
-    recipe = method.recipe
-    part = key.replace("_", "-")
-    known = {k.replace("-", "_") for k in keys_of(recipe)} | {
-        "preset",
-        "generator",
-        "discriminator",
-    }
-    return key.replace("-", "_") in known or (part in Part.members() and fits(recipe, part))
+def keys_taken(
+    method: Method, shape: tuple[int, ...], own: Mapping[str, str], shared: Mapping[str, str]
+) -> dict[str, str]:
+    """Which of a study's `shared` keys mean something to `method` with its `own` keys.
 
-
-def fits(recipe: Recipe, part: str) -> bool:
-    """True where the part of this name can stand in the recipe."""
-    return Part.named(part).misfit(recipe) is None
+    A part by its name is taken where it fits; a key of a part, once that part is there.
+    """
+    taken = {"preset": shared["preset"]} if "preset" in shared else {}
+    recipe = compose(method, shape, {**taken, **own})
+    waiting = {k: v for k, v in shared.items() if k not in taken and k not in own}
+    progress = True
+    while progress:
+        progress = False
+        for key, value in list(waiting.items()):
+            part = key.replace("_", "-")
+            if part in Part.members() and Part.named(part).misfit(recipe):
+                continue
+            if (changed := override(recipe, key, value)) is not None:
+                recipe, progress = changed, True
+                taken[key] = waiting.pop(key)
+    return taken

@@ -22,7 +22,7 @@ class RunBar:
     def __init__(self, progress: Progress, name: str, goal: Goal) -> None:
         self.progress, self.name, self.goal = progress, name, goal
         self.task = progress.add_task(name, total=1.0, detail="")
-        self.begun, self.last, self.images = time.monotonic(), 0.0, None
+        self.last, self.images = 0.0, None
         self.rate = 0.0
 
     def __call__(self, trainer: Trainer) -> None:

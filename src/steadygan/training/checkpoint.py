@@ -133,8 +133,9 @@ def _why(error: OSError, path: Path, needed: int) -> str:
 
 
 def require_room(folder: Path, checkpoint_bytes: int) -> None:
-    """Refuse to start where fewer than three checkpoints fit."""
-    free = shutil.disk_usage(folder).free
+    """Refuse to start where fewer than three checkpoints fit; `folder` need not exist yet."""
+    there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    free = shutil.disk_usage(there).free
     if free < 3 * checkpoint_bytes:
         raise UserError(
             f"{folder}: {free / 1e6:.1f} MB free, but three checkpoints of this game need "

@@ -24,7 +24,7 @@ def identity(recipe: dict, data: dict, seed: int, placement: Placement) -> dict[
         "data": {"fingerprint": data["fingerprint"], "settings": data["settings"]},
         "seed": seed,
         "device": placement.device.type,
-        "arithmetic": arithmetic_of(placement.device),
+        "arithmetic": arithmetic_of(placement.device, placement.precision),
         "precision": placement.precision,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -94,8 +94,9 @@ class Trainer:
 
     def held_out(self) -> Tensor | None:
         """A batch of data that training never sees, chosen by the turn."""
-        test, batch = self.data.test, self.recipe.batch
-        if len(test) < batch:
+        test = self.data.test
+        batch = min(self.recipe.batch, len(test))
+        if batch < 2:  # no statistics of a batch
             return None
         generator = self.streams.generator("heldout", self.turn)
         rows = torch.randperm(len(test), generator=generator)[:batch].numpy()

@@ -38,11 +38,13 @@ def has_bf16(device: torch.device) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def arithmetic_of(device: torch.device) -> str:
-    """What decides the last bits of a result here: the GPU's name or the CPU's vector set."""
+def arithmetic_of(device: torch.device, precision: str = "fp32") -> str:
+    """What decides the last bits of a result here: the GPU's name or the CPU's vector set, and
+    whether its bf16 is emulated."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return torch.backends.cpu.get_cpu_capability()
+    emulated = precision == "bf16" and not has_bf16(device)
+    return torch.backends.cpu.get_cpu_capability() + (" emulating bf16" if emulated else "")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from steadygan.spec import checked
 from steadygan.training import checkpoint, facts, state
 from steadygan.training.goals import Cadence, Goal, Hooks, Stopped
 from steadygan.training.loop import Trainer, needs_double_backward
-from steadygan.training.precision import Precision, place
+from steadygan.training.precision import Precision, find_device, place
 from steadygan.training.runfolder import RunFolder, read_facts
 
 #: How long a run trains when neither steps nor a budget is given.
@@ -56,9 +56,11 @@ def train(
     name = recipe.method or "own"
     path = Path(out) if out is not None else free_folder(f"runs/{name}-{data.name}-s{seed}")
     placed = place(device, precision, needs_double_backward(recipe))
-    with torch.random.fork_rng(), RunFolder.create(path) as folder:
-        trainer = Trainer(recipe, data, folder, seed, placed, cadence)
+    with torch.random.fork_rng():
+        trainer = Trainer(recipe, data, RunFolder(path), seed, placed, cadence)
         checkpoint.require_room(path, state.size_in_bytes(trainer.table))
+    with torch.random.fork_rng(), RunFolder.create(path) as folder:
+        trainer.folder = folder
         folder.write_facts(_first_facts(trainer, goal, command, title))
         play(trainer, goal, hooks or Hooks())
     return path
@@ -89,12 +91,17 @@ def resume(
         goal = goal_of(steps, budget_minutes) if asked else Goal(**recorded["goal"])
         found_at, found = checkpoint.load_newest(folder.checkpoints, say)
         trainer = _rebuilt(recorded, folder, recipe, data)
-        differences = facts.differences(found.info("identity"), trainer.info()["identity"])
+        here = trainer.info()["identity"]
+        recorded_device = torch.device(recorded["device"]).type
+        known = {**found.info("identity"), "device": recorded_device}
+        differences = facts.differences(known, here)
         _accept(path, differences, allow_inexact, say)
         try:
             trainer.restore(found)
         except CheckpointError as error:
             raise CheckpointError(f"{found_at}: {error}") from None
+        if goal.steps is not None and goal.steps < trainer.turn:
+            raise UserError(f"--steps {goal.steps}: {path} is at step {trainer.turn} already")
         folder.cut_history(trainer.turn)
         marks = [*recorded.get("inexact", []), *differences]
         folder.update_facts(goal=goal.as_facts(), inexact=sorted(set(marks)))
@@ -145,6 +152,7 @@ def _with_batch(hand: Hand, batch: dict[str, Tensor], trainer: Trainer) -> Hand:
 
 def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
     """Run to `goal` and keep the run's status in run.json, however it ends."""
+    before = read_facts(trainer.folder.path).get("status", {}).get("wall_seconds", 0.0)
     started = time.monotonic()
 
     def note(how: str, reason: str = "") -> None:
@@ -152,7 +160,7 @@ def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
             status={
                 "state": how, "reason": reason, "step": trainer.turn, "images": trainer.images,
                 "seconds": round(trainer.seconds, 3),
-                "wall_seconds": round(time.monotonic() - started, 3),
+                "wall_seconds": round(before + time.monotonic() - started, 3),
             }
         )  # fmt: skip
 
@@ -219,7 +227,7 @@ def _first_facts(trainer: Trainer, goal: Goal, command: str, title: str) -> dict
         "quarantine": list(trainer.data.quarantine),
         "seed": trainer.seed,
         "device": str(trainer.placement.device),
-        "arithmetic": facts.arithmetic_of(trainer.placement.device),
+        "arithmetic": facts.arithmetic_of(trainer.placement.device, trainer.placement.precision),
         "precision": trainer.placement.precision,
         "threads": torch.get_num_threads(),
         "versions": facts.versions(),
@@ -240,10 +248,18 @@ def _rebuilt(
         settings = checked("data", DataSettings, **recorded["data"]["settings"])
         data = open_data(recorded["data"]["spec"], settings)
     torch.set_num_threads(recorded["threads"])
-    device = torch.device(recorded["device"])
-    placed = place(str(device), recorded["precision"], needs_double_backward(recipe))
+    device = _device_or_auto(recorded["device"])
+    placed = place(device, recorded["precision"], needs_double_backward(recipe))
     cadence = Cadence(**recorded.get("cadence", {}))
     return Trainer(recipe, data, folder, recorded["seed"], placed, cadence)
+
+
+def _device_or_auto(name: str) -> str:
+    """The recorded device, or what there is here; resume then lists the difference."""
+    try:
+        return str(find_device(name))
+    except UserError:
+        return "auto"
 
 
 def recorded_recipe(fields: dict[str, Any]) -> Recipe:

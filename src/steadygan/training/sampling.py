@@ -89,6 +89,8 @@ def sample(
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: there is no folder {out.parent}")
     generator, prior, facts = load_generator(run, say)
+    if out.suffix == ".gif" and len(facts["data"]["shape"]) == 1:
+        raise UserError(f"--out {out}: a walk is of images; vectors go into .png or .npy")
     columns = max(1, int(np.ceil(np.sqrt(count))))
     if out.suffix == ".gif":
         _write_walk(generator, prior, draw_latents(prior, 2 * count, seed, category), columns, out)

@@ -35,7 +35,7 @@ def of_turn(updates: dict[str, Update], held_out: Tensor | None) -> dict[str, fl
 
 
 def of_scores(play: Play, held_out: Tensor | None) -> dict[str, Tensor]:
-    """What D makes of real, held-out and fake samples, before its step."""
+    """What D makes of real and fake samples before its step, of held-out ones after the turn."""
     objective: Objective = play.recipe.objective
     scores = {"real": play.real_scores, "fake": play.fake_scores}
     if held_out is not None:

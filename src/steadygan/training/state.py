@@ -85,9 +85,14 @@ def _restore_optimizer(player: Player, saved: Tensors) -> None:
         if parameter_name not in parameters:
             raise CheckpointError(f"player {player.name} has no parameter {parameter_name}")
         parameter = parameters[parameter_name]
-        # Moments lie in memory as their parameter does; step counters stay where torch made them.
-        own = torch.empty_like(parameter) if value.shape == parameter.shape else value.clone()
-        player.optimizer.state[parameter][key] = own.copy_(value) if value.dim() else value.clone()
+        # Moments lie in memory as their parameter does. torch keeps the step counter of a fused
+        # optimizer on the parameter's device, that of another on the CPU.
+        fused = player.optimizer.param_groups[0].get("fused")
+        if value.shape == parameter.shape:
+            own = torch.empty_like(parameter).copy_(value)
+        else:
+            own = value.to(parameter.device if fused else "cpu", copy=True)
+        player.optimizer.state[parameter][key] = own
 
 
 def size_in_bytes(table: Table) -> int:
