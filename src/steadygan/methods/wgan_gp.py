@@ -29,6 +29,6 @@ recipe = Recipe(
 vector_networks = MLPNetworks(width=512, depth=3, d_width=512, d_pieces=1, d_dropout=False)
 vector_settings = {"gradient-penalty.weight": 0.1}  # the authors' two-dimensional toys
 presets = {
-    "light": {"width": 16, "kernel": 4, "lr": 1e-3},
+    "light": {"width": 16, "kernel": 4, "lr": 1e-3, "batch": 32},
     "paper": {"width": 128, "horizon_images": 64_000_000},
 }
