@@ -1,6 +1,6 @@
 """The long fault counts of steadygan's promises: `python -m benchmarks.reliability`.
 
-The same checks as tests/reliability, in the counts that RELIABILITY names. `--only R5` runs one
+The same checks as tests/reliability, in the counts of docs/reliability.md. `--only R5` runs one
 promise, `--scale 0.1` a tenth of every count. Exit code 1 where a promise does not hold.
 """
 

@@ -110,7 +110,7 @@ def test_every_objective_prefers_real_above_fake():
         assert objective.g_loss(high) < objective.g_loss(low), name
 
 
-# ---- METHODS.md section 1 ------------------------------------------------------------------
+# ---- the identities of the first paper -------------------------------------------------------
 
 
 def discrete(seed, atoms=7, count=1000):

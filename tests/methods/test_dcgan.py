@@ -1,4 +1,4 @@
-"""DCGAN: METHODS.md section 2 (its networks are in tests/networks)."""
+"""DCGAN's recipe (its networks are in tests/networks)."""
 
 import pytest
 import torch

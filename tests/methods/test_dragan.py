@@ -1,4 +1,4 @@
-"""DRAGAN, where it is: METHODS.md section 16. Its penalty looks at real data only."""
+"""DRAGAN's penalty, which looks at real data only."""
 
 import pytest
 from tiny import GREY, play, shrunk

@@ -1,4 +1,4 @@
-"""The first GAN: METHODS.md section 1."""
+"""The first GAN."""
 
 import torch
 from tiny import play, shrunk

@@ -1,4 +1,4 @@
-"""InfoGAN: METHODS.md section 5 (the bounds are in tests/game/test_information.py)."""
+"""InfoGAN (the bounds are in tests/game/test_information.py)."""
 
 import math
 

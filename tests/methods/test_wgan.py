@@ -1,4 +1,4 @@
-"""WGAN: METHODS.md section 6 (clipping itself is in tests/game/test_constraints.py)."""
+"""WGAN (clipping itself is in tests/game/test_constraints.py)."""
 
 import pytest
 import torch

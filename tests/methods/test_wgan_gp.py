@@ -1,4 +1,4 @@
-"""WGAN-GP: METHODS.md section 7 (the penalty itself is in tests/game/test_penalties.py)."""
+"""WGAN-GP (the penalty itself is in tests/game/test_penalties.py)."""
 
 import pytest
 import torch

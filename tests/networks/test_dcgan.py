@@ -1,4 +1,4 @@
-"""DCGAN's networks: METHODS.md sections 0, 2, 6 and 7 to the number."""
+"""DCGAN's networks, to the number."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""InfoGAN's networks: METHODS.md section 5."""
+"""InfoGAN's networks, to the number."""
 
 import pytest
 import torch
