@@ -6,10 +6,20 @@ import types
 import pytest
 
 from steadygan.errors import UserError
-from steadygan.training import Goal, Hooks, StopAsked, Stopped, loop, resume, stopping, train
+from steadygan.training import (
+    Goal,
+    Hooks,
+    StopAsked,
+    Stopped,
+    checkpoint,
+    loop,
+    resume,
+    stopping,
+    train,
+)  # fmt: skip
 from steadygan.training.runfolder import read_facts
 from steadygan.training.runs import goal_of
-from tests.reliability import games
+from tests.reliability import children, games
 
 
 @pytest.fixture
@@ -133,3 +143,27 @@ def test_a_run_that_is_asked_to_stop_at_once_still_plays_a_turn(tmp_path):
     with pytest.raises(Stopped):
         train(games.small("gan"), games.images(), out=tmp_path / "run", steps=9, hooks=hooks)
     assert read_facts(tmp_path / "run")["status"]["step"] == 1
+
+
+def test_a_budget_counts_pre_training_and_may_end_inside_it(tmp_path):
+    assert children.run(budget_inside_a_stage, tmp_path, folder=tmp_path) == 0
+
+
+def budget_inside_a_stage(folder):
+    """In a child: a budget for five stage steps of one second, then one for ten."""
+    from tests.reliability import staged
+
+    trainer = games.trainer_of(staged.recipe(), folder / "run")
+    play = trainer.play_stage_step
+
+    def slow(stage):
+        before = trainer.seconds
+        play(stage)
+        trainer.seconds = before + 1.0
+
+    trainer.play_stage_step = slow
+    for budget in (5, 10):
+        trainer.run(Goal(budget_seconds=budget), Hooks())
+        assert (trainer.turn, trainer.stage_steps) == (0, {"warmup": budget})
+        [kept] = checkpoint.listed(folder / "run" / "checkpoints")
+        assert int(checkpoint.load(kept).tensors["counters/stage warmup"]) == budget

@@ -209,6 +209,9 @@ class Trainer:
             self.log(with_samples=True)  # after the save: a run killed between the two goes on
         for stage in self.recipe.stages:
             while self.stage_steps[stage] < self.recipe.stage_length(stage):
+                if goal.reached(self.turn, self.seconds):  # a budget counts pre-training too
+                    self.save()
+                    return
                 self.play_stage_step(stage)
                 if due(self.stage_steps[stage], self.cadence.save_every):
                     self.save()
