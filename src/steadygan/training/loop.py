@@ -184,13 +184,18 @@ class Trainer:
         return {"identity": facts, "seconds": self.seconds, "written": time.time()}
 
     def save(self) -> Path:
-        """Write a checkpoint of this moment; never one with a non-finite number in it."""
+        """Write a checkpoint of this moment; never one with a non-finite number in it.
+
+        The number in its name counts pre-training steps too, so that those made inside a stage
+        have names of their own and the one before stays.
+        """
         tensors = self.gathered()
         if not guards.all_finite(tensors.values()):
             bad = next(n for n, t in tensors.items() if not guards.all_finite([t]))
             raise NonFiniteError(f"step {self.turn}: NaN or Inf in {bad}; nothing was saved")
         self.folder.sync_history()
-        return checkpoint.save(self.folder.checkpoints, self.turn, tensors, self.info())
+        number = self.turn + sum(self.stage_steps.values())
+        return checkpoint.save(self.folder.checkpoints, number, tensors, self.info())
 
     def restore(self, found: checkpoint.Checkpoint) -> None:
         """Take up the state of a checkpoint, bit for bit."""
