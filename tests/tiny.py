@@ -12,7 +12,7 @@ from torch import Tensor
 
 from steadygan.data import Dataset, DataSettings, Split
 from steadygan.game.overrides import override
-from steadygan.game.play import Hand, Play
+from steadygan.game.play import Hand, Play, RealBatch
 from steadygan.game.players import Player, Table
 from steadygan.game.recipe import Recipe
 from steadygan.training.loop import Trainer
@@ -76,7 +76,7 @@ def started(recipe: Recipe, shape: tuple[int, ...] = IMAGE, seed: int = 0) -> Ta
     """What `recipe.start` makes from `seed`."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return recipe.start(shape)
+        return recipe.start(shape, classes=4)
 
 
 def hand(recipe: Recipe, shape: tuple[int, ...] = IMAGE, seed: int = 0) -> Hand:
@@ -84,7 +84,7 @@ def hand(recipe: Recipe, shape: tuple[int, ...] = IMAGE, seed: int = 0) -> Hand:
     random = torch.Generator().manual_seed(seed)
     real = torch.rand(recipe.batch, *shape, generator=random) * 2 - 1
     return Hand(
-        real=lambda: (real, torch.arange(recipe.batch) % 4),
+        real=lambda: RealBatch(real, torch.arange(recipe.batch) % 4, torch.arange(recipe.batch)),
         generator=lambda name: torch.Generator().manual_seed(zlib.crc32(name.encode()) + seed),
         autocast=nullcontext,
         to_device=lambda tensor: tensor,

@@ -25,7 +25,7 @@ def test_every_parameter_is_clipped_batch_norm_and_bias_included(bound):
     game = play(recipe, "d")
     player = game.table.players["d"]
     free = parameters(player)
-    recipe.on_d[0].after_step(player)
+    recipe.on_d[0].after_step(player, None)
     kinds = set()
     for name, value in player.named_parameters().items():
         assert torch.equal(value, free[name].clamp(-bound, bound)), name
@@ -41,10 +41,10 @@ def test_no_weight_is_ever_outside_the_box_after_a_step():
     recipe = shrunk(find("wgan").recipe, lr=0.01)
     game = play(recipe, "d")
     for step in range(5):
-        recipe.update(Play(recipe, game.table, "d", game.hand), step, go_on)
+        recipe.update(Play(recipe, game.table, "d", game.hand, step), go_on)
         largest = max(p.abs().max().item() for p in game.table.players["d"].parameters)
         assert largest == pytest.approx(0.01, rel=1e-6)
-    recipe.update(Play(recipe, game.table, "g", game.hand), 0, go_on)
+    recipe.update(Play(recipe, game.table, "g", game.hand), go_on)
     assert max(p.abs().max().item() for p in game.table.players["g"].parameters) > 0.5
 
 
@@ -61,7 +61,7 @@ def test_two_point_masses_give_c_times_their_distance_and_a_slope_of_c(theta, bo
     for _ in range(20):
         loss = wasserstein_d_loss(critic(real), critic(fake))
         player.step(list(torch.autograd.grad(loss, player.parameters)), {})
-        clip.after_step(player)
+        clip.after_step(player, None)
     estimate = -wasserstein_d_loss(critic(real), critic(fake)).item()
     assert estimate == pytest.approx(bound * abs(theta), rel=1e-5)
     at = torch.tensor([[theta]], requires_grad=True)

@@ -141,7 +141,7 @@ def test_updates_follow_the_images_seen_over_the_recipes_horizon():
     player = game.table.players["d"]
     for images, share in [(500, 0.5), (900, 0.1), (1000, 0.0)]:
         before = parameters(player)
-        recipe.update(Play(recipe, game.table, "d", game.hand), images, go_on)
+        recipe.update(Play(recipe, game.table, "d", game.hand, images), go_on)
         assert player.optimizer.param_groups[0]["lr"] == pytest.approx(2e-4 * share)
         moved = any(not torch.equal(p, before[n]) for n, p in player.named_parameters().items())
         assert moved == (share > 0)

@@ -80,10 +80,10 @@ def test_a_penalised_critics_update_makes_one_forward_of_g_and_three_of_d():
     recipe = shrunk(find("wgan-gp").recipe)
     game = play(recipe, "d")
     calls = Calls(game.table)
-    recipe.update(game, 0, go_on)
+    recipe.update(game, go_on)
     assert calls.take() == (1, 3)  # real, fake, and the points between them
     mover = Play(recipe, game.table, "g", hand(recipe))
-    recipe.update(mover, 0, go_on)
+    recipe.update(mover, go_on)
     assert calls.take() == (1, 1)
 
 
@@ -111,8 +111,8 @@ def test_what_is_asked_for_twice_is_the_same_tensor():
 def test_gs_update_draws_no_real_batch():
     recipe = shrunk(find("wgan").recipe)
     game = play(recipe, "g")
-    recipe.update(game, 0, go_on)
-    assert "_batch" not in vars(game)
+    recipe.update(game, go_on)
+    assert "batch" not in vars(game)
 
 
 def test_shared_fakes_are_those_that_d_judged():
@@ -242,14 +242,14 @@ def test_an_update_moves_its_own_player_and_not_one_bit_of_the_other(name, mover
     recipe = shrunk(find(name).recipe)
     table = started(recipe)
     for warm in ("d", "g"):  # so that both optimizers have moments
-        recipe.update(Play(recipe, table, warm, hand(recipe)), 0, go_on)
+        recipe.update(Play(recipe, table, warm, hand(recipe)), go_on)
     mine, other = table.players[mover], table.players["g" if mover == "d" else "d"]
 
     def everything(player):
         return {**parameters(player), **buffers(player.modules), **moments(player)}
 
     still, moved, state = everything(other), parameters(mine), moments(mine)
-    recipe.update(Play(recipe, table, mover, hand(recipe, seed=1)), 0, go_on)
+    recipe.update(Play(recipe, table, mover, hand(recipe, seed=1)), go_on)
     assert differing(everything(other), still) == []
     assert differing(parameters(mine), moved)
     assert differing(moments(mine), state)
@@ -261,7 +261,7 @@ def test_a_players_own_update_does_move_its_batch_norm():
         game = play(recipe, mover)
         player = game.table.players[mover]
         before = buffers(player.modules)
-        recipe.update(game, 0, go_on)
+        recipe.update(game, go_on)
         assert len(differing(buffers(player.modules), before)) == len(before) > 0
 
 
@@ -283,7 +283,7 @@ def test_gs_batch_norm_moves_once_a_turn(shares, d_steps):
 def test_ds_penalty_forward_is_not_counted_in_its_batch_norm():
     recipe = shrunk(find("dcgan").recipe.with_(find("wgan-gp").recipe.on_d[0]))
     game = play(recipe, "d")
-    recipe.update(game, 0, go_on)
+    recipe.update(game, go_on)
     trunk = game.table.discriminator.trunk
     tracked = [m.num_batches_tracked.item() for m in trunk if hasattr(m, "num_batches_tracked")]
     assert tracked == [2] * len(tracked) != []
@@ -301,7 +301,7 @@ def test_a_step_refused_by_before_step_changes_no_weight():
         raise ArithmeticError
 
     with pytest.raises(ArithmeticError):
-        recipe.update(game, 0, refuse)
+        recipe.update(game, refuse)
     assert differing(parameters(player), before) == []
     assert moments(player) == {}
 

@@ -130,7 +130,7 @@ def test_losses_come_back_by_part_name_and_sum_to_what_is_minimised():
     )
     again = play(recipe, "d")
     seen = []
-    update = recipe.update(again, 0, seen.append)
+    update = recipe.update(again, seen.append)
     assert seen == [update]
     assert list(update.losses) == ["adversarial", "gradient-penalty"]
     for gradient, other in zip(update.gradients, wanted, strict=True):
@@ -153,7 +153,7 @@ def test_a_parts_state_is_started_and_walked_over_with_the_rest():
         name = "remembers"
         sides = ("on_d",)
 
-        def start(self):
+        def start(self, table):
             module = torch.nn.Module()
             module.register_buffer("seen", torch.zeros(()))
             return module

@@ -184,7 +184,7 @@ def test_a_run_goes_on_from_its_gathered_state_as_if_never_stopped(method, shape
     resumed = trainer(recipe, shape)
     counters = restore(resumed.table, copied(saved))
     assert differing({**gather(resumed.table, counters)}, saved) == []
-    resumed.turn, resumed.images, resumed.draws = (counters[k] for k in ("turn", "images", "draws"))
+    resumed.take_counters(counters)
     for game in (straight, resumed):
         game.play_turn()
     assert differing(everything(straight), everything(resumed)) == []

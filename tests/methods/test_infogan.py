@@ -35,7 +35,7 @@ def test_qs_gradient_is_that_of_the_information_alone():
     recipe = shrunk(INFOGAN.recipe)
     game = play(recipe, "d", GREY)
     seen = []
-    recipe.update(game, 0, lambda update: seen.append(list(update.gradients)))
+    recipe.update(game, lambda update: seen.append(list(update.gradients)))
     again = play(recipe, "d", GREY)
     player = again.table.players["d"]
     alone = torch.autograd.grad(MutualInformation().loss(again), list(player["q"].parameters()))

@@ -65,10 +65,10 @@ class Poison:
         deal = trainer.next_batch
 
         def batch(place: tuple) -> tuple:
-            items, labels = deal(place)
+            dealt = deal(place)
             if self._now(trainer):
-                items = self._set(items.contiguous())
-            return items, labels
+                dealt = dealt._replace(samples=self._set(dealt.samples.contiguous()))
+            return dealt
 
         stack.enter_context(mock.patch.object(trainer, "next_batch", batch))
 

@@ -32,7 +32,7 @@ class Remember(Part):
     name = "remember-for-tests"
     sides: ClassVar = ("on_d",)
 
-    def start(self) -> nn.Module:
+    def start(self, table: Table) -> nn.Module:
         return Memory()
 
     def loss(self, play: Play) -> Tensor:
@@ -59,8 +59,8 @@ class Staged(Recipe):
     stages: ClassVar = ("warmup",)
     warmup_steps: int = 24
 
-    def start(self, shape: tuple[int, ...]) -> Table:
-        table = super().start(shape)
+    def start(self, shape: tuple[int, ...], classes: int = 0) -> Table:
+        table = super().start(shape, classes)
         ruler = nn.Linear(shape[0] * shape[1] * shape[2], 1)
         table.frozen["ruler"] = ruler.requires_grad_(False)
         return table

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from steadygan.errors import NonFiniteError
-from steadygan.game.play import Play
+from steadygan.game.play import Play, RealBatch
 from steadygan.training import Goal, Hooks, checkpoint, guards, replay, resume, train
 from tests.reliability import children, games, poisoning
 
@@ -108,7 +108,7 @@ def test_a_signal_that_is_not_finite_stops_the_run_in_one_line(tmp_path, monkeyp
     trainer.cadence = games.Cadence(log_every=1)
     monkeypatch.setattr(Play, "signals", {"odd": torch.tensor(poisoning.INF)}, raising=False)
     plain = trainer.held_out
-    monkeypatch.setattr(trainer, "held_out", lambda: plain() * poisoning.INF)
+    monkeypatch.setattr(trainer, "held_out", lambda: RealBatch(plain().samples * poisoning.INF))
     with pytest.raises(NonFiniteError, match=r"step 1: NaN or Inf in the log's d_"):
         trainer.run(Goal(steps=2), Hooks())
     assert [line["step"] for line in games.history(trainer.folder.path)] == [0]

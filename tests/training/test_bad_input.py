@@ -12,21 +12,20 @@ from torch import nn
 
 from steadygan import cli
 from steadygan.errors import UserError
-from steadygan.game.recipe import Recipe
-from steadygan.networks import OwnNetworks
+from steadygan.networks import MLPNetworks, OwnNetworks
 from steadygan.training import checkpoint, resume, runfolder, train
 from tests.reliability import files, games
 
 # ---- train() ----------------------------------------------------------------------------------
 
 
-class Labelled(Recipe):
-    needs_labels = True
+class WithClasses(MLPNetworks):
+    name = ""
+    g_takes_classes = True
 
 
 def labelled():
-    plain = games.small("gan")
-    return Labelled(**{name: getattr(plain, name) for name in Recipe.model_fields})
+    return games.small("gan").changed(networks=WithClasses())
 
 
 def vectors():

@@ -91,14 +91,14 @@ def test_the_held_out_batch_is_of_the_test_part_and_chosen_by_the_turn(tmp_path)
 
     data = games.images()
     trainer = games.trainer_of(games.small("gan"), tmp_path / "run", data)
-    first = trainer.held_out()
-    assert torch.equal(first, trainer.held_out())
+    first = trainer.held_out().samples
+    assert torch.equal(first, trainer.held_out().samples)
     test = as_played(torch.from_numpy(data.test.items))
     assert all(any(torch.equal(image, other) for other in test) for image in first)
     trainer.turn = 1
-    assert not torch.equal(first, trainer.held_out())
+    assert not torch.equal(first, trainer.held_out().samples)
     few = games.trainer_of(games.small("gan"), tmp_path / "few", games.images(held_out=7))
-    assert len(few.held_out()) == 7, "fewer than a batch is still worth a log line"
+    assert len(few.held_out().samples) == 7, "fewer than a batch is still worth a log line"
 
 
 def test_images_are_played_between_minus_one_and_one():

@@ -76,6 +76,11 @@ class Dataset:
     settings: DataSettings
     quarantine: tuple[dict[str, str], ...] = field(default=())
 
+    @property
+    def classes(self) -> int:
+        """How many classes the items have; 0 where they have no labels."""
+        return len(self.class_names or ())
+
     def describe(self) -> dict:
         """What a run records of its data, as plain JSON values; the quarantine is apart."""
         return {

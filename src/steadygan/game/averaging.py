@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from steadygan.networks.spectral import start_step
 from steadygan.spec import Spec
 
 
@@ -45,6 +46,7 @@ class EMA(Spec):
                 old.copy_(new)
         olds, news = zip(*floats, strict=True)
         get_ema_multi_avg_fn(self.decay(images, batch))(list(olds), list(news), None)
+        start_step(average)  # averaged singular vectors fit the averaged weights after an iteration
 
 
 def _tensors(module: nn.Module) -> list[torch.Tensor]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from steadygan.game.parts import Part
-from steadygan.game.players import Player
+from steadygan.game.players import Player, Table
 
 
 class WeightClip(Part):
@@ -23,7 +23,7 @@ class WeightClip(Part):
     sides: ClassVar = ("on_d",)
     bound: float = Field(0.01, gt=0)
 
-    def after_step(self, player: Player) -> None:
+    def after_step(self, player: Player, table: Table) -> None:
         with torch.no_grad():
             for weight in player.parameters:
                 weight.clamp_(-self.bound, self.bound)

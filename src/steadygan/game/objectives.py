@@ -7,7 +7,7 @@ function returns a scalar: the sum of its batch means. -log D = softplus(-C) and
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,10 +15,22 @@ from torch.nn.functional import softplus
 
 from steadygan.spec import Spec
 
+if TYPE_CHECKING:
+    from steadygan.game.play import Play
+
 
 def bce_d_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """-E log D(x) - E log(1 - D(g)), summed, not halved. Goodfellow et al. 2014, eq. 1."""
     return softplus(-real_scores).mean() + softplus(fake_scores).mean()
+
+
+def bce_d_loss_to(
+    real_scores: Tensor, fake_scores: Tensor, real_targets: Tensor, fake_targets: Tensor
+) -> Tensor:
+    """`bce_d_loss` for soft targets t in [0, 1] (1 says real): E[-t log D - (1 - t) log(1 - D)]."""
+    real = torch.lerp(softplus(real_scores), softplus(-real_scores), real_targets)
+    fake = torch.lerp(softplus(fake_scores), softplus(-fake_scores), fake_targets)
+    return real.mean() + fake.mean()
 
 
 def minimax_g_loss(fake_scores: Tensor) -> Tensor:
@@ -42,8 +54,11 @@ def wasserstein_g_loss(fake_scores: Tensor) -> Tensor:
 
 
 class Objective(Spec):
-    """The two losses of a game. Members give `d_loss` and `g_loss`."""
+    """The two losses of a game. Members give `d_loss` and `g_loss`, or, where scores are not all
+    they read, `d_loss_in` and `g_loss_in` of a play."""
 
+    #: True where D is asked for targets, which tricks may soften: then `d_loss_to` is there.
+    has_targets: ClassVar[bool] = False
     real_is_high: ClassVar[bool] = True
     #: The score at which D is undecided; None for a critic, which has no accuracy.
     threshold: ClassVar[float | None] = 0.0
@@ -55,6 +70,20 @@ class Objective(Spec):
     def g_loss(self, fake_scores: Tensor) -> Tensor:
         """What G minimises. Scores (B,); a scalar."""
         raise NotImplementedError
+
+    def d_loss_to(
+        self, real_scores: Tensor, fake_scores: Tensor, real_targets: Tensor, fake_targets: Tensor
+    ) -> Tensor:
+        """What D minimises for targets (B,) in [0, 1]; 1 says real."""
+        raise NotImplementedError
+
+    def d_loss_in(self, play: Play) -> Tensor:
+        """D's loss in its update."""
+        return self.d_loss(play.real_scores, play.fake_scores)
+
+    def g_loss_in(self, play: Play) -> Tensor:
+        """G's loss in its update."""
+        return self.g_loss(play.fake_scores)
 
     def probability(self, scores: Tensor) -> Tensor | None:
         """D(x) in [0, 1] for raw scores, or None where scores are no log-odds."""
@@ -69,12 +98,18 @@ class Minimax(Objective):
     """The game as written: both players on V(D, G). Goodfellow et al. 2014, eq. 1."""
 
     name = "minimax"
+    has_targets = True
 
     def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
         return bce_d_loss(real_scores, fake_scores)
 
     def g_loss(self, fake_scores: Tensor) -> Tensor:
         return minimax_g_loss(fake_scores)
+
+    def d_loss_to(
+        self, real_scores: Tensor, fake_scores: Tensor, real_targets: Tensor, fake_targets: Tensor
+    ) -> Tensor:
+        return bce_d_loss_to(real_scores, fake_scores, real_targets, fake_targets)
 
     def probability(self, scores: Tensor) -> Tensor | None:
         return torch.sigmoid(scores)

@@ -1,8 +1,9 @@
 """Parts: what a recipe adds to its objective. A part that is not wanted is absent.
 
 A part may add a loss to a player (penalties, information terms), act after a player's step
-(constraints), or change how many steps a player takes (tricks). What it must remember between
-steps lives in the module that `start` returns, so that one walk over modules saves it.
+(constraints), change what D sees or is asked for, rebuild a network before the start, or change how
+many steps a player takes (tricks). What it must remember between steps lives in the module that
+`start` returns, so that one walk over modules saves it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from torch import Tensor, nn
 from steadygan.spec import Spec
 
 if TYPE_CHECKING:
-    from steadygan.game.play import Play
-    from steadygan.game.players import Player
+    from steadygan.game.play import Kind, Play
+    from steadygan.game.players import Player, Table, Update
     from steadygan.game.recipe import Recipe
 
 Side = Literal["on_d", "on_g", "tricks"]
@@ -26,6 +27,10 @@ class Part(Spec):
 
     #: The lists of a recipe that this part belongs in; `with_` and `--add` put it there.
     sides: ClassVar[tuple[Side, ...]] = ("on_d",)
+    #: True for parts that change D's targets; they want an objective that has targets.
+    sets_targets: ClassVar[bool] = False
+    #: True for a part whose `rebuild` must see what the others have rebuilt.
+    rebuilds_last: ClassVar[bool] = False
 
     def misfit(self, recipe: Recipe) -> str | None:
         """Why this part cannot stand in `recipe`, in words, or None."""
@@ -35,15 +40,39 @@ class Part(Spec):
         """A warning in words where `recipe` and this part are known to go badly together."""
         return None
 
-    def start(self) -> nn.Module | None:
-        """The part's state, as a module whose buffers are all it remembers; None for none."""
+    def rebuild(self, networks: dict[str, nn.Module]) -> None:
+        """Change freshly built networks (by name, in place) before players are made of them.
+
+        Raises ValueError where it cannot."""
+
+    def start(self, table: Table) -> nn.Module | None:
+        """The part's state, as a module whose buffers are all it remembers; None for none.
+
+        `table` has its players (and `shape`, that of one sample), but no states yet."""
         return None
+
+    def fakes_for_d(self, play: Play, fake: Tensor) -> Tensor:
+        """The fakes that D judges in its update, in the place of `fake` (B, ...)."""
+        return fake
+
+    def shown(self, play: Play, samples: Tensor, kind: Kind) -> Tensor:
+        """What D sees of `samples` (B, ...), in both players' updates: noised, augmented. Forwards
+        for penalties and log lines see samples as they are."""
+        return samples
+
+    def targets(self, play: Play, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """D's targets (B,) for real and fake scores, in [0, 1]; 1 says real. Only parts with
+        `sets_targets` are asked."""
+        return real, fake
 
     def loss(self, play: Play) -> Tensor | None:
         """What the part adds to the loss of the player that moves (weighted), or None."""
         return None
 
-    def after_step(self, player: Player) -> None:
+    def adjust(self, update: Update) -> None:
+        """Change an update's gradients in place before the optimizer's step."""
+
+    def after_step(self, player: Player, table: Table) -> None:
         """Act on a player's parameters right after its optimizer's step."""
 
     def steps(self, side: str, steps: int, turn: int) -> int:

@@ -14,11 +14,19 @@ from steadygan.game.optimizers import Optimizer
 class Player:
     """A named group of modules that one optimizer moves.
 
-    `modules` by name, e.g. {"generator": G} or {"discriminator": D, "q": Q}.
+    `modules` by name, e.g. {"generator": G} or {"discriminator": D, "q": Q}. `weights_of` names the
+    player whose modules these are where it is a second optimizer on the same weights.
     """
 
-    def __init__(self, name: str, modules: dict[str, nn.Module], optimizer: Optimizer) -> None:
+    def __init__(
+        self,
+        name: str,
+        modules: dict[str, nn.Module],
+        optimizer: Optimizer,
+        weights_of: str | None = None,
+    ) -> None:
         self.name = name
+        self.weights_of = weights_of
         self.modules = nn.ModuleDict(modules)
         self.spec = optimizer
         self.parameter_names = [n for n, p in self.modules.named_parameters() if p.requires_grad]
@@ -57,12 +65,13 @@ def _laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:
 class Table:
     """Everything that a running game consists of: what sits at the table.
 
-    `players` by name, `average` the EMA generator, `states` the modules that parts remember in,
-    `frozen` the modules that nobody moves (a pre-trained auto-encoder).
+    `players` by name, `average` the EMA generator, `shape` that of one sample, `states` the modules
+    that parts remember in, `frozen` the modules that nobody moves.
     """
 
     players: dict[str, Player]
     average: nn.Module
+    shape: tuple[int, ...] = ()
     states: nn.ModuleDict = field(default_factory=nn.ModuleDict)
     frozen: nn.ModuleDict = field(default_factory=nn.ModuleDict)
 
@@ -76,7 +85,7 @@ class Table:
 
     def networks(self) -> dict[str, nn.Module]:
         """Every module of the game by a stable name; a walk over these sees every tensor."""
-        found = {f"players/{name}": p.modules for name, p in self.players.items()}
+        found = {f"players/{n}": p.modules for n, p in self.players.items() if not p.weights_of}
         return {**found, "average": self.average, "states": self.states, "frozen": self.frozen}
 
     def to(self, device: torch.device, memory_format: torch.memory_format) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import torch
-from pydantic import Field
+from pydantic import Field, SerializeAsAny
 from torch import Tensor
 
 from steadygan.spec import Spec
@@ -63,6 +63,15 @@ class Uniform(Prior):
         return uniform_from_normal(normal)
 
 
+class Sphere(Prior):
+    """z uniform on the sphere of radius sqrt(dim), where nearly all of N(0, I) lies."""
+
+    name = "sphere"
+
+    def latents(self, normal: Tensor) -> Tensor:
+        return torch.nn.functional.normalize(normal, dim=1) * math.sqrt(self.dim)
+
+
 class Coded(Prior):
     """Noise ++ one-hot category ++ continuous codes. Chen et al. 2016, arXiv:1606.03657, sec. 7.
 
@@ -108,3 +117,44 @@ class Coded(Prior):
     def codes(self, latent: Tensor) -> Tensor:
         """The continuous codes (B, continuous) in [-1, 1] that ride in latents."""
         return latent[:, self.dim + self.categories :]
+
+
+class Classed(Prior):
+    """A prior with a class at the end of each latent, for generators that take classes.
+
+    The class rides as one number, its index (exact in float32 up to 16 million classes), so that
+    whoever has a latent has its class. Made by `Recipe.drawn_prior`.
+    """
+
+    base: SerializeAsAny[Prior]
+    classes: int = Field(ge=1, le=1_000_000)
+
+    @property
+    def total_dim(self) -> int:
+        return self.base.total_dim + 1
+
+    def latents(self, normal: Tensor) -> Tensor:
+        """From draws (B, dim): classes in turn, or evenly spread where they outnumber the draws."""
+        count = len(normal)
+        turn = torch.arange(count, device=normal.device)
+        chosen = turn * self.classes // count if self.classes > count else turn % self.classes
+        return with_class(self.base.latents(normal), chosen)
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        noise = self.base.sample(count, generator)
+        return with_class(noise, torch.randint(self.classes, (count,), generator=generator))
+
+
+def with_class(latent: Tensor, classes: Tensor) -> Tensor:
+    """Latents (B, n) with classes (B,) int64 as a last column, (B, n + 1)."""
+    return torch.cat([latent, classes.to(latent)[:, None]], dim=1)
+
+
+def class_of(latent: Tensor) -> Tensor:
+    """The classes (B,) int64 at the end of latents made by `with_class`."""
+    return latent[:, -1].round().long()
+
+
+def without_class(latent: Tensor) -> Tensor:
+    """The latents (B, n) before `with_class`."""
+    return latent[:, :-1]

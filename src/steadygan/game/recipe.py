@@ -8,16 +8,19 @@ from typing import Any, ClassVar
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from steadygan.errors import UserError, did_you_mean
 from steadygan.game.averaging import EMA
 from steadygan.game.objectives import Objective
 from steadygan.game.optimizers import Adam, Optimizer
 from steadygan.game.parts import Part
-from steadygan.game.play import Hand, Play
+from steadygan.game.play import Hand, Play, Told
 from steadygan.game.players import BeforeStep, Player, Table, Update
-from steadygan.game.priors import Normal, Prior
+from steadygan.game.priors import Classed, Normal, Prior
 from steadygan.networks import Networks
+from steadygan.networks.base import Built, Codes
+from steadygan.networks.spectral import start_step
 from steadygan.spec import Spec, any_of
 
 SIDES = ("on_d", "on_g", "tricks")
@@ -47,13 +50,17 @@ class Recipe(Spec):
     batch: int = Field(64, ge=2, le=65536)
     #: G's first step of a turn uses the latents (and so the images) of D's last.
     shared_latents: bool = False
+    #: D judges real and fake samples in one batch, so that they share its batch statistics.
+    joint_batches: bool = False
+    #: The weight of the objective in G's loss; 0 leaves it to the parts on G.
+    g_adversarial: float = Field(1.0, ge=0)
     ema: EMA = EMA()
     horizon_images: int = Field(2_000_000, ge=1)
 
     #: Pre-training stages that come before the first turn, by name; see `stage_step`.
     stages: ClassVar[tuple[str, ...]] = ()
-    #: True where the method cannot do without class labels.
-    needs_labels: ClassVar[bool] = False
+    #: Modules that `build` makes for G's player; the others go to D's.
+    of_g: ClassVar[tuple[str, ...]] = ("generator", "encoder")
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +83,13 @@ class Recipe(Spec):
         for part in self.parts():
             if problem := part.misfit(self):
                 raise ValueError(problem)
+            if part.sets_targets and not self.objective.has_targets:
+                raise ValueError(
+                    f"{part.name} softens D's targets, and objective {self.objective.name} has "
+                    "none: ns, minimax and lsgan have"
+                )
+        if self.g_adversarial == 0 and not self.on_g:
+            raise ValueError("g_adversarial=0 leaves G nothing to learn from: add a part on G")
         return self
 
     # ---- composing ---------------------------------------------------------------------------
@@ -127,21 +141,49 @@ class Recipe(Spec):
             steps = trick.steps(side, steps, turn)
         return steps
 
-    def start(self, shape: tuple[int, ...]) -> Table:
-        """Build players, average and states for data of `shape`, drawing from torch's generator."""
+    @property
+    def needs_labels(self) -> bool:
+        """True where the method cannot do without class labels."""
+        return self.networks.g_takes_classes or self.networks.d_takes_classes
+
+    def drawn_prior(self, classes: int) -> Prior:
+        """What whole latents are drawn from for pictures and samples: the prior, with a class at
+        the end where the generator takes one of `classes`."""
+        takes = self.networks.g_takes_classes
+        return (
+            Classed(dim=self.prior.dim, base=self.prior, classes=classes) if takes else self.prior
+        )
+
+    def build(self, shape: tuple[int, ...], classes: int) -> Built:
+        """Fresh networks by name for data of `shape` with `classes` classes (0 for no labels)."""
         if problem := self.networks.misfit(shape):
             raise UserError(problem)
-        built = self.networks.build(shape, self.prior.total_dim, self.prior.codes_in_latent)
-        generator = built.pop("generator")
-        states = {part.name: part.start() for part in self.parts()}
-        return Table(
+        if self.needs_labels and not classes:
+            raise UserError(
+                f"'{self.networks.name}' networks want class labels, and there are none"
+            )
+        codes = Codes(*self.prior.codes_in_latent, classes)
+        built = self.networks.build(shape, self.prior.total_dim, codes)
+        for part in sorted(self.parts(), key=lambda part: part.rebuilds_last):
+            part.rebuild(built)
+        return built
+
+    def start(self, shape: tuple[int, ...], classes: int = 0) -> Table:
+        """Build players, average and states for data of `shape` with `classes` classes, drawing
+        from torch's generator."""
+        built = self.build(shape, classes)
+        of_g = {name: built.pop(name) for name in self.of_g if name in built}
+        table = Table(
             players={
                 "d": Player("d", built, self.d_optimizer),
-                "g": Player("g", {"generator": generator}, self.g_optimizer),
+                "g": Player("g", of_g, self.g_optimizer),
             },
-            average=self.ema.start(generator),
-            states=torch.nn.ModuleDict({n: s for n, s in states.items() if s is not None}),
+            average=self.ema.start(of_g["generator"]),
+            shape=tuple(shape),
         )
+        states = {part.name: part.start(table) for part in self.parts()}
+        table.states.update({name: state for name, state in states.items() if state is not None})
+        return table
 
     def stage_length(self, stage: str) -> int:
         """How many steps a pre-training stage takes."""
@@ -161,15 +203,15 @@ class Recipe(Spec):
         d_steps, shared = self.steps("d", turn), None
         for k in range(d_steps):
             shares = self.shared_latents and k == d_steps - 1
-            play = Play(self, table, "d", deal("d", k), keeps_graph=shares)
-            updates["d"] = self.update(play, images, before_step)
+            play = Play(self, table, "d", deal("d", k), images, keeps_graph=shares)
+            updates["d"] = self.update(play, before_step)
             shared = play if shares else None
         for k in range(self.steps("g", turn)):
-            play = Play(self, table, "g", deal("g", k))
+            play = Play(self, table, "g", deal("g", k), images)
             if shared is not None:
                 play.take_fake_of(shared)
                 shared = None
-            updates["g"] = self.update(play, images, before_step)
+            updates["g"] = self.update(play, before_step)
         seen = self.images_in(turn)
         self.ema.update(table.average, table.generator, images + seen, seen)
         return updates
@@ -178,30 +220,64 @@ class Recipe(Spec):
         """Real images that D sees in turn `turn`: what the images counter advances by."""
         return self.batch * self.steps("d", turn)
 
-    def update(self, play: Play, images: int, before_step: BeforeStep) -> Update:
+    def update(self, play: Play, before_step: BeforeStep) -> Update:
         """One optimizer step of the player that moves, on the sum of its losses."""
         player = play.table.players[play.mover]
-        losses = self.losses(play)
-        total = torch.stack(list(losses.values())).sum()
-        gradients = torch.autograd.grad(total, player.parameters, materialize_grads=True)
+        if play.mover == "d":  # G's normalisations move with its own forward, in `Play`
+            for module in player.modules.values():
+                start_step(module)
+        with parametrize.cached():  # a normalised weight is computed once an update
+            losses = self.losses(play)
+            total = torch.stack(list(losses.values())).sum()
+            gradients = torch.autograd.grad(total, player.parameters, materialize_grads=True)
         norm = torch.nn.utils.get_total_norm(gradients)
         update = Update(player, play, losses, list(gradients), norm)
         before_step(update)
-        player.step(update.gradients, player.spec.settings(images, self.horizon_images, self.batch))
+        for part in self.parts():
+            part.adjust(update)
+        player.step(update.gradients, self.settings(player, play))
         for part in self.on_side(play.mover):
-            part.after_step(player)
+            part.after_step(player, play.table)
         return update
+
+    def settings(self, player: Player, play: Play) -> dict[str, Any]:
+        """The optimizer's settings for a step of `player`: learning rate, momentum."""
+        return player.spec.settings(play.images, self.horizon_images, self.batch)
 
     def losses(self, play: Play) -> dict[str, Tensor]:
         """The weighted losses of the player that moves, by part name; `adversarial` first."""
+        losses = {}
         if play.mover == "d":
-            losses = {"adversarial": self.objective.d_loss(play.real_scores, play.fake_scores)}
-        else:
-            losses = {"adversarial": self.objective.g_loss(play.fake_scores)}
+            losses["adversarial"] = self.d_loss(play)
+        elif self.g_adversarial:
+            losses["adversarial"] = self.g_adversarial * self.g_loss(play)
         for part in self.on_side(play.mover):
             if (loss := part.loss(play)) is not None:
                 losses[part.name] = loss
         return losses
 
+    def d_loss(self, play: Play) -> Tensor:
+        """The objective in D's update, towards the targets that the parts set, if any do."""
+        setters = [part for part in self.parts() if part.sets_targets]
+        if not setters:
+            return self.objective.d_loss_in(play)
+        scores = play.real_scores, play.fake_scores
+        targets = torch.ones_like(scores[0]), torch.zeros_like(scores[1])
+        for part in setters:
+            targets = part.targets(play, *targets)
+        return self.objective.d_loss_to(*scores, *targets)
+
+    def g_loss(self, play: Play) -> Tensor:
+        """The objective in G's update."""
+        return self.objective.g_loss_in(play)
+
+    def told(
+        self, play: Play, samples: Tensor, labels: Tensor | None, latent: Tensor | None
+    ) -> Told:
+        """What D is told beside `samples` (B, ...): their labels (B,) where its networks take them.
+        `latent` is what fakes were made of, None for real samples."""
+        return (labels,) if self.networks.d_takes_classes else ()
+
     def on_side(self, mover: str) -> tuple[Part, ...]:
-        return self.on_d if mover == "d" else self.on_g
+        """The parts whose losses and constraints act in an update of `mover`."""
+        return {"d": self.on_d, "g": self.on_g}.get(mover, ())

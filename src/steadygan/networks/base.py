@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,19 +11,34 @@ from torch import Tensor, nn
 from steadygan.spec import Spec
 
 Shape = tuple[int, ...]
-#: How many categories and continuous codes ride in the latent.
-Codes = tuple[int, int]
-NO_CODES: Codes = (0, 0)
 Built = dict[str, nn.Module]
+
+
+class Codes(NamedTuple):
+    """What rides in a latent beside noise: `categories` (one-hot) and `continuous` codes are part
+    of `latent_dim`; with `classes` above 0 a class index comes after it (`with_class`)."""
+
+    categories: int = 0
+    continuous: int = 0
+    classes: int = 0
+
+
+NO_CODES = Codes()
 
 
 class Networks(Spec):
     """A family of generators and discriminators, built for a data shape.
 
     A generator maps latents (B, latent_dim) to images (B, C, H, W) in [-1, 1] (tanh), or to
-    vectors (B, n). A discriminator maps those to raw scores (B,) or (B, 1). Where it has
-    `features(x)` and `head(features)`, parts can use its features without a second forward.
+    vectors (B, n); where it takes classes, latents (B, latent_dim + 1) with the class at the end. A
+    discriminator maps samples (and labels (B,), where it takes classes) to raw scores (B,) or
+    (B, 1). Where it has `features(x)` and `head(features)`, or `judge(x)` that gives features and
+    scores, parts can use its features without a second forward.
     """
+
+    #: True where the generator reads a class from its latents, and the discriminator labels.
+    g_takes_classes: ClassVar[bool] = False
+    d_takes_classes: ClassVar[bool] = False
 
     #: Image sides this family builds for; the tests walk them.
     sizes: ClassVar[tuple[int, ...]] = (28, 32, 64)
@@ -44,7 +59,8 @@ class Networks(Spec):
         return False
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
-        """{"generator": ..., "discriminator": ..., more that D's optimizer moves}."""
+        """{"generator": ..., "discriminator": ..., more that D's optimizer moves}; "encoder" is
+        moved by G's."""
         raise NotImplementedError
 
 

@@ -67,7 +67,7 @@ class InfoGANNetworks(Networks):
         networks = {
             "generator": self.generator(shape, latent_dim, grey),
             "discriminator": discriminator,
-            "q": CodeReader(features, self.q_hidden, *codes),
+            "q": CodeReader(features, self.q_hidden, *codes[:2]),
         }
         for network in networks.values():
             init_normal(network)

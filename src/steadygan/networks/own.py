@@ -47,6 +47,14 @@ class OwnNetworks(Networks):
     def reads_codes(self) -> bool:
         return self.like is not None and self.like.reads_codes
 
+    @property
+    def g_takes_classes(self) -> bool:
+        return self.like is not None and self.like.g_takes_classes
+
+    @property
+    def d_takes_classes(self) -> bool:
+        return self.like is not None and self.like.d_takes_classes
+
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
         both = self.generator is not None and self.discriminator is not None
         built = {} if both or not self.like else self.like.build(shape, latent_dim, codes)
@@ -54,21 +62,22 @@ class OwnNetworks(Networks):
             built["generator"] = _make(self.generator, latent_dim, shape)
         if self.discriminator is not None:
             built["discriminator"] = _make(self.discriminator, shape)
-        _check(built, shape, latent_dim)
+        _check(built, shape, latent_dim + self.g_takes_classes, self.d_takes_classes)
         return built
 
 
 @torch.no_grad()
-def _check(built: Built, shape: Shape, latent_dim: int) -> None:
+def _check(built: Built, shape: Shape, width: int, told: bool) -> None:
     """Raise ValueError where a network does not make or take samples of `shape`."""
     modes = {name: module.training for name, module in built.items()}
     for module in built.values():
         module.eval()
     try:
-        made = built["generator"](torch.zeros(2, latent_dim))
+        made = built["generator"](torch.zeros(2, width))
         if tuple(made.shape) != (2, *shape):
             raise ValueError(f"the generator makes {tuple(made.shape[1:])}, the data are {shape}")
-        scores = built["discriminator"](made)
+        labels = (torch.zeros(2, dtype=torch.int64),) if told else ()
+        scores = built["discriminator"](made, *labels)
         if scores.numel() != 2:
             raise ValueError(
                 f"the discriminator gives {tuple(scores.shape)} for 2 samples: it must give one "

@@ -55,11 +55,14 @@ def _never() -> None:
 class Hooks:
     """What the outside adds to a run: progress, and a reason to stop now (checked each turn).
 
-    `on_turn(trainer)` after each turn or stage step; `stop()` gives a `Stopped` to raise, or None.
+    `on_turn(trainer)` after each turn or stage step; `on_stage(trainer, stage)` when a pre-training
+    stage is done, and again by a resumed run that has not played a turn yet; `stop()` gives a
+    `Stopped` to raise, or None.
     """
 
     on_turn: Callable[[Trainer], None] = lambda trainer: None
     stop: Callable[[], Stopped | None] = _never
+    on_stage: Callable[[Trainer, str], None] = lambda trainer, stage: None
 
 
 def milestones(upto: int) -> Iterator[int]:

@@ -41,11 +41,10 @@ def watched(update: Update) -> Iterable[Tensor]:
 
 def seen_by(play: Play) -> dict[str, Tensor]:
     """The inputs that this update has used: real batch, its labels, latents: what it asked for."""
-    named = {"real": "_batch", "latents": "latent"}
-    asked = {name: vars(play)[key] for name, key in named.items() if key in vars(play)}
-    if "real" in asked:
-        asked["real"], labels = asked["real"]
-        asked |= {} if labels is None else {"labels": labels}
+    asked = {"latents": vars(play)["latent"]} if "latent" in vars(play) else {}
+    if "batch" in vars(play):
+        names = ("real", "labels", "rows")
+        asked |= {n: t for n, t in zip(names, play.batch, strict=True) if t is not None}
     return asked
 
 
@@ -101,8 +100,8 @@ def first_bad_layer(play: Play) -> str | None:
         with torch.no_grad(), buffers_kept(table.generator), buffers_kept(table.discriminator):
             with play.hand.autocast():
                 fake = table.generator(play.latent).float()
-            play.critic(fake)
-            if "_batch" in vars(play):
+            play.critic(fake, play.told("fake"))
+            if "batch" in vars(play):
                 play.critic(play.real)
     finally:
         for handle in handles:

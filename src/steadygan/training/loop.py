@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from steadygan.data import Dataset, batch_indices
-from steadygan.errors import NonFiniteError, UserError
+from steadygan.errors import CheckpointError, NonFiniteError, UserError
 from steadygan.game.penalties import Penalty
-from steadygan.game.play import Hand
+from steadygan.game.play import Hand, RealBatch
 from steadygan.game.players import Table, Update
 from steadygan.game.recipe import Recipe
 from steadygan.spec import checked
@@ -33,8 +33,8 @@ from steadygan.training.streams import Streams
 class Trainer:
     """A running game and everything around it that must survive a stop.
 
-    Counters: `turn`, `images` that D has seen, `draws` of real batches, steps done of each
-    pre-training stage, and `seconds` spent training (not decoding, logging or saving).
+    Counters: `turn`, `images` that D has seen, `draws` of real batches by who drew them, steps done
+    of each pre-training stage, and `seconds` spent training (not decoding, logging or saving).
     """
 
     recipe: Recipe
@@ -45,27 +45,29 @@ class Trainer:
     cadence: Cadence = field(default_factory=Cadence)
     turn: int = 0
     images: int = 0
-    draws: int = 0
+    draws: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     stage_steps: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.seed)
         torch.manual_seed(self.streams.key("start"))
-        self.table: Table = checked("networks", self.recipe.start, self.data.shape)
+        self.table: Table = checked(
+            "networks", self.recipe.start, self.data.shape, self.data.classes
+        )
         self.table.to(self.placement.device, self.placement.memory_format)
         self.stage_steps = dict.fromkeys(self.recipe.stages, 0)
         self.last: dict[str, Update] = {}
         self._buffers: dict[str, Tensor] = {}
         self._place: tuple[int, str, int] = (0, "d", 0)
-        self.draws_before = 0
+        self.draws_before: dict[str, int] = {}
 
     # ---- dealing -----------------------------------------------------------------------------
 
     def deal(self, mover: str, k: int) -> Hand:
         """The hand of update `k` of player `mover` in this turn. Dealing draws nothing yet."""
         self._place = (self.turn, mover, k)
-        self.draws_before = self.draws
+        self.draws_before = dict(self.draws)
         self._buffers = self._copied_buffers()
         self.streams.pin_ambient(*self._place)
         return self.hand(*self._place)
@@ -78,21 +80,26 @@ class Trainer:
             to_device=self.placement.to_device,
         )
 
-    def next_batch(self, place: tuple[int | str, ...]) -> tuple[Tensor, Tensor | None]:
-        """The next batch of the train part: samples and labels on the device."""
-        train = self.data.train
-        rows = batch_indices(len(train), self.recipe.batch, self.seed, self.draws)
-        self.draws += 1
+    def next_batch(self, place: tuple[int | str, ...]) -> RealBatch:
+        """The next batch of the train part in the order of the player or stage that draws it."""
+        train, (_, mover, _) = self.data.train, place
+        order = self.streams.key("data order", mover)
+        draw = self.draws.get(mover, 0)
+        rows = batch_indices(len(train), self.recipe.batch, order, draw)
+        self.draws[mover] = draw + 1
         images = as_played(torch.from_numpy(train.items[rows]))
         if self.data.settings.flip and images.dim() == 4:
             generator = self.streams.generator("augmentation", *place)
             chosen = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
             images = torch.where(chosen, images.flip(3), images)
         labels = None if train.labels is None else torch.from_numpy(train.labels[rows])
-        to_device = self.placement.to_device
-        return to_device(images), None if labels is None else to_device(labels)
+        return self._real_batch(images, labels, torch.from_numpy(rows))
 
-    def held_out(self) -> Tensor | None:
+    def _real_batch(self, images: Tensor, labels: Tensor | None, rows: Tensor) -> RealBatch:
+        to_device = self.placement.to_device
+        return RealBatch(to_device(images), None if labels is None else to_device(labels), rows)
+
+    def held_out(self) -> RealBatch | None:
         """A batch of data that training never sees, chosen by the turn."""
         test = self.data.test
         batch = min(self.recipe.batch, len(test))
@@ -100,7 +107,9 @@ class Trainer:
             return None
         generator = self.streams.generator("heldout", self.turn)
         rows = torch.randperm(len(test), generator=generator)[:batch].numpy()
-        return self.placement.to_device(as_played(torch.from_numpy(test.items[rows])))
+        labels = None if test.labels is None else torch.from_numpy(test.labels[rows])
+        images = as_played(torch.from_numpy(test.items[rows]))
+        return self._real_batch(images, labels, torch.from_numpy(rows))
 
     # ---- playing -----------------------------------------------------------------------------
 
@@ -145,7 +154,7 @@ class Trainer:
         tensors = self.gathered() | {
             f"failure/{name}": tensor for name, tensor in guards.seen_by(update.play).items()
         }
-        tensors["counters/draws"] = torch.tensor(self.draws_before)
+        tensors |= {f"counters/draws {m}": torch.tensor(n) for m, n in self.draws_before.items()}
         folder = self.folder.path / "failure"
         folder.mkdir(exist_ok=True)
         info = {**self.info(), "place": [turn, mover, k]}
@@ -171,7 +180,15 @@ class Trainer:
 
     def counters(self) -> dict[str, int]:
         stages = {f"stage {name}": steps for name, steps in self.stage_steps.items()}
-        return {"turn": self.turn, "images": self.images, "draws": self.draws, **stages}
+        draws = {f"draws {mover}": count for mover, count in self.draws.items()}
+        return {"turn": self.turn, "images": self.images, **draws, **stages}
+
+    def take_counters(self, counters: dict[str, int]) -> None:
+        """Go on counting from what `counters` gave."""
+        self.turn, self.images = counters["turn"], counters["images"]
+        self.stage_steps = {stage: counters[f"stage {stage}"] for stage in self.stage_steps}
+        begins = "draws "
+        self.draws = {k[len(begins) :]: n for k, n in counters.items() if k.startswith(begins)}
 
     def gathered(self) -> dict[str, Tensor]:
         """The whole state as named tensors."""
@@ -200,8 +217,10 @@ class Trainer:
     def restore(self, found: checkpoint.Checkpoint) -> None:
         """Take up the state of a checkpoint, bit for bit."""
         counters = state.restore(self.table, found.tensors)
-        self.turn, self.images, self.draws = (counters.pop(k) for k in ("turn", "images", "draws"))
-        self.stage_steps = {k.removeprefix("stage "): v for k, v in counters.items()}
+        try:
+            self.take_counters(counters)
+        except KeyError as error:
+            raise CheckpointError(f"the checkpoint has no counter {error}") from None
         self.seconds = float(found.info("seconds"))
 
     # ---- the run -----------------------------------------------------------------------------
@@ -222,6 +241,8 @@ class Trainer:
                     self.save()
                 hooks.on_turn(self)
                 self._stop_if_asked(hooks)
+            if self.turn == 0:
+                hooks.on_stage(self, stage)
         saved = self.turn
         last = goal.reached(self.turn, self.seconds)
         while not last:
@@ -261,7 +282,7 @@ class Trainer:
         if with_samples:
             line |= pictures.draw_samples(
                 self.table.average,
-                self.recipe.prior,
+                self.recipe.drawn_prior(self.data.classes),
                 self.data,
                 self.seed,
                 self.folder.path,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from steadygan.data import Dataset
 from steadygan.errors import UserError
-from steadygan.game.priors import Coded, Prior
+from steadygan.game.priors import Classed, Coded, Prior, with_class, without_class
 from steadygan.training.streams import Streams
 
 GRID = 64
@@ -41,6 +41,15 @@ def swept_codes(prior: Coded, seed: int) -> Tensor:
     if prior.continuous:
         codes[:, 0] = torch.linspace(-1, 1, SWEEP).repeat(prior.categories)
     return prior.with_codes(noise, category, codes)
+
+
+def swept_classes(prior: Classed, seed: int) -> Tensor:
+    """Latents for the table of classes: a row a class (10 at most, spread over all), the same ten
+    noises in every row."""
+    rows = min(prior.classes, SWEEP)
+    noise = without_class(fixed_latents(prior, seed, SWEEP)).repeat(rows, 1)
+    chosen = torch.arange(rows) * prior.classes // rows
+    return with_class(noise, chosen.repeat_interleave(SWEEP))
 
 
 @torch.no_grad()
@@ -103,9 +112,13 @@ def draw_samples(
     grids = {"samples": (fixed_latents(prior, seed), 8)}
     if prior.codes_in_latent[0]:
         grids["codes"] = (swept_codes(prior, seed), SWEEP)
+    if isinstance(prior, Classed):
+        grids["classes"] = (swept_classes(prior, seed), SWEEP)
     drawn = {}
     for kind, (latents, columns) in grids.items():
         if len(data.shape) == 1:
+            if kind != "samples":
+                continue
             points = torch.cat(list(generate(average, fixed_latents(prior, seed, 2000))))
             image = scatter(points.numpy(), data.test.items[:2000])
         else:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.errors import CheckpointError, NonFiniteError, SteadyGanError, UserError
-from steadygan.game.play import Hand, Play
+from steadygan.game.play import Hand, Play, RealBatch
 from steadygan.game.recipe import Recipe
 from steadygan.methods import methods
 from steadygan.spec import checked
@@ -133,10 +133,10 @@ def replay(path: str | Path, *, recipe: Recipe | None = None, data: Dataset | No
             if mover in trainer.recipe.stages:
                 trainer.recipe.stage_step(mover, k, trainer.table, hand, trainer.guard)
             else:
-                play = Play(trainer.recipe, trainer.table, mover, hand)
+                play = Play(trainer.recipe, trainer.table, mover, hand, trainer.images)
                 if "failure/latents" in batch:
                     play.latent = trainer.placement.to_device(batch["failure/latents"])
-                trainer.recipe.update(play, trainer.images, trainer.guard)
+                trainer.recipe.update(play, trainer.guard)
         except NonFiniteError as error:
             return f"replayed: {error}"
     return f"step {turn}, player {mover}, update {k}: every number was finite this time"
@@ -147,7 +147,8 @@ def _with_batch(hand: Hand, batch: dict[str, Tensor], trainer: Trainer) -> Hand:
     if "failure/real" not in batch:
         return hand
     kept = {name: trainer.placement.to_device(tensor) for name, tensor in batch.items()}
-    return replace(hand, real=lambda: (kept["failure/real"], kept.get("failure/labels")))
+    real = RealBatch(kept["failure/real"], kept.get("failure/labels"), batch.get("failure/rows"))
+    return replace(hand, real=lambda: real)
 
 
 def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:

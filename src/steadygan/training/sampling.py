@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,8 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from steadygan.errors import UserError
-from steadygan.game.priors import Coded, Normal, Prior
+from steadygan.errors import UserError, did_you_mean
+from steadygan.game.priors import (
+    Classed,
+    Coded,
+    Normal,
+    Prior,
+    Sphere,
+    class_of,
+    with_class,
+    without_class,
+)
 from steadygan.training import checkpoint, pictures
 from steadygan.training.runfolder import read_facts
 from steadygan.training.runs import recorded_recipe
@@ -24,25 +33,37 @@ FRAMES = 48
 def load_generator(
     run: str | Path, say: Callable[[str], None] = print
 ) -> tuple[nn.Module, Prior, dict]:
-    """The EMA generator of a run in eval mode, its prior, and run.json's facts."""
+    """The EMA generator of a run in eval mode, what its latents are drawn from (with a class at
+    the end where it takes one), and run.json's facts."""
     run = Path(run)
     facts = read_facts(run)
     _, found = checkpoint.load_newest(run / "checkpoints", say)
     recipe = recorded_recipe(facts["recipe"])
     with torch.random.fork_rng():
-        average = recipe.start(tuple(facts["data"]["shape"])).average
+        classes = len(facts["data"].get("class_names") or ())
+        average = recipe.start(tuple(facts["data"]["shape"]), classes).average
     prefix = "average/"
     average.load_state_dict(
         {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
     )
-    return average, recipe.prior, facts
+    return average, recipe.drawn_prior(classes), facts
 
 
-def draw_latents(prior: Prior, count: int, seed: int, category: str | None = None) -> Tensor:
-    """`count` latents; `category` is one of a coded prior's, by its number."""
+def draw_latents(
+    prior: Prior,
+    count: int,
+    seed: int,
+    category: str | None = None,
+    class_names: Sequence[str] = (),
+) -> Tensor:
+    """`count` latents; `category` is a class by its name (or its number), or one of a coded
+    prior's categories by its number."""
     latents = prior.sample(count, Streams(seed).generator("samples"))
     if category is None:
         return latents
+    if isinstance(prior, Classed):
+        chosen = torch.full((count,), class_index(category, class_names, prior.classes))
+        return with_class(without_class(latents), chosen)
     if not isinstance(prior, Coded):
         raise UserError(f"--class {category}: this run's generator takes no class or category")
     if not category.isdecimal() or int(category) >= prior.categories:
@@ -51,16 +72,28 @@ def draw_latents(prior: Prior, count: int, seed: int, category: str | None = Non
     return prior.with_codes(latents[:, : prior.dim], chosen, prior.codes(latents))
 
 
+def class_index(asked: str, names: Sequence[str], classes: int) -> int:
+    """The index of the class called `asked`, or of that number where no class has the name."""
+    if asked in names:
+        return list(names).index(asked)
+    if asked.isdecimal() and int(asked) < classes:
+        return int(asked)
+    raise UserError(f"--class {asked}: no such class{did_you_mean(asked, names)}")
+
+
 def path_between(prior: Prior, ends: Tensor, steps: int) -> Tensor:
     """Latents (len(ends) - 1) * steps on the path through `ends`.
 
     Spherical between normal latents, whose length is typical only near a sphere (White 2016,
-    arXiv:1609.04468); straight between others.
+    arXiv:1609.04468); straight between others. A class stays that of the first end.
     """
+    if isinstance(prior, Classed):
+        walked = path_between(prior.base, without_class(ends), steps)
+        return with_class(walked, class_of(ends)[:1].expand(len(walked)))
     share = torch.linspace(0, 1, steps + 1)[:-1, None]
     pieces = []
     for a, b in pairwise(ends):
-        if isinstance(prior, Normal):
+        if isinstance(prior, (Normal, Sphere)):
             cosine = torch.dot(a, b) / (a.norm() * b.norm())
             angle = torch.acos(cosine.clamp(-1, 1)).clamp_min(1e-6)
             weights = torch.sin((1 - share) * angle), torch.sin(share * angle)
@@ -92,16 +125,18 @@ def sample(
     if out.suffix == ".gif" and len(facts["data"]["shape"]) == 1:
         raise UserError(f"--out {out}: a walk is of images; vectors go into .png or .npy")
     columns = max(1, int(np.ceil(np.sqrt(count))))
+    names = facts["data"].get("class_names") or ()
     if out.suffix == ".gif":
-        _write_walk(generator, prior, draw_latents(prior, 2 * count, seed, category), columns, out)
+        ends = draw_latents(prior, 2 * count, seed, category, names)
+        _write_walk(generator, prior, ends, columns, out)
         return out
     if interpolate:
         columns = min(10, count)
-        ends = draw_latents(prior, 2 * -(-count // columns), seed, category)
+        ends = draw_latents(prior, 2 * -(-count // columns), seed, category, names)
         rows = [path_between(prior, pair, columns) for pair in ends.split(2)]
         latents = torch.cat(rows)[:count]
     else:
-        latents = draw_latents(prior, count, seed, category)
+        latents = draw_latents(prior, count, seed, category, names)
     made = pictures.generate(generator, latents)
     if len(facts["data"]["shape"]) == 1:
         points = torch.cat(list(made)).numpy()

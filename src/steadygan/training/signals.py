@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from steadygan.game.objectives import Objective
-from steadygan.game.play import Play
+from steadygan.game.play import Play, RealBatch
 from steadygan.game.players import Table, Update
 
 
 @torch.no_grad()
-def of_turn(updates: dict[str, Update], held_out: Tensor | None) -> dict[str, float]:
+def of_turn(updates: dict[str, Update], held_out: RealBatch | None) -> dict[str, float]:
     """A flat log line of a turn's last updates: every loss part and every signal, as floats.
 
     `d_loss`, `d_loss/PART`, `g_loss`, ...; D's mean score, probability and accuracy on real, held
@@ -34,12 +34,13 @@ def of_turn(updates: dict[str, Update], held_out: Tensor | None) -> dict[str, fl
     return dict(zip(found, values, strict=True))
 
 
-def of_scores(play: Play, held_out: Tensor | None) -> dict[str, Tensor]:
+def of_scores(play: Play, held_out: RealBatch | None) -> dict[str, Tensor]:
     """What D makes of real and fake samples before its step, of held-out ones after the turn."""
     objective: Objective = play.recipe.objective
     scores = {"real": play.real_scores, "fake": play.fake_scores}
     if held_out is not None:
-        scores["heldout"] = play.critic(held_out)
+        told = play.recipe.told(play, held_out.samples, held_out.labels, None)
+        scores["heldout"] = play.critic(held_out.samples, told)
     found = objective.signals(scores["real"], scores["fake"])
     for kind, values in scores.items():
         found[f"d_score_{kind}"] = values.mean()
