@@ -26,7 +26,7 @@ IMAGES = 200
 METHODS = tuple(methods())
 
 
-def images(count: int = IMAGES, held_out: int = 60, labels: bool = False) -> Dataset:
+def images(count: int = IMAGES, held_out: int = 60, labels: bool = True) -> Dataset:
     """Smooth random pictures, (1, 16, 16) uint8; a data set of one's own."""
     random = np.random.RandomState(0)
     coarse = random.randint(0, 256, (count + held_out, 1, 4, 4)).astype(np.uint8)
