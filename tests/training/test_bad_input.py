@@ -56,7 +56,7 @@ BAD = {
         lambda: (games.small("dcgan"), vectors(), {}),
         "make images, not vectors",
     ),
-    "labels missing": (lambda: (labelled(), games.images(), {}), "needs class labels"),
+    "labels missing": (lambda: (labelled(), games.images(labels=False), {}), "needs class labels"),
     "no such device": (lambda: (games.small("gan"), games.images(), {"device": "abacus"}), "known"),
     "another device": (lambda: (games.small("gan"), games.images(), {"device": "mps"}), "known"),
     "steps and budget": (
