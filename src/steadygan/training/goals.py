@@ -57,12 +57,14 @@ class Hooks:
 
     `on_turn(trainer)` after each turn or stage step; `on_stage(trainer, stage)` when a pre-training
     stage is done, and again by a resumed run that has not played a turn yet; `stop()` gives a
-    `Stopped` to raise, or None.
+    `Stopped` to raise, or None. `evaluate(trainer)` before the first turn and after each one gives
+    what to add to a history line (a measure of the samples), or None where none is due.
     """
 
     on_turn: Callable[[Trainer], None] = lambda trainer: None
     stop: Callable[[], Stopped | None] = _never
     on_stage: Callable[[Trainer, str], None] = lambda trainer, stage: None
+    evaluate: Callable[[Trainer], dict[str, Any] | None] = lambda trainer: None
 
 
 def milestones(upto: int) -> Iterator[int]:

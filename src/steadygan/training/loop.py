@@ -230,7 +230,8 @@ class Trainer:
         if not checkpoint.listed(self.folder.checkpoints):
             self.save()
         if self.turn == 0 and not any(read_history(self.folder.path)):
-            self.log(with_samples=True)  # after the save: a run killed between the two goes on
+            # after the save: a run killed between the two goes on
+            self.log(with_samples=True, measured=hooks.evaluate(self))
         for stage in self.recipe.stages:
             while self.stage_steps[stage] < self.recipe.stage_length(stage):
                 if goal.reached(self.turn, self.seconds):  # a budget counts pre-training too
@@ -249,8 +250,10 @@ class Trainer:
             before = self.images
             self.play_turn()
             last = goal.reached(self.turn, self.seconds)
-            if last or due(self.turn, self.cadence.log_every) or self._sample_due(before):
-                self.log(with_samples=last or self._sample_due(before))
+            measured = hooks.evaluate(self)
+            pictured = last or self._sample_due(before)
+            if pictured or measured or due(self.turn, self.cadence.log_every):
+                self.log(pictured, measured)
             if not last and due(self.turn, self.cadence.save_every):
                 self.save()
                 saved = self.turn
@@ -270,8 +273,9 @@ class Trainer:
         passed = any(images_before < m <= self.images for m in milestones(self.images))
         return passed or due(self.turn, self.cadence.sample_every)
 
-    def log(self, with_samples: bool) -> None:
-        """Add a history line for the turn that just ended; with pictures where they are due."""
+    def log(self, with_samples: bool, measured: dict[str, Any] | None = None) -> None:
+        """Add a history line for the turn that just ended; with pictures where they are due, and
+        what was `measured` of its samples."""
         line: dict[str, Any] = {"step": self.turn, "images": self.images}
         line["seconds"] = round(self.seconds, 4)
         if self.last:
@@ -289,7 +293,7 @@ class Trainer:
                 self.turn,
             )
             line["weight_histogram"] = signals.weight_histogram(self.table)
-        self.folder.append(line)
+        self.folder.append({**line, **(measured or {})})
 
 
 def as_played(items: Tensor) -> Tensor:
