@@ -110,3 +110,14 @@ def test_features_and_head_are_the_discriminator():
     x = torch.randn(3, 1, 28, 28)
     assert d.features(x).shape == (3, 16 * 2 * 2)
     assert torch.equal(d.head(d.features(x)), d(x))
+
+
+def test_batch_norm_gains_start_at_1_or_around_it():
+    for std in (0.0, 0.02):
+        gains = [
+            m.weight for net in built((3, 64, 64), gain_std=std) for m in net.modules()
+            if isinstance(m, nn.BatchNorm2d)
+        ]  # fmt: skip
+        spread = torch.cat(gains)
+        assert spread.mean().item() == pytest.approx(1.0, abs=0.002)
+        assert spread.std().item() == pytest.approx(std, rel=0.1)

@@ -64,3 +64,12 @@ def test_depth_counts_hidden_layers_and_one_piece_is_relu():
 def test_there_is_no_batch_norm_anywhere():
     for net in built((1, 28, 28), width=8, d_width=8):
         assert not list(net.buffers())
+
+
+def test_weights_start_in_the_range_given_and_biases_at_0():
+    g, d = built((1, 28, 28), g_range=0.05, d_range=0.005)
+    for net, reach in ((g, 0.05), (d, 0.005)):
+        for layer in (m for m in net.modules() if isinstance(m, nn.Linear)):
+            assert 0.99 * reach < layer.weight.abs().max() <= reach
+            assert layer.weight.std().item() == pytest.approx(reach / 3**0.5, rel=0.1)
+            assert not layer.bias.any()

@@ -26,5 +26,11 @@ recipe = Recipe(
 )
 presets = {
     "light": {"width": 16, "stages": 3, "kernel": 4, "lr": 5e-4},
-    "paper": {"width": 128, "batch": 128, "bias": False, "weight_decay": 1e-5},
+    "paper": {
+        "width": 128,
+        "batch": 128,
+        "bias": False,
+        "gain_std": 0.02,
+        "weight_decay": 1e-5,
+    },
 }

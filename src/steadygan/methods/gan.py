@@ -7,7 +7,8 @@
     D* = p_d / (p_d + p_g),  V(D*, G) = -log 4 + 2 JSD            Proposition 1, Theorem 1
 
 Two fully connected networks; D is maxout with dropout. The default optimizer is Adam, with which
-later comparisons train it; preset=paper gives the authors' SGD with momentum and batch 100.
+later comparisons train it; preset=paper gives the authors' SGD with momentum, weight ranges and
+batch 100. Their G starts its output bias at the pixels' marginals, which is left out here.
 """
 
 from steadygan.game.objectives import NonSaturating
@@ -26,5 +27,11 @@ recipe = Recipe(
 vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
 presets = {
     "light": {"width": 512, "d_width": 128, "lr": 1e-3},
-    "paper": {"optimizer": "sgd", "batch": 100, "horizon_images": 15_000_000},
+    "paper": {
+        "optimizer": "sgd",
+        "batch": 100,
+        "g_range": 0.05,
+        "d_range": 0.005,
+        "horizon_images": 15_000_000,
+    },
 }

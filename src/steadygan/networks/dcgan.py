@@ -39,6 +39,8 @@ class DCGANNetworks(Networks):
     bias: bool = True
     g_norm: Literal["batch", "none"] = "batch"
     d_norm: Literal["batch", "none"] = "batch"
+    #: Batch-norm gains start as N(1, this): .02 in the authors' code, 0 in DCGAN-TF.
+    gain_std: float = Field(0.0, ge=0, le=1)
 
     def stages_for(self, size: int) -> int:
         """`stages`, or (None) 3 up to 32 px and 4 above, as WGAN-GP's nets."""
@@ -51,6 +53,9 @@ class DCGANNetworks(Networks):
         }
         for network in networks.values():
             init_normal(network)
+            for layer in network.modules():
+                if self.gain_std and isinstance(layer, nn.BatchNorm2d):
+                    nn.init.normal_(layer.weight, 1.0, self.gain_std)
         return networks
 
     def generator(self, shape: Shape, latent_dim: int) -> nn.Sequential:

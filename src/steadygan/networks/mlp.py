@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -22,6 +23,15 @@ class Maxout(nn.Module):
         return self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
 
 
+@torch.no_grad()
+def init_uniform(module: nn.Module, reach: float) -> None:
+    """Weights U(-reach, reach), biases 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight.uniform_(-reach, reach)
+            layer.bias.zero_()
+
+
 class MLPNetworks(Networks):
     """G: `depth` ReLU layers of `width`; D: as many of `d_width`, maxout where `d_pieces` > 1.
 
@@ -35,15 +45,19 @@ class MLPNetworks(Networks):
     d_width: int = Field(240, ge=1, le=65536)
     d_pieces: int = Field(5, ge=1, le=64)
     d_dropout: bool = True
+    #: Weights start uniform in +-range and biases at 0, as in the authors' code; None: torch's own.
+    g_range: float | None = Field(None, gt=0)
+    d_range: float | None = Field(None, gt=0)
 
     def misfit(self, shape: Shape) -> str | None:
         return None
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
-        return {
-            "generator": self.generator(shape, latent_dim),
-            "discriminator": self.discriminator(shape),
-        }
+        generator, discriminator = self.generator(shape, latent_dim), self.discriminator(shape)
+        for network, reach in ((generator, self.g_range), (discriminator, self.d_range)):
+            if reach is not None:
+                init_uniform(network, reach)
+        return {"generator": generator, "discriminator": discriminator}
 
     def generator(self, shape: Shape, latent_dim: int) -> nn.Sequential:
         widths = [latent_dim] + [self.width] * self.depth
