@@ -20,9 +20,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from steadygan.data import Dataset, DataSettings, Split
+from steadygan.game.normalisation import SpectralNormalisation
 from steadygan.game.recipe import Recipe
 from steadygan.methods import find
 from steadygan.training.loop import Trainer, as_played, needs_double_backward
@@ -43,12 +45,21 @@ def images(count: int = 4096) -> Dataset:
 
 
 class Textbook:
-    """The loop of the tutorials for the same recipe; one call is one turn."""
+    """The loop of the tutorials for the same recipe; one call is one turn.
+
+    Spectral norm is torch's own (an iteration at every forward); the objective is the recipe's, so
+    that both sides compute the same losses.
+    """
 
     def __init__(self, recipe: Recipe, data: Dataset, device: torch.device) -> None:
         torch.manual_seed(0)
         built = recipe.networks.build(SHAPE, recipe.prior.total_dim)
         self.g, self.d = (built[name].to(device) for name in ("generator", "discriminator"))
+        for part in recipe.parts():
+            if isinstance(part, SpectralNormalisation):
+                normalise(self.d)
+                if part.players == "both":
+                    normalise(self.g)
         d, g = recipe.d_optimizer, recipe.g_optimizer
         self.d_adam = torch.optim.Adam(self.d.parameters(), d.lr, betas=d.betas)
         self.g_adam = torch.optim.Adam(self.g.parameters(), g.lr, betas=g.betas)
@@ -64,18 +75,13 @@ class Textbook:
         rows = np.random.randint(0, len(self.data.train), self.recipe.batch)
         real = as_played(torch.from_numpy(self.data.train.items[rows])).to(self.device)
         self.d_adam.zero_grad()
-        fake = self.g(self.latents())
+        fake = self.g(self.latents()).detach()
+        loss = self.recipe.objective.d_loss(self.d(real).flatten(), self.d(fake).flatten())
         if self.penalised:
-            loss = self.d(fake.detach()).mean() - self.d(real).mean()
-            loss = loss + 10.0 * self.penalty(real, fake.detach())
-            loss.backward()
-        else:
-            ones, zeros = (torch.full((len(real), 1), v, device=self.device) for v in (1.0, 0.0))
-            on_real = F.binary_cross_entropy_with_logits(self.d(real), ones)
-            on_real.backward()
-            on_fake = F.binary_cross_entropy_with_logits(self.d(fake.detach()), zeros)
-            on_fake.backward()
+            loss = loss + 10.0 * self.penalty(real, fake)
+        loss.backward()
         self.d_adam.step()
+        loss.item()
 
     def penalty(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
         share = torch.rand(len(real), 1, 1, 1, device=self.device)
@@ -88,17 +94,20 @@ class Textbook:
 
     def g_step(self) -> None:
         self.g_adam.zero_grad()
-        scores = self.d(self.g(self.latents()))
-        if self.penalised:
-            loss = -scores.mean()
-        else:
-            loss = F.binary_cross_entropy_with_logits(scores, torch.ones_like(scores))
+        loss = self.recipe.objective.g_loss(self.d(self.g(self.latents())).flatten())
         loss.backward()
         self.g_adam.step()
         loss.item()
 
     def latents(self) -> torch.Tensor:
         return torch.randn(self.recipe.batch, self.recipe.prior.dim, device=self.device)
+
+
+def normalise(network: nn.Module) -> None:
+    """torch's spectral norm on every layer that ours would normalise."""
+    for layer in list(network.modules()):
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            torch.nn.utils.parametrizations.spectral_norm(layer)
 
 
 def ours(recipe: Recipe, data: Dataset, device: str, precision: str) -> Callable[[], None]:
@@ -157,12 +166,16 @@ def share_of_peak(turn: Callable[[], None], seconds: float, precision: str) -> s
 
 
 def recipes() -> dict[str, Recipe]:
-    """What is measured: DCGAN with 4x4 kernels and WGAN-GP, at 32x32x3, width 64, batch 64."""
-    dcgan, wgan_gp = find("dcgan").recipe, find("wgan-gp").recipe
+    """One game of each kind at 32x32x3, batch 64: plain, double backward, spectral norm, an
+    auto-encoder for D, attention."""
+    dcgan = find("dcgan").recipe
     four = dcgan.networks.model_copy(update={"kernel": 4})
     return {
-        "dcgan 32px 4x4 width 64": dcgan.changed(networks=four),
-        "wgan-gp 32px width 64": wgan_gp,
+        "dcgan 4x4 width 64": dcgan.changed(networks=four),
+        "wgan-gp width 64": find("wgan-gp").recipe,
+        "sngan": find("sngan").recipe.changed(batch=64),
+        "began": find("began").recipe.changed(batch=64),
+        "sagan-hinge": find("sagan-hinge").recipe.changed(batch=64),
     }
 
 
@@ -171,6 +184,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--only", help="the games whose name begins so")
     asked = parser.parse_args()
     device = find_device(asked.device)
     bf16 = has_bf16(device)
@@ -180,6 +194,8 @@ def main() -> None:
     )
     data = images()
     for name, recipe in recipes().items():
+        if asked.only and not name.startswith(asked.only):
+            continue
         textbook = Textbook(recipe, data, device)
         named = {"fp32": ours(recipe, data, asked.device, "fp32")}
         if bf16:

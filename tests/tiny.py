@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from steadygan.data import Dataset, DataSettings, Split
 from steadygan.game.overrides import override
@@ -25,7 +26,7 @@ IMAGE, GREY, POINT = (3, 32, 32), (1, 28, 28), (2,)
 #: Set where a recipe has the key. 8 rather than 4: a layer of 4 ReLUs can be dead at the start.
 SMALL = {
     "batch": 8, "width": 4, "hidden": 16, "q_hidden": 8, "d_width": 8, "g_width": 8, "d_pieces": 2,
-    "prior.dim": 8,
+    "prior.dim": 8, "label_dim": 8, "autoencoder_steps": 4, "feature_batches": 2,
 }  # fmt: skip
 
 
@@ -121,3 +122,18 @@ def differing(one: dict[str, Tensor], other: dict[str, Tensor]) -> list[str]:
     """The names that only one has, or whose tensors are not equal bit for bit."""
     odd = set(one) ^ set(other)
     return sorted(odd | {n for n in set(one) & set(other) if not torch.equal(one[n], other[n])})
+
+
+class Shapes(TorchDispatchMode):
+    """The shape of every tensor that is made inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for each in made if isinstance(made, (tuple, list)) else [made]:
+            if isinstance(each, torch.Tensor):
+                self.seen.add(tuple(each.shape))
+        return made

@@ -24,6 +24,29 @@ def test_the_rate_falls_in_a_straight_line_to_its_end(kind, end, images):
 
 
 @pytest.mark.parametrize("images", AT)
+def test_adams_betas_move_in_a_straight_line_to_their_end(images):
+    settings = Adam(betas=(0.0, 0.9), betas_end=(0.2, 0.99)).settings(images, HORIZON, BATCH)
+    wanted = [np.interp(images, [0, HORIZON], ends) for ends in ((0.0, 0.2), (0.9, 0.99))]
+    assert settings["betas"] == pytest.approx(wanted, rel=1e-12, abs=1e-15)
+    assert isinstance(settings["betas"], tuple)
+    assert "betas" not in Adam().settings(images, HORIZON, BATCH)
+
+
+def test_a_step_of_adam_is_taken_at_the_betas_of_its_settings():
+    spec = Adam(lr=0.01, betas=(0.0, 0.5), betas_end=(0.0, 0.9))
+    layer = torch.nn.Linear(1, 1, bias=False).double()
+    torch.nn.init.zeros_(layer.weight)
+    player = Player("d", {"discriminator": layer}, spec)
+    v = w = 0.0
+    for t, (gradient, images, beta) in enumerate([(0.3, 0, 0.5), (-0.7, 5_000, 0.7)], 1):
+        player.step([torch.full((1, 1), gradient, dtype=torch.float64)],
+                    spec.settings(images, HORIZON, BATCH))  # fmt: skip
+        v = beta * v + (1 - beta) * gradient**2
+        w -= 0.01 * gradient / ((v / (1 - beta**t)) ** 0.5 + 1e-8)
+        assert layer.weight.item() == pytest.approx(w, rel=1e-9)
+
+
+@pytest.mark.parametrize("images", AT)
 def test_sgds_rate_decays_each_step_and_its_momentum_rises(images):
     optimizer = SGD(lr=0.1, decay=1.01, momentum=0.5, momentum_end=0.7, lr_floor=1e-3)
     rate, steps = 0.1, images // BATCH

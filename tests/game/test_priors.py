@@ -5,7 +5,19 @@ import math
 import pytest
 import torch
 
-from steadygan.game.priors import Coded, Normal, Prior, Uniform, uniform_from_normal
+from steadygan.game.priors import (
+    Classed,
+    Coded,
+    Normal,
+    Prior,
+    Sphere,
+    Uniform,
+    class_of,
+    uniform_from_normal,
+    with_class,
+    without_class,
+)
+from steadygan.networks.labels import noise_and_class
 
 
 def seeded(seed=0):
@@ -31,6 +43,22 @@ def test_uniform_is_uniform_and_normal_is_normal(seed):
     bell = Normal(dim=100).sample(count // 100, seeded(seed)).flatten()
     assert distance_to(bell, torch.special.ndtr) < critical
     assert distance_to(bell, lambda x: (x + 1) / 2) > 10 * critical  # the measure can tell
+
+
+@pytest.mark.parametrize("dim", [2, 3, 100])
+def test_sphere_has_the_radius_of_a_normal_draw_and_no_direction_of_its_own(dim):
+    points = Sphere(dim=dim).sample(20_000, seeded())
+    radius = points.double().norm(dim=1)
+    torch.testing.assert_close(radius, torch.full_like(radius, math.sqrt(dim)), rtol=1e-5, atol=0)
+    assert points.mean(0).abs().max() < 4.5 / math.sqrt(20_000)
+    spread = points.double().T @ points.double() / 20_000  # E z z^T = I, as for N(0, I)
+    torch.testing.assert_close(spread, torch.eye(dim).double(), rtol=0, atol=0.05)
+    normal = Normal(dim=dim).sample(20_000, seeded())
+    cosine = torch.nn.functional.cosine_similarity(points, normal)
+    torch.testing.assert_close(cosine, torch.ones(20_000))  # the same draws, on the sphere
+    if dim == 3:  # Archimedes: each coordinate is uniform
+        width = math.sqrt(3)
+        assert distance_to(points[:, 0], lambda x: (x / width + 1) / 2) < 1.95 / math.sqrt(20_000)
 
 
 def test_uniform_from_normal_is_the_distribution_function_in_both_directions():
@@ -91,3 +119,49 @@ def test_fixed_latents_walk_through_the_categories_at_code_0():
     latent = prior.latents(torch.randn(7, 4, generator=seeded()))
     assert prior.category(latent).tolist() == [0, 1, 2, 0, 1, 2, 0]
     assert (prior.codes(latent) == 0).all()
+
+
+# ---- classes -------------------------------------------------------------------------------
+
+
+def test_a_class_can_be_read_from_the_latent_it_rides_in():
+    noise = Uniform(dim=3).sample(5, seeded())
+    classes = torch.tensor([0, 3739, 7, 999_999, 1])
+    latent = with_class(noise, classes)
+    assert latent.shape == (5, 4)
+    assert latent.dtype == torch.float32
+    assert torch.equal(class_of(latent), classes)
+    assert class_of(latent).dtype == torch.int64
+    assert torch.equal(without_class(latent), noise)
+    for one, other in zip(noise_and_class(latent), (noise, classes), strict=True):
+        assert torch.equal(one, other)  # as networks read it
+
+
+def test_drawn_classes_are_uniform_and_the_noise_is_that_of_the_prior():
+    prior = Classed(dim=4, base=Normal(dim=4), classes=10)
+    latent = prior.sample(20_000, seeded())
+    assert latent.shape == (20_000, prior.total_dim) == (20_000, 5)
+    share = torch.bincount(class_of(latent), minlength=10) / 20_000
+    assert len(share) == 10
+    assert (share - 0.1).abs().max() < 0.01
+    assert torch.equal(without_class(latent), Normal(dim=4).sample(20_000, seeded()))
+
+
+@pytest.mark.parametrize("base", [Uniform(dim=4), Coded(dim=4, categories=3, continuous=1)])
+def test_the_class_comes_after_whatever_the_prior_draws(base):
+    prior = Classed(dim=4, base=base, classes=6)
+    latent = prior.sample(9, seeded())
+    assert latent.shape == (9, base.total_dim + 1)
+    assert torch.equal(without_class(latent), base.sample(9, seeded()))
+
+
+def test_fixed_latents_take_every_class_in_turn_or_spread_over_many():
+    normal = torch.randn(64, 4, generator=seeded())
+    few = Classed(dim=4, base=Normal(dim=4), classes=10).latents(normal)
+    assert class_of(few).tolist() == [i % 10 for i in range(64)]
+    assert torch.equal(without_class(few), normal)
+    many = class_of(Classed(dim=4, base=Normal(dim=4), classes=3740).latents(normal))
+    assert many.tolist() == [i * 3740 // 64 for i in range(64)]
+    assert many.unique().numel() == 64
+    as_many = class_of(Classed(dim=4, base=Normal(dim=4), classes=64).latents(normal))
+    assert as_many.tolist() == list(range(64))

@@ -9,7 +9,16 @@ from torch import nn
 
 from steadygan.errors import UserError
 from steadygan.methods import find
-from steadygan.networks import DCGANNetworks, Networks, OwnNetworks
+from steadygan.networks import (
+    ACGANNetworks,
+    BiGANNetworks,
+    DCGANNetworks,
+    InfoGANNetworks,
+    MulticlassNetworks,
+    Networks,
+    OwnNetworks,
+)
+from steadygan.networks.base import Codes
 from steadygan.spec import checked
 
 SHAPE, LATENT = (1, 28, 28), 6
@@ -164,3 +173,130 @@ def test_they_play_in_the_place_of_built_in_networks(module):
     assert isinstance(table.generator, G)
     assert isinstance(table.discriminator, D)
     assert isinstance(table.average, G)
+
+
+# ---- beside the two: classes, heads, an encoder ----------------------------------------------
+
+
+class ClassedG(nn.Module):
+    def __init__(self, latent_dim, shape, classes):
+        super().__init__()
+        self.given = (latent_dim, shape, classes)
+        self.rows = nn.Embedding(classes, latent_dim)
+        self.layer = nn.Linear(latent_dim, 784)
+
+    def forward(self, latent):
+        rows = self.rows(latent[:, -1].long())
+        return self.layer(latent[:, :-1] + rows).tanh().unflatten(1, (1, 28, 28))
+
+
+class ClassedD(nn.Module):
+    def __init__(self, shape, classes):
+        super().__init__()
+        self.given = (shape, classes)
+        self.rows = nn.Embedding(classes, 784)
+
+    def forward(self, x, labels):
+        return (x.flatten(1) * self.rows(labels)).sum(1)
+
+
+class WithFeatures(nn.Module):
+    """A discriminator whose features a head can read."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.trunk, self.head = nn.Linear(784, width), nn.Linear(width, 1)
+
+    def features(self, x):
+        return self.trunk(x.flatten(1))
+
+    def forward(self, x):
+        return self.head(self.features(x))
+
+
+class Pairs(nn.Module):
+    """A discriminator of images and latents."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.layer = nn.Linear(784 + LATENT, 1)
+
+    def forward(self, x, z):
+        return self.layer(torch.cat([x.flatten(1), z], 1))
+
+
+def conditional(**sides):
+    return OwnNetworks(like=MulticlassNetworks(width=2, hidden=8, label_dim=4), **sides)
+
+
+def test_networks_of_ones_own_are_told_what_the_family_tells_its_own():
+    own = conditional(generator=ClassedG, discriminator=ClassedD)
+    assert own.g_takes_classes
+    assert own.d_takes_classes
+    made = own.build(SHAPE, LATENT, Codes(classes=7))
+    assert made["generator"].given == (LATENT, SHAPE, 7)
+    assert made["discriminator"].given == (SHAPE, 7)
+    unconditional = OwnNetworks(generator=G, discriminator=D, like=DCGANNetworks())
+    assert not unconditional.g_takes_classes
+    assert not OwnNetworks(generator=G, discriminator=D).d_takes_classes
+
+
+def test_what_is_ready_takes_its_classes_with_it():
+    own = conditional(generator=ClassedG(LATENT, SHAPE, 7), discriminator=ClassedD(SHAPE, 7))
+    made = own.build(SHAPE, LATENT, Codes(classes=7))
+    latent = torch.cat([torch.randn(3, LATENT), torch.tensor([[0.0], [6.0], [2.0]])], 1)
+    images = made["generator"](latent)
+    assert made["discriminator"](images, torch.tensor([0, 6, 2])).shape == (3,)
+
+
+def test_a_conditional_game_is_played_with_them():
+    recipe = find("multiclass-lsgan").recipe.changed(
+        networks=conditional(generator=ClassedG, discriminator=ClassedD),
+        prior="normal:dim=6", batch=4,
+    )  # fmt: skip
+    table = recipe.start(SHAPE, classes=5)
+    assert table.generator.given[2] == table.discriminator.given[1] == 5
+    with pytest.raises(UserError, match="want class labels, and there are none"):
+        recipe.start(SHAPE)
+
+
+def test_one_that_takes_no_class_where_it_is_told_one_is_refused():
+    with pytest.raises(ValueError, match="do not fit data of shape"):
+        conditional(generator=ClassedG, discriminator=D).build(SHAPE, LATENT, Codes(classes=3))
+    with pytest.raises(ValueError, match="do not fit data of shape"):
+        conditional(generator=G, discriminator=ClassedD).build(SHAPE, LATENT, Codes(classes=3))
+
+
+@pytest.mark.parametrize(
+    ("family", "head", "codes", "width"),
+    [
+        (ACGANNetworks(width=2, d_width=1), "classifier", Codes(classes=3), 32 * 16),
+        (InfoGANNetworks(width=2, hidden=8, q_hidden=4), "q", Codes(3, 2), 8),
+    ],
+    ids=["acgan", "infogan"],
+)
+def test_a_head_of_the_family_reads_the_features_of_ones_own(family, head, codes, width):
+    def build(discriminator):
+        g = ClassedG(LATENT, SHAPE, 3) if family.g_takes_classes else G(LATENT, SHAPE)
+        own = OwnNetworks(generator=g, discriminator=discriminator, like=family)
+        return own.build(SHAPE, LATENT, codes)
+
+    made = build(lambda: WithFeatures(width))
+    assert set(made) == {"generator", "discriminator", head}
+    assert isinstance(made["discriminator"], WithFeatures)
+    with pytest.raises(ValueError, match=f"the method's {head} reads D's features: give"):
+        build(D)
+    with pytest.raises(ValueError, match="do not fit data of shape"):
+        build(lambda: WithFeatures(width + 1))
+
+
+def test_a_discriminator_of_pairs_is_told_latents_and_the_encoder_stays():
+    family = BiGANNetworks(width=2, hidden=8)
+    own = OwnNetworks(generator=G, discriminator=Pairs, like=family)
+    assert own.d_takes_latents
+    made = own.build(SHAPE, LATENT)
+    assert set(made) == {"generator", "discriminator", "encoder"}
+    assert made["encoder"](torch.zeros(2, *SHAPE)).shape == (2, LATENT)
+    assert own.misfit((2,)) == family.misfit((2,))
+    with pytest.raises(ValueError, match="do not fit data of shape"):
+        OwnNetworks(generator=G, discriminator=D, like=family).build(SHAPE, LATENT)

@@ -20,7 +20,8 @@ from steadygan.training.runs import _first_facts
 
 #: Keys that make a game small, each for the recipes that have it.
 SMALL = {"batch": 8, "width": 4, "d_width": 4, "hidden": 8, "q_hidden": 8, "stages": 2,
-         "kernel": 4, "prior.dim": 8}  # fmt: skip
+         "kernel": 4, "prior.dim": 8, "label_dim": 8, "autoencoder_steps": 12,
+         "feature_batches": 8}  # fmt: skip
 #: Training images: 25 batches an epoch, so that 17 of 40 turns stop inside an epoch.
 IMAGES = 200
 METHODS = tuple(methods())
@@ -85,7 +86,8 @@ def same_end(run: Path, reference: Path) -> None:
 
 def history(run: Path) -> list[dict]:
     """History lines without the clock."""
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in read_history(run)]
+    clocks = ("seconds", "evaluate_seconds")
+    return [{k: v for k, v in line.items() if k not in clocks} for line in read_history(run)]
 
 
 def quiet(_text: str) -> None:

@@ -17,7 +17,7 @@ from steadygan.game.priors import Prior
 from steadygan.game.recipe import Recipe
 from steadygan.training import Goal, Hooks, Trainer, checkpoint, guards, replay
 from steadygan.training.state import optimizer_tensors
-from tests.reliability import games
+from tests.reliability import games, resuming
 
 NAN, INF = float("nan"), float("inf")
 #: What is poisoned -> what the message must say of it, and whether a replay finds it again: what
@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[str, bool]] = {
     "weight d": ("of network players/d", True),
     "weight g": ("of network players/g", True),
     "loss d": ("of player d", False),
-    "loss g": ("loss part adversarial of player g", False),
+    "loss g": ("of player g", False),
     "gradient d": ("of player d", False),
     "gradient g": ("of player g", False),
     "moment d": ("of player d", True),
@@ -107,20 +107,22 @@ class Poison:
         self._before(trainer, moment, stack)
 
     def _loss(self, trainer: Trainer, player: str, stack: contextlib.ExitStack) -> None:
-        plain = Recipe.losses
+        kind = type(trainer.recipe)
+        plain = kind.losses
 
         def losses(recipe: Recipe, play: object) -> dict[str, Tensor]:
             found = plain(recipe, play)
             if self._now(trainer) and play.mover == player:
-                last = list(found)[-1] if player == "d" else "adversarial"
-                found[last] = found[last] + self.value
+                part = list(found)[-1 if player == "d" else 0]
+                found[part] = found[part] + self.value
             return found
 
-        stack.enter_context(mock.patch.object(Recipe, "losses", losses))
+        stack.enter_context(mock.patch.object(kind, "losses", losses))
 
     def _gradient(self, trainer: Trainer, player: str, stack: contextlib.ExitStack) -> None:
         def hook(gradient: Tensor) -> Tensor:
-            return self._set(gradient.clone()) if self._now(trainer) else gradient
+            moves = self._now(trainer) and trainer._place[1] == player  # weights may be shared
+            return self._set(gradient.clone()) if moves else gradient
 
         handle = trainer.table.players[player].parameters[-1].register_hook(hook)
         stack.callback(handle.remove)
@@ -142,6 +144,7 @@ def stopped(poison: Poison, method: str, folder: Path) -> str:
     data = games.images()
     trainer = games.trainer_of(games.small(method), folder, data,
                                cadence=games.Cadence(save_every=1, log_every=0))  # fmt: skip
+    resuming.play_on(trainer, 0)  # poison in a stage is a test of its own
     with poison.into(trainer), pytest.raises(NonFiniteError) as caught:
         trainer.run(Goal(steps=poison.step + 2), Hooks())
     said, (words, again) = str(caught.value), KINDS[poison.kind]
@@ -153,7 +156,8 @@ def stopped(poison: Poison, method: str, folder: Path) -> str:
     assert trainer.turn == poison.step, what
     weights_whole(trainer, poison, what)
     saved = checkpoint.listed(trainer.folder.checkpoints)
-    assert saved[0].name == f"step-{poison.step:06d}.safetensors", what
+    number = poison.step + sum(trainer.stage_steps.values())
+    assert saved[0].name == f"step-{number:06d}.safetensors", what
     for path in saved:
         assert guards.all_finite(checkpoint.load(path).tensors.values()), what
     assert checkpoint.listed(folder / "failure"), what

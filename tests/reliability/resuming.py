@@ -19,6 +19,8 @@ from tests.reliability import children, games
 STEPS = 40
 STAGED = "staged"
 SUBJECTS = (*games.METHODS, STAGED)
+#: Three kinds of game for R3: a list of parts, one with memory of its own, one with stages.
+KINDS = ("wgan-gp", "began", STAGED)
 #: What a trainer holds beside its state: the data set (in the fingerprint), what the last turn saw
 #: (dealt anew each turn, for the log), and the copies that a failure file is made of.
 OUTSIDE = {"data", "last", "_buffers"}

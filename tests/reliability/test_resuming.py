@@ -17,6 +17,6 @@ def test_every_tensor_of_a_running_game_is_in_its_checkpoint(subject, tmp_path):
     assert children.run(resuming.walked, subject, tmp_path, folder=tmp_path) == 0
 
 
-@pytest.mark.parametrize("subject", resuming.SUBJECTS)
+@pytest.mark.parametrize("subject", resuming.KINDS)
 def test_without_any_group_of_keys_the_comparison_fails(subject, tmp_path):
     assert children.run(resuming.dropping, subject, tmp_path, folder=tmp_path) == 0

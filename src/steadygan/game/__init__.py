@@ -4,15 +4,31 @@ Importing the package imports every family of parts, so that they can be found b
 """
 
 from steadygan.game import (
+    augment,
+    classes,
     constraints,
+    energy,
     information,
+    l2,
+    least_squares,
+    margins,
+    matching,
+    noise,
+    normalisation,
     objectives,
     optimizers,
     penalties,
     priors,
+    rebuilds,
+    regularisers,
+    relativistic,
+    replay,
+    targets,
     tricks,
 )
 
 __all__ = [
-    "constraints", "information", "objectives", "optimizers", "penalties", "priors", "tricks",
+    "augment", "classes", "constraints", "energy", "information", "l2", "least_squares",
+    "margins", "matching", "noise", "normalisation", "objectives", "optimizers", "penalties",
+    "priors", "rebuilds", "regularisers", "relativistic", "replay", "targets", "tricks",
 ]  # fmt: skip

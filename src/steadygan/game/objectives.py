@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 from steadygan.spec import Spec
 
@@ -50,6 +50,16 @@ def wasserstein_d_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 
 def wasserstein_g_loss(fake_scores: Tensor) -> Tensor:
     """-E C(g). Arjovsky et al. 2017, Algorithm 1."""
+    return -fake_scores.mean()
+
+
+def hinge_d_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E max(0, 1 - C(x)) + E max(0, 1 + C(g)). Miyato et al. 2018, arXiv:1802.05957, eq. 16."""
+    return relu(1.0 - real_scores).mean() + relu(1.0 + fake_scores).mean()
+
+
+def hinge_g_loss(fake_scores: Tensor) -> Tensor:
+    """-E C(g): not hinged, so G's slope never ends. Miyato et al. 2018, eq. 17."""
     return -fake_scores.mean()
 
 
@@ -122,6 +132,30 @@ class NonSaturating(Minimax):
 
     def g_loss(self, fake_scores: Tensor) -> Tensor:
         return non_saturating_g_loss(fake_scores)
+
+
+class LinearNonSaturating(NonSaturating):
+    """Binary cross entropy for D, -E C(g) for G: the "JS" loss of SAGAN's authors' code."""
+
+    name = "ns-linear"
+
+    def g_loss(self, fake_scores: Tensor) -> Tensor:
+        return hinge_g_loss(fake_scores)
+
+
+class Hinge(Objective):
+    """The hinge loss of SNGAN's residual networks. Miyato et al. 2018, arXiv:1802.05957, eq. 16.
+
+    D's best is sign(p_d - p_g), at a loss of 2 - 2 TV(p_d, p_g).
+    """
+
+    name = "hinge"
+
+    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+        return hinge_d_loss(real_scores, fake_scores)
+
+    def g_loss(self, fake_scores: Tensor) -> Tensor:
+        return hinge_g_loss(fake_scores)
 
 
 class Wasserstein(Objective):

@@ -37,18 +37,28 @@ class Optimizer(Spec):
 
 
 class Adam(Optimizer):
-    """Adam. Kingma & Ba 2015, arXiv:1412.6980."""
+    """Adam. Kingma & Ba 2015, arXiv:1412.6980. With `betas_end` both betas move to it in a
+    straight line over the horizon."""
 
     name = "adam"
     moments = 2
     lr: float = Field(2e-4, gt=0)
     betas: tuple[Beta, Beta] = (0.5, 0.999)
+    betas_end: tuple[Beta, Beta] | None = None
     weight_decay: float = Field(0.0, ge=0)
 
     def build(self, parameters: Iterable[torch.nn.Parameter]) -> TorchOptimizer:
         return torch.optim.Adam(
             parameters, self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True
         )
+
+    def settings(self, images: int, horizon: int, batch: int) -> dict[str, Any]:
+        settings = super().settings(images, horizon, batch)
+        if self.betas_end is not None:
+            done = min(images / horizon, 1.0)
+            pairs = zip(self.betas, self.betas_end, strict=True)
+            settings["betas"] = tuple(start + (end - start) * done for start, end in pairs)
+        return settings
 
 
 class RMSProp(Optimizer):

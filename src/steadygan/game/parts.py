@@ -29,6 +29,8 @@ class Part(Spec):
     sides: ClassVar[tuple[Side, ...]] = ("on_d",)
     #: True for parts that change D's targets; they want an objective that has targets.
     sets_targets: ClassVar[bool] = False
+    #: The kinds of samples at which it reads D's gradient in D's update (`Play.input_gradient`).
+    input_gradients: ClassVar[tuple[Kind, ...]] = ()
     #: True for a part whose `rebuild` must see what the others have rebuilt.
     rebuilds_last: ClassVar[bool] = False
 

@@ -70,6 +70,8 @@ class Play:
     images: int = 0
     keeps_graph: bool = False
     signals: dict[str, Tensor] = field(default_factory=dict)
+    _leaves: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    _slopes: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     def generator(self, stream: str) -> torch.Generator:
         """The random stream `stream` of this update, on the CPU."""
@@ -172,7 +174,10 @@ class Play:
     def _shown(self, kind: Kind) -> Tensor:
         """The samples of a kind as D is shown them: augmented, noised, by the recipe's parts."""
         samples = self.real if kind == "real" else self.judged_fake
-        for part in self.recipe.parts():
+        parts = self.recipe.parts()
+        if self.mover == "d" and any(kind in part.input_gradients for part in parts):
+            samples = self._leaves[kind] = samples.detach().requires_grad_(True)
+        for part in parts:
             samples = part.shown(self, samples, kind)
         return samples
 
@@ -191,6 +196,16 @@ class Play:
     def fake_scores(self) -> Tensor:
         """C(G(z)), (B,) float32."""
         return self._fake_judged[1]
+
+    def input_gradient(self, kind: Kind) -> Tensor:
+        """grad_x C(x), shape of the samples of a kind, with a graph to D's weights: in D's update,
+        for parts that list the kind in `input_gradients`. It comes from the forward that gives the
+        scores, and is taken at the samples before any part changes what D is shown of them."""
+        if kind not in self._slopes:
+            scores = self.real_scores if kind == "real" else self.fake_scores
+            (slope,) = torch.autograd.grad(scores.sum(), self._leaves[kind], create_graph=True)
+            self._slopes[kind] = slope
+        return self._slopes[kind]
 
     @property
     def real_features(self) -> Tensor:

@@ -191,8 +191,9 @@ class Recipe(Spec):
 
     def stage_step(
         self, stage: str, step: int, table: Table, hand: Hand, before_step: BeforeStep
-    ) -> None:
-        """Step number `step` of a pre-training stage. The loop counts, times and saves it."""
+    ) -> Update | None:
+        """Step number `step` of a pre-training stage. The loop counts, times and saves it, and
+        shows the losses of the update that it gives."""
         raise NotImplementedError(f"{self.method} lists the stage '{stage}' but does not play it")
 
     def step(

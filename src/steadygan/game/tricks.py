@@ -9,6 +9,7 @@ from pydantic import Field
 from steadygan.game.parts import Part
 
 if TYPE_CHECKING:
+    from steadygan.game.players import Update
     from steadygan.game.recipe import Recipe
 
 
@@ -34,3 +35,19 @@ class CriticWarmup(Part):
     def steps(self, side: str, steps: int, turn: int) -> int:
         warm = turn < self.turns or turn % self.every == 0
         return self.d_steps if side == "d" and warm else steps
+
+
+class GradientClip(Part):
+    """Every element of a gradient is clipped into [-value, value] before the optimizer's step.
+
+    Chollet, "Deep Learning with Python", section 8.5 (`clipvalue=1.0` for D; here both players).
+    What is logged is the norm before clipping. By value, so a gradient may change its direction.
+    """
+
+    name = "gradient-clip"
+    sides: ClassVar = ("tricks",)
+    value: float = Field(1.0, gt=0)
+
+    def adjust(self, update: Update) -> None:
+        bound = self.value
+        update.gradients[:] = [g.clamp(-bound, bound) for g in update.gradients]

@@ -39,6 +39,8 @@ class Networks(Spec):
     #: True where the generator reads a class from its latents, and the discriminator labels.
     g_takes_classes: ClassVar[bool] = False
     d_takes_classes: ClassVar[bool] = False
+    #: True where the discriminator judges pairs of a sample and a latent (B, latent_dim).
+    d_takes_latents: ClassVar[bool] = False
 
     #: Image sides this family builds for; the tests walk them.
     sizes: ClassVar[tuple[int, ...]] = (28, 32, 64)
@@ -56,6 +58,11 @@ class Networks(Spec):
     @property
     def reads_codes(self) -> bool:
         """True where `build` makes the "q" that reads codes back from D's features."""
+        return False
+
+    @property
+    def reads_classes(self) -> bool:
+        """True where `build` makes the "classifier" that reads classes from D's features."""
         return False
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:

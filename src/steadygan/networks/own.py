@@ -9,19 +9,25 @@ from typing import Any
 
 import torch
 from pydantic import field_serializer
-from torch import nn
+from torch import Tensor, nn
 
 from steadygan.networks.base import NO_CODES, Built, Codes, Networks, Shape
 from steadygan.spec import any_of
+
+#: What a family may build that reads D's features.
+HEADS = {"classifier", "q"}
 
 
 class OwnNetworks(Networks):
     """`generator` and `discriminator`: classes or functions that make modules, or modules.
 
     Each may also be named as `module:qualname`, which is how run.json records it. A callable is
-    given (latent_dim, shape) for G and (shape) for D if it takes arguments, nothing otherwise. A
-    side left out comes from the family `like`. A ready module is copied for each run; such a run
-    can only be resumed from Python, by passing the same recipe again.
+    given (latent_dim, shape) for G and (shape) for D if it takes arguments, nothing otherwise; an
+    argument called `classes` is given how many there are. What is left out comes from the family
+    `like`: a side, and what a method has beside the two (InfoGAN's Q, a class head, an encoder).
+    What `like` tells its networks, these are told: G a class at the end of its latents, D labels or
+    latents as a second argument. A ready module is copied for each run; such a run can only be
+    resumed from Python, by passing the same recipe again.
     """
 
     name = "own"
@@ -37,15 +43,25 @@ class OwnNetworks(Networks):
         return f"{made.__module__}:{made.__qualname__}"
 
     def misfit(self, shape: Shape) -> str | None:
-        if self.generator is not None and self.discriminator is not None:
+        if self._alone:
             return None
         if self.like is None:
             return "own networks want both generator= and discriminator="
         return self.like.misfit(shape)
 
     @property
+    def _alone(self) -> bool:
+        """True where nothing of the family `like` is built."""
+        more = self.reads_codes or self.reads_classes or self.d_takes_latents
+        return self.generator is not None and self.discriminator is not None and not more
+
+    @property
     def reads_codes(self) -> bool:
         return self.like is not None and self.like.reads_codes
+
+    @property
+    def reads_classes(self) -> bool:
+        return self.like is not None and self.like.reads_classes
 
     @property
     def g_takes_classes(self) -> bool:
@@ -55,35 +71,46 @@ class OwnNetworks(Networks):
     def d_takes_classes(self) -> bool:
         return self.like is not None and self.like.d_takes_classes
 
+    @property
+    def d_takes_latents(self) -> bool:
+        return self.like is not None and self.like.d_takes_latents
+
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
-        both = self.generator is not None and self.discriminator is not None
-        built = {} if both or not self.like else self.like.build(shape, latent_dim, codes)
+        built = self.like.build(shape, latent_dim, codes) if self.like and not self._alone else {}
         if self.generator is not None:
-            built["generator"] = _make(self.generator, latent_dim, shape)
+            built["generator"] = _make(self.generator, latent_dim, shape, classes=codes.classes)
         if self.discriminator is not None:
-            built["discriminator"] = _make(self.discriminator, shape)
-        _check(built, shape, latent_dim + self.g_takes_classes, self.d_takes_classes)
+            built["discriminator"] = _make(self.discriminator, shape, classes=codes.classes)
+        told = [torch.zeros(2, dtype=torch.int64)] if self.d_takes_classes else []
+        told += [torch.zeros(2, latent_dim)] if self.d_takes_latents else []
+        _check(built, shape, torch.zeros(2, latent_dim + self.g_takes_classes), told)
         return built
 
 
 @torch.no_grad()
-def _check(built: Built, shape: Shape, width: int, told: bool) -> None:
+def _check(built: Built, shape: Shape, latents: Tensor, told: list[Tensor]) -> None:
     """Raise ValueError where a network does not make or take samples of `shape`."""
     modes = {name: module.training for name, module in built.items()}
     for module in built.values():
         module.eval()
     try:
-        made = built["generator"](torch.zeros(2, width))
+        made = built["generator"](latents)
         if tuple(made.shape) != (2, *shape):
             raise ValueError(f"the generator makes {tuple(made.shape[1:])}, the data are {shape}")
-        labels = (torch.zeros(2, dtype=torch.int64),) if told else ()
-        scores = built["discriminator"](made, *labels)
+        scores = built["discriminator"](made, *told)
         if scores.numel() != 2:
             raise ValueError(
                 f"the discriminator gives {tuple(scores.shape)} for 2 samples: it must give one "
                 "raw score each, (B,) or (B, 1)"
             )
-    except RuntimeError as error:
+        for name in HEADS & set(built):
+            if not hasattr(built["discriminator"], "features"):
+                raise ValueError(
+                    f"the method's {name} reads D's features: give the discriminator "
+                    "`features(x)` and `head(features)`"
+                )
+            built[name](built["discriminator"].features(made, *told))
+    except (RuntimeError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise ValueError(f"own networks do not fit data of shape {shape}: {first}") from None
     finally:
@@ -91,20 +118,21 @@ def _check(built: Built, shape: Shape, width: int, told: bool) -> None:
             module.train(modes[name])
 
 
-def _make(source: Any, *arguments: Any) -> nn.Module:
+def _make(source: Any, *arguments: Any, classes: int) -> nn.Module:
     made = _find(source) if isinstance(source, str) else source
     if isinstance(made, nn.Module):
         return copy.deepcopy(made)
     if not callable(made):
         raise ValueError(f"{source!r} is a {type(made).__name__}: it wants a class or function")
     signature = inspect.signature(made)
-    arguments = arguments if signature.parameters else ()
+    named = {"classes": classes} if "classes" in signature.parameters else {}
+    arguments = arguments if set(signature.parameters) - set(named) else ()
     try:
-        signature.bind(*arguments)
+        signature.bind(*arguments, **named)
     except TypeError as error:
         wanted = "(latent_dim, shape)" if len(arguments) == 2 else "(shape)"
         raise ValueError(f"{source!r} is called with {wanted}: {error}") from None
-    module = made(*arguments)
+    module = made(*arguments, **named)
     if not isinstance(module, nn.Module):
         raise ValueError(f"{source!r} made a {type(module).__name__}, not a torch.nn.Module")
     return module

@@ -10,11 +10,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.utils import parametrize
 
 EPS = 1e-12
 #: Power iterations at the start, so that the first steps have a sensible estimate.
 AT_START = 15
+#: What a layer that starts at zero is drawn with: it has no direction to keep, and 0 / 0 is NaN.
+ZERO_STD = 0.02
 
 
 class SpectralNorm(nn.Module):
@@ -28,8 +31,8 @@ class SpectralNorm(nn.Module):
         super().__init__()
         self.dim = dim
         rows, columns = self.matrix(weight).shape
-        self.register_buffer("u", normalize(torch.randn(rows), dim=0, eps=EPS))
-        self.register_buffer("v", normalize(torch.randn(columns), dim=0, eps=EPS))
+        self.register_buffer("u", normalize(torch.randn(rows).to(weight), dim=0, eps=EPS))
+        self.register_buffer("v", torch.zeros(columns).to(weight))
         for _ in range(AT_START):
             self.iterate(weight.detach())
 
@@ -44,21 +47,36 @@ class SpectralNorm(nn.Module):
         self.v.copy_(normalize(matrix.T @ self.u, dim=0, eps=EPS))
         self.u.copy_(normalize(matrix @ self.v, dim=0, eps=EPS))
 
+    def sigma(self, weight: Tensor) -> Tensor:
+        """u^T W v, the estimate of the largest singular value of `weight`, a scalar."""
+        # Copies: the next step moves the buffers in place, and a graph may outlive this one.
+        return torch.dot(self.u.clone(), torch.mv(self.matrix(weight), self.v.clone()))
+
     def forward(self, weight: Tensor) -> Tensor:
-        with torch.autocast(weight.device.type, enabled=False):
-            # Copies: the next step moves the buffers in place, and a graph may outlive this one.
-            sigma = torch.dot(self.u.clone(), torch.mv(self.matrix(weight), self.v.clone()))
-            return weight / sigma
+        # With a graph even under no_grad: in an update this value is cached, and a forward that
+        # wants no gradient may be the first to ask for it.
+        with torch.autocast(weight.device.type, enabled=False), torch.enable_grad():
+            return weight / self.sigma(weight)
 
 
 def spectral_norm(network: nn.Module) -> nn.Module:
-    """Normalise every linear layer and convolution of `network` in place; embeddings too."""
-    for layer in list(network.modules()):
-        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)):
-            if parametrize.is_parametrized(layer, "weight"):
-                continue
-            dim = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
-            parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim))
+    """Normalise every linear layer, convolution and embedding of `network`, in place.
+
+    Weights that are parametrised already stay as they are. A weight of zeros is drawn anew. In a
+    loop of one's own, `start_step(network)` belongs before each step. Raises ValueError where the
+    network has no such layer.
+    """
+    layers = [m for m in network.modules() if isinstance(m, (nn.Linear, _ConvNd, nn.Embedding))]
+    if not layers:
+        raise ValueError("spectral-norm finds no linear layer, convolution or embedding")
+    for layer in layers:
+        weight = layer._parameters.get("weight")  # parametrised or computed weights are elsewhere
+        if weight is None:
+            continue
+        if not weight.any():
+            nn.init.normal_(weight, 0.0, ZERO_STD)
+        dim = 1 if isinstance(layer, _ConvTransposeNd) else 0
+        parametrize.register_parametrization(layer, "weight", SpectralNorm(weight, dim))
     return network
 
 

@@ -1,0 +1,82 @@
+"""Old fakes for D, so that it does not forget what G made before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from steadygan.game.parts import Part
+
+if TYPE_CHECKING:
+    from steadygan.game.play import Play
+    from steadygan.game.players import Table
+    from steadygan.game.recipe import Recipe
+
+
+class History(nn.Module):
+    """Up to `capacity` old fakes of `shape`; the first `filled` of `samples` are in use."""
+
+    def __init__(self, capacity: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("samples", torch.zeros(capacity, *shape))
+        self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def exchange(self, fake: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        """`fake` (B, ...) with its last `count` samples replaced by old ones, drawn at random; its
+        first `count` take random places here. As long as there is room, fakes are added and none
+        is replaced."""
+        capacity, filled = len(self.samples), int(self.filled)
+        if filled < capacity:
+            room = min(count, capacity - filled)
+            self.samples[filled : filled + room] = fake[:room]
+            self.filled += room
+            return fake
+        drawn, places = (
+            torch.randperm(capacity, generator=generator)[:count].to(fake.device) for _ in range(2)
+        )
+        shown = torch.cat([fake[:-count], self.samples[drawn]])
+        self.samples[places] = fake[:count]
+        return shown
+
+
+class Replay(Part):
+    """Half of the fakes that D judges are taken from `capacity` old ones, once those are full.
+
+    Shrivastava et al. 2017, arXiv:1612.07828, section 2.3: half a batch comes from the history,
+    and half a batch of new fakes takes places in it at random. Chintala et al. 2016 (ganhacks),
+    item 8, for GANs in general. The capacity is ours. Old fakes reach D's loss alone: G and the
+    penalties see new ones.
+    """
+
+    name = "replay"
+    sides: ClassVar = ("tricks",)
+    capacity: int = Field(512, ge=2, le=65536)
+    share: float = Field(0.5, gt=0, lt=1)
+
+    def misfit(self, recipe: Recipe) -> str | None:
+        why = None
+        if recipe.networks.g_takes_classes or recipe.networks.d_takes_classes:
+            why = "the networks take classes"
+        elif recipe.prior.codes_in_latent != (0, 0):
+            why = "the prior has codes"
+        elif recipe.networks.d_takes_latents:
+            why = "D judges them together with their latents"
+        return why and f"replay keeps old fakes without what they were made of, and {why}"
+
+    def count(self, batch: int) -> int:
+        """How many fakes of a batch are old; never more than are kept."""
+        return min(int(self.share * batch), self.capacity)
+
+    def start(self, table: Table) -> nn.Module:
+        return History(self.capacity, table.shape)
+
+    def fakes_for_d(self, play: Play, fake: Tensor) -> Tensor:
+        count = self.count(len(fake))
+        if not count:
+            return fake
+        history = play.table.states[self.name]
+        return history.exchange(fake, count, play.generator("replay"))

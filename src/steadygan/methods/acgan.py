@@ -1,0 +1,33 @@
+"""AC-GAN. Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs",
+arXiv:1610.09585.
+
+    L_S = E log P(S = real | x) + E log P(S = fake | G(z, c))     eq. 2
+    L_C = E log P(C = c | x) + E log P(C = c | G(z, c))           eq. 3
+    D maximises L_S + L_C, G maximises L_C - L_S                  section 3
+    Adam(2e-4, .5), batch 100, weights N(0, .02)                  appendix A
+
+G is told the class; D is not, and must name it. G's part of L_S is the non-saturating
+-E log D(G(z, c)); objective=minimax is the paper's as written. Its table says 384 for G's first
+layer: read here as 384 maps of 4x4, since 384 numbers make no map that three doublings take to 32.
+"""
+
+from steadygan.game.classes import AuxiliaryClassifier
+from steadygan.game.objectives import NonSaturating
+from steadygan.game.optimizers import Adam
+from steadygan.game.priors import Uniform
+from steadygan.game.recipe import Recipe
+from steadygan.networks import ACGANNetworks
+
+recipe = Recipe(
+    networks=ACGANNetworks(),
+    objective=NonSaturating(),
+    prior=Uniform(dim=100),
+    on_d=(AuxiliaryClassifier(),),
+    on_g=(AuxiliaryClassifier(),),
+    optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
+    shared_latents=True,
+)
+presets = {
+    "light": {"width": 16, "d_width": 4, "drop_rate": 0.0, "lr": 1e-3},
+    "paper": {"batch": 100, "horizon_images": 5_000_000},
+}

@@ -1,0 +1,131 @@
+"""BEGAN. Berthelot, Schumm & Metz 2017, "BEGAN: Boundary Equilibrium Generative Adversarial
+Networks", arXiv:1703.10717.
+
+    l(v) = mean |v - D(v)|, D an auto-encoder                     eq. 1
+    gamma = E l(g) / E l(x): small for quality, large for diversity      section 3.3
+    L_D = l(x) - k_t l(G(z)),  L_G = l(G(z))                      section 3.4
+    k_{t+1} = clip(k_t + lambda_k (gamma l(x) - l(G(z))), 0, 1)   section 3.4
+    M = l(x) + |gamma l(x) - l(G(z))|                             section 3.4.1
+    lambda_k = .001, k_0 = 0; Adam(1e-4), batch 16, rate halved where M stalls   section 4.1
+
+k holds the two errors at the ratio gamma, so that neither player wins. As in a much used public
+implementation, one batch of latents serves both losses and gamma is .5. Uncertain: when M counts as
+stalled. Here, when its running mean has made no new minimum (by 1 %) for `stall_images` images;
+that implementation halves every 1.6 million images, down to a quarter. Adam's beta1 is .5.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from steadygan.game.energy import EquilibriumEnergy, began_d_loss
+from steadygan.game.optimizers import Adam
+from steadygan.game.play import Play
+from steadygan.game.players import BeforeStep, Player, Table, Update
+from steadygan.game.priors import Uniform
+from steadygan.game.recipe import Deal, Recipe
+from steadygan.networks.autoencoder import BEGANNetworks
+
+#: A running mean of M below this share of the least one so far is a new minimum.
+LOWER = 0.99
+
+
+class Balance(nn.Module):
+    """What BEGAN remembers between turns, as scalar buffers: k, the running mean of M, its least
+    value and the images seen then, and what learning rates are multiplied by."""
+
+    def __init__(self, k: float) -> None:
+        super().__init__()
+        self.register_buffer("k", torch.tensor(k))
+        self.register_buffer("convergence", torch.tensor(0.0))
+        self.register_buffer("least", torch.tensor(0.0))
+        self.register_buffer("least_at", torch.tensor(-1))
+        self.register_buffer("rate", torch.tensor(1.0))
+
+
+class Began(Recipe):
+    """The game with k and the halving of the learning rates."""
+
+    gamma: float = Field(0.5, ge=0, le=1)
+    lambda_k: float = Field(1e-3, gt=0, le=1)
+    k_start: float = Field(0.0, ge=0, le=1)
+    #: Images without a new minimum of M's running mean after which learning rates are halved.
+    stall_images: int = Field(1_600_000, ge=1)
+    #: The least share of the learning rates that halving leaves.
+    least_rate: float = Field(0.25, gt=0, le=1)
+    #: Half-life of the running mean of M, in images.
+    mean_images: float = Field(20_000.0, gt=0)
+
+    @model_validator(mode="after")
+    def _energies(self) -> Began:
+        if self.objective.name != "began":
+            raise ValueError(f"began has objective=began, not {self.objective.name}")
+        return self
+
+    def start(self, shape: tuple[int, ...], classes: int = 0) -> Table:
+        table = super().start(shape, classes)
+        table.states["balance"] = Balance(self.k_start)
+        return table
+
+    def d_loss(self, play: Play) -> Tensor:
+        """l(x) - k l(g); k is a buffer, so no gradient reaches it."""
+        return began_d_loss(play.real_scores, play.fake_scores, play.table.states["balance"].k)
+
+    def settings(self, player: Player, play: Play) -> dict[str, Any]:
+        settings = super().settings(player, play)
+        return {**settings, "lr": settings["lr"] * play.table.states["balance"].rate.item()}
+
+    def step(
+        self, table: Table, deal: Deal, turn: int, images: int, before_step: BeforeStep
+    ) -> dict[str, Update]:
+        """A turn, then k, M and the learning rates by the errors of its last updates."""
+        updates = super().step(table, deal, turn, images, before_step)
+        plays = {name: update.play for name, update in updates.items()}
+        real = plays["d"].real_scores.detach().mean()
+        fake = plays["g"].fake_scores.detach().mean()
+        balance, seen = table.states["balance"], images + self.images_in(turn)
+        plays["g"].signals["began_k"] = balance.k.clone()
+        convergence = self.moved(balance, real, fake)
+        self.halved(balance, convergence, seen, self.images_in(turn))
+        plays["g"].signals["began_convergence"] = convergence
+        plays["g"].signals["learning_rate_scale"] = balance.rate.clone()
+        return updates
+
+    @torch.no_grad()
+    def moved(self, balance: Balance, real: Tensor, fake: Tensor) -> Tensor:
+        """Move k by the mean errors l(x) and l(g), scalars; the convergence measure M."""
+        off = self.gamma * real - fake
+        balance.k.add_(self.lambda_k * off).clamp_(0.0, 1.0)
+        return real + off.abs()
+
+    @torch.no_grad()
+    def halved(self, balance: Balance, convergence: Tensor, images: int, batch: int) -> None:
+        """Follow M after `images` images, `batch` of them new; halve the rates where it stalls."""
+        first = balance.least_at < 0
+        kept = torch.where(first, 0.0, 0.5 ** (batch / self.mean_images))
+        balance.convergence.copy_(torch.lerp(convergence, balance.convergence, kept))
+        lower = first | (balance.convergence < LOWER * balance.least)
+        balance.least.copy_(torch.where(lower, balance.convergence, balance.least))
+        halve = ~lower & (images - balance.least_at >= self.stall_images)
+        halve &= balance.rate * 0.5 >= self.least_rate
+        balance.rate.mul_(torch.where(halve, 0.5, 1.0))
+        balance.least_at.copy_(torch.where(lower | halve, images, balance.least_at))
+
+
+recipe = Began(
+    networks=BEGANNetworks(),
+    objective=EquilibriumEnergy(),
+    prior=Uniform(dim=64),
+    optimizer=Adam(lr=1e-4, betas=(0.5, 0.999)),
+    batch=16,
+    shared_latents=True,
+    horizon_images=8_000_000,
+)
+presets = {
+    "light": {"width": 8, "lr": 2e-3, "gamma": 0.9, "lambda_k": 0.05, "k_start": 0.5},
+    "paper": {"width": 128, "prior.dim": 128},
+}

@@ -1,0 +1,76 @@
+"""BiGAN. Donahue et al. 2017, "Adversarial Feature Learning", arXiv:1605.09782.
+
+    V(D, E, G) = E log D(x, E(x)) + E log(1 - D(G(z), z))         eq. 3
+    L_D = -V                                                      Algorithm 1
+    L_{E,G} = -E log D(G(z), z) - E log(1 - D(x, E(x)))           section 3.4: labels swapped
+    at the optimum E inverts G: G(E(x)) = x, E(G(z)) = z          Theorem 2
+
+D judges pairs of an image and a latent. E moves with G, and sees real images only; when D moves,
+neither has a graph. z is U(-1, 1) with 50 numbers, Adam(2e-4, .5) with weight decay 2.5e-5.
+Convolutional networks by default; preset=paper gives the fully connected ones of the paper's MNIST
+experiment and batch 128 (its rate falls exponentially in the second half of 400 epochs; here it
+does not). In the authors' convolutional nets z enters D at every layer, here before the last one.
+"""
+
+import torch
+from pydantic import model_validator
+from torch import Tensor
+
+from steadygan.game.buffers import buffers_kept
+from steadygan.game.objectives import NonSaturating
+from steadygan.game.optimizers import Adam
+from steadygan.game.play import Play, Told
+from steadygan.game.priors import Uniform
+from steadygan.game.recipe import Recipe
+from steadygan.networks import BiGANNetworks
+from steadygan.networks.spectral import start_step
+
+
+class BiGAN(Recipe):
+    """A game of pairs: D is told E(x) beside a real sample and z beside a generated one."""
+
+    @model_validator(mode="after")
+    def _judges_pairs(self) -> Recipe:
+        if not self.networks.d_takes_latents:
+            raise ValueError("bigan wants a D of pairs and an encoder: set networks=bigan")
+        return self
+
+    def told(
+        self, play: Play, samples: Tensor, labels: Tensor | None, latent: Tensor | None
+    ) -> Told:
+        if latent is not None:
+            return (latent,)
+        if samples is not play.real:  # held-out samples, for the log
+            return (self.encoded(play, samples),)
+        kept = vars(play)  # as its cached properties: penalties ask for them again
+        if "real_codes" not in kept:
+            kept["real_codes"] = self.encoded(play, samples)
+        return (kept["real_codes"],)
+
+    def encoded(self, play: Play, samples: Tensor) -> Tensor:
+        """E(x), (B, dim) float32: with a graph, and moving E's buffers, in G's update alone."""
+        encoder = play.table.players["g"]["encoder"]
+        if play.mover == "g":
+            start_step(encoder)
+            with play.hand.autocast():
+                return encoder(samples).float()
+        with torch.no_grad(), buffers_kept(encoder), play.hand.autocast():
+            return encoder(samples).float()
+
+    def g_loss(self, play: Play) -> Tensor:
+        """D's objective with the labels swapped: E and G both make D mistake the pairs."""
+        return self.objective.d_loss(play.fake_scores, play.real_scores)
+
+
+recipe = BiGAN(
+    networks=BiGANNetworks(),
+    objective=NonSaturating(),
+    prior=Uniform(dim=50),
+    optimizer=Adam(lr=2e-4, betas=(0.5, 0.999), weight_decay=2.5e-5),
+    shared_latents=True,
+)
+vector_networks = BiGANNetworks(stages=0, hidden=128)
+presets = {
+    "light": {"width": 16, "hidden": 128, "kernel": 4, "lr": 1e-3},
+    "paper": {"stages": 0, "batch": 128, "horizon_images": 24_000_000},
+}

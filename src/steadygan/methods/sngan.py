@@ -1,0 +1,43 @@
+"""SNGAN. Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks",
+arXiv:1802.05957.
+
+    W_SN = W / sigma(W) in every layer of D                       eq. 8
+    v <- W^T u / |W^T u|,  u <- W v / |W v|,  sigma = u^T W v      Algorithm 1
+    L_D, L_G: binary cross entropy, G on -log D (the CNN)         section 4.1, eq. 15
+    L_D = E max(0, 1 - C(x)) + E max(0, 1 + C(g)), L_G = -E C(g)  objective=hinge, eq. 16 and 17
+    Adam(2e-4, .5, .999), one step of D a step of G               Table 1, setting C
+
+One power iteration at the start of each D step, for all its forwards (the authors' code: one at
+every forward). The default is the convolutional network; preset=paper gives the residual one of
+appendix B.4 with the hinge loss, Adam(2e-4, 0, .9), five steps of D and a rate that falls to 0 over
+50,000 turns. The authors' G sees 128 latents a step there, here as many as D.
+"""
+
+from steadygan.game.normalisation import SpectralNormalisation
+from steadygan.game.objectives import NonSaturating
+from steadygan.game.optimizers import Adam
+from steadygan.game.priors import Normal
+from steadygan.game.recipe import Recipe
+from steadygan.networks import MLPNetworks, SNGANNetworks
+
+recipe = Recipe(
+    networks=SNGANNetworks(),
+    objective=NonSaturating(),
+    prior=Normal(dim=128),
+    tricks=(SpectralNormalisation(),),
+    optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
+    shared_latents=True,
+)
+vector_networks = MLPNetworks(width=128, depth=3, d_width=128, d_pieces=1, d_dropout=False)
+presets = {
+    "light": {"width": 16, "batch": 32, "lr": 5e-4},
+    "paper": {
+        "backbone": "resnet",
+        "objective": "hinge",
+        "betas": (0.0, 0.9),
+        "lr_end": 0.0,
+        "d_steps": 5,
+        "shared_latents": False,
+        "horizon_images": 16_000_000,
+    },
+}

@@ -1,0 +1,49 @@
+"""Class labels as networks read them: without ever building a batch of one-hot vectors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, unfold
+
+
+def noise_and_class(latent: Tensor) -> tuple[Tensor, Tensor]:
+    """Latents (B, n + 1) with a class index as last column: noise (B, n), classes (B,) int64."""
+    return latent[:, :-1], latent[:, -1].round().long()
+
+
+class LabelMap(nn.Module):
+    """A linear map of one-hot labels with a bias, as rows of a table: (B,) int64 -> (B, dim).
+
+    Weights N(0, std), biases 0; only the rows of classes that are seen get a gradient.
+    """
+
+    def __init__(self, classes: int, dim: int, std: float = 0.02) -> None:
+        super().__init__()
+        self.rows = nn.Embedding(classes, dim)
+        self.bias = nn.Parameter(torch.zeros(dim))
+        nn.init.normal_(self.rows.weight, 0.0, std)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        return self.rows(labels) + self.bias
+
+
+class LabelledConv(nn.Conv2d):
+    """A 5x5 convolution of stride 2 over maps (B, channels, s, s) ++ `extra` constant maps, whose
+    values (B, extra) are given one a map: (B, out, ceil(s / 2), ceil(s / 2)).
+
+    The constant maps are never built. All that such a map adds to a pixel is its value times the
+    sum of the taps that fall inside the image there, so their share of the work is a small matrix
+    product.
+    """
+
+    def __init__(self, channels: int, extra: int, out: int) -> None:
+        super().__init__(channels + extra, out, 5, stride=2, padding=2)
+        self.split = [channels, extra]
+
+    def forward(self, maps: Tensor, values: Tensor) -> Tensor:
+        of_maps, of_values = self.weight.split(self.split, dim=1)
+        made = conv2d(maps, of_maps, self.bias, stride=2, padding=2)
+        taps = torch.einsum("be,oet->bot", values, of_values.flatten(2))
+        inside = unfold(torch.ones_like(maps[:1, :1]), 5, padding=2, stride=2)[0]  # (25, pixels)
+        return made + (taps @ inside).unflatten(2, made.shape[2:])

@@ -1,0 +1,83 @@
+"""Pre-activation residual blocks of the ResNet GANs. Miyato et al. 2018, appendix B.4.
+
+Glorot-uniform weights, with gain sqrt 2 in the residual branch and 1 in the shortcut, as in the
+authors' code. Sides may be odd: 4 <-> 7 <-> 14 <-> 28.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate, relu
+
+
+def glorot_(layer: nn.Module, gain: float = 1.0) -> nn.Module:
+    """`layer` with Glorot-uniform weights times `gain` and biases 0."""
+    nn.init.xavier_uniform_(layer.weight, gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _conv3(channels: int, out: int) -> nn.Module:
+    return glorot_(nn.Conv2d(channels, out, 3, padding=1), math.sqrt(2.0))
+
+
+def enlarged(x: Tensor, side: int) -> Tensor:
+    """(B, C, h, h) by nearest neighbours to `side` <= 2 h pixels: doubled, then cut."""
+    return interpolate(x, scale_factor=2.0, mode="nearest")[..., :side, :side]
+
+
+def halved(x: Tensor) -> Tensor:
+    """(B, C, h, h) averaged 2x2 to ceil(h / 2) pixels; windows at an odd edge average what is
+    there."""
+    return avg_pool2d(x, 2, ceil_mode=True)
+
+
+class UpBlock(nn.Module):
+    """BN, ReLU, enlarge, conv, BN, ReLU, conv, beside enlarge, 1x1 conv: to `side` pixels."""
+
+    def __init__(self, channels: int, out: int, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.norms = nn.ModuleList([nn.BatchNorm2d(channels), nn.BatchNorm2d(out)])
+        self.convs = nn.ModuleList([_conv3(channels, out), _conv3(out, out)])
+        self.shortcut = glorot_(nn.Conv2d(channels, out, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = enlarged(relu(self.norms[0](x)), self.side)
+        branch = self.convs[1](relu(self.norms[1](self.convs[0](branch))))
+        # A 1x1 convolution commutes with repeating pixels: it comes first, on a quarter of them.
+        return branch + enlarged(self.shortcut(x), self.side)
+
+
+class DownBlock(nn.Module):
+    """ReLU, conv, ReLU, conv, halve, beside 1x1 conv, halve.
+
+    The `first` block sees an image: it has no ReLU at the start, and its shortcut halves before
+    the 1x1 convolution. Without `halves` the side stays, and equal channels pass by untouched.
+    """
+
+    def __init__(self, channels: int, out: int, *, halves: bool = True, first: bool = False):
+        super().__init__()
+        self.halves, self.first = halves, first
+        hidden = out if first else channels
+        self.convs = nn.ModuleList([_conv3(channels, hidden), _conv3(hidden, out)])
+        learned = halves or channels != out
+        self.shortcut = glorot_(nn.Conv2d(channels, out, 1)) if learned else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.convs[0](x if self.first else relu(x))
+        branch = self.convs[1](relu(branch))
+        if not self.halves:
+            return branch + self.shortcut(x)
+        # Averaging commutes with a 1x1 convolution: first, it leaves a quarter of the pixels.
+        return halved(branch) + self.shortcut(halved(x))
+
+
+class SumPool(nn.Module):
+    """ReLU, then the sum over all positions: (B, C, H, W) -> (B, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return relu(x).sum((2, 3))
