@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test lint format reliability bench
+.PHONY: help demo test lint format reliability bench properties
 
 help:
 	@echo "make demo         install, train five GANs on real digits (4 minutes), print the report's path"
@@ -12,6 +12,7 @@ help:
 	@echo "make format       let ruff fix and format"
 	@echo "make reliability  the long fault counts, with a table"
 	@echo "make bench        speed of a training step against a textbook loop"
+	@echo "make properties   what only training shows of each method, with a table (15 minutes)"
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -40,3 +41,6 @@ reliability: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks.step
+
+properties: .venv/installed
+	$(BIN)/python -m benchmarks.properties

@@ -66,8 +66,22 @@ BUILTINS = {"eval", "exec", "compile", "__import__"}
 OF_TORCH = {"torch.load", "torch.save", "torch.jit.load", "torch.package"}
 
 
+def weights_only(source):
+    """Calls of `torch.load(..., weights_only=True)`, which unpickles tensors and nothing else."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "torch.load"
+        and any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords)
+    ]
+
+
 def dangers(source):
-    """R10: pickle, torch.load, torch.save, eval, exec, extractall, nan_to_num, by syntax."""
+    """R10: pickle, torch.load, torch.save, eval, exec, extractall, nan_to_num, by syntax. A
+    weights-only load is none; where one may stand has a test of its own."""
+    for call in weights_only(source):
+        source = ast.unparse(ast.parse(source)).replace(call, "None")
     found = [n for n in imported(ast.parse(source)) if set(n.split(".")) & UNPICKLERS]
     found += [n for n in imported(ast.parse(source)) if n in OF_TORCH]
     for node in ast.walk(ast.parse(source)):
@@ -150,6 +164,10 @@ def test_nothing_that_runs_what_it_reads_or_hides_a_nan():
     assert each(dangers) == {}
 
 
+def test_one_importer_reads_foreign_weights_and_only_weights():
+    assert list(each(weights_only)) == ["measures/weights.py"]
+
+
 def test_training_catches_nothing_that_it_does_not_name():
     assert each(catches_all, "training") == {}
 
@@ -171,6 +189,10 @@ def test_training_catches_nothing_that_it_does_not_name():
         (dangers, "import pickle"),
         (dangers, "from pickle import loads"),
         (dangers, "import torch\ntorch.load('x')"),
+        (dangers, "torch.load('x', weights_only=False)"),
+        (dangers, "torch.load('x', weights_only=flag)"),
+        (dangers, "torch.load('x', weights_only=True)\ntorch.load('x')"),
+        (dangers, "load = torch.load\ntorch.load('x', weights_only=True)"),
         (dangers, "from torch import save"),
         (dangers, "load = torch.load"),
         (dangers, "eval('1')"),
@@ -194,6 +216,7 @@ def test_a_check_catches_its_mutant(check, source):
     [
         (lambda s: wrong_way("training", s), "from steadygan.game import play\nimport torch"),
         (lambda s: wrong_way("game", s), "from steadygan.spec import Spec"),
+        (dangers, "torch.load('x', weights_only=True)"),
         (dangers, "model.eval()\nre.compile('x')\nnp.load(path, allow_pickle=False)"),
         (catches_all, "try:\n    f()\nexcept (OSError, ValueError):\n    pass"),
     ],

@@ -149,6 +149,10 @@ def write_run(folder, info, lines, pictures=True):
         if method == "infogan":
             line["codes"] = f"samples/codes-step-{line['step']:06d}.png"
             grid(folder / line["codes"], share * (k + 1) / 10, cells=(10, 10))
+        if method == "acgan":
+            line["classes"] = f"samples/classes-step-{line['step']:06d}.png"
+            rows = min(len(info["data"]["class_names"] or "unknown"), 10)
+            grid(folder / line["classes"], share * (k + 1) / 10, cells=(10, rows))
     if lines and method in ("wgan", "wgan-gp"):
         lines[-1]["weight_histogram"] = histogram(method)
     (folder / "run.json").write_text(json.dumps(info), encoding="utf-8")

@@ -159,6 +159,26 @@ def test_a_single_run_has_the_same_report_without_comparisons(make, tmp_path):
     assert "d_optimizer adam" in said
 
 
+def test_the_table_of_classes_stands_with_the_samples_and_its_names(make, tmp_path):
+    info = make.run_json("acgan")
+    info["data"]["class_names"] = ["T-shirt", "<b>bag</b>", "永"]
+    lines = make.history("acgan")
+    page = report(make.write_run(tmp_path / "one", info, lines))
+    parsed = make.Page(page)
+    assert parsed.open == []
+    assert "Class by class latents, the same in every row T-shirt <b>bag</b> 永" in parsed.said
+    assert "What the codes do" not in parsed.said
+    shown = [dict(attrs).get("alt") for tag, attrs in parsed.tags if tag == "img"]
+    assert shown[:2] == ["Grid of samples", "Table of classes"]
+    make.write_run(tmp_path / "runs" / "acgan-s0", info, lines)
+    other = tmp_path / "runs" / "infogan-s0"
+    make.write_run(other, make.run_json("infogan"), make.history("infogan"))
+    study = make.write_study(tmp_path, ["runs/acgan-s0", "runs/infogan-s0"])
+    said = make.Page(report(study)).said
+    assert "infogan What the codes do" in said
+    assert "acgan Class by class" in said
+
+
 def test_the_report_is_written_whole_or_not_at_all(make, tmp_path, monkeypatch):
     folder = make.write_run(tmp_path / "run", make.run_json("gan"), [])
     assert write_report(folder) == folder / "report.html"

@@ -170,8 +170,38 @@ def test_pictures_come_from_inside_the_run_folder_only(tmp_path, make):
 
 def test_codes_know_their_rows_and_columns(tmp_path, make):
     folder = make.write_run(tmp_path, make.run_json("infogan"), make.history("infogan"))
-    codes = samples.last_codes(0, read_folder(folder).runs[0])
+    codes = samples.last_table("codes", 0, read_folder(folder).runs[0])
     assert (codes.rows, codes.columns) == (10, 10)
+    assert codes.labels == [str(k) for k in range(10)]
+    assert samples.last_table("classes", 0, read_folder(folder).runs[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["cat", "dog", "永"], ["cat", "dog", "永"]),
+        ([f"class {k}" for k in range(25)], [f"class {k * 25 // 10}" for k in range(10)]),
+        (None, []),
+    ],
+)
+def test_rows_of_the_table_of_classes_carry_their_names(names, labels, tmp_path, make):
+    """The rows are those of `swept_classes`: every class up to ten, else ten spread over all."""
+    info = make.run_json("acgan")
+    info["data"]["class_names"] = names
+    run = read_folder(make.write_run(tmp_path, info, make.history("acgan"))).runs[0]
+    table = samples.last_table("classes", 3, run)
+    assert (table.kind, table.run, table.columns) == ("classes", 3, 10)
+    assert table.labels == labels
+    assert table.step == max(line["step"] for line in run.history if "classes" in line)
+    assert samples.last_table("codes", 3, run) is None
+
+
+def test_fewer_names_than_rows_name_none(tmp_path, make):
+    folder = make.write_run(tmp_path, make.run_json("acgan"), make.history("acgan"))
+    info = make.run_json("acgan")
+    info["data"]["class_names"] = ["of another data set"]
+    (folder / "run.json").write_text(json.dumps(info), encoding="utf-8")
+    assert samples.last_table("classes", 0, read_folder(folder).runs[0]).labels == []
 
 
 def test_histogram_shares_and_the_clip(make):

@@ -1,120 +1,253 @@
 """A study on tiny networks: runs, goes on, keeps failures as results."""
 
 import json
-from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from steadygan.data import Dataset, DataSettings, Split
-from steadygan.errors import StudyError, UserError
-from steadygan.study.compare import Outside, Study, entries_of, raise_if_failed, run_study
-from steadygan.study.request import read_request
-from steadygan.training import Hooks, Stopped
-
-TINY = {"width": "4", "batch": "8"}
-INFO = "infogan:hidden=8,q_hidden=4"
+from steadygan.errors import NonFiniteError, StudyError, UserError
+from steadygan.study import compare
+from steadygan.study.compare import Outside, raise_if_failed, run_study
+from steadygan.study.plan import begin, in_turn, planned, read_study
+from steadygan.training import Stopped, runs
+from steadygan.training.runfolder import read_history
 
 
 @pytest.fixture
-def data():
-    rng = np.random.default_rng(0)
-    split = Split(rng.integers(0, 256, (64, 1, 28, 28), dtype=np.uint8), None)
-    return Dataset(
-        name="random", spec="random", shape=(1, 28, 28), train=split, test=split, class_names=None,
-        fingerprint="f" * 64, quarantine=(), settings=DataSettings(size=28, channels=1),
-    )  # fmt: skip
+def outside(made):
+    """Works in this process, and remembers what it was told."""
+
+    def make(**more):
+        events = []
+        watching = lambda runs, done: lambda run, event: events.append((run, event))  # noqa: E731
+        found = Outside(engine=made.here, watching=watching, say=lambda text: None, **more)
+        found.events = events
+        return found
+
+    return make
 
 
-def study(data, *words, steps=3, seed=0):
-    entries = entries_of(words, data.shape, TINY)
-    request = read_request(["log_every=1"])
-    return Study(entries, data, request, seed, steps, None, "cpu", "steadygan compare")
+def begun(outside):
+    return [run for run, event in outside.events if "begins" in event]
 
 
-def status(out, run):
-    return json.loads((out / "runs" / run / "run.json").read_text())["status"]["state"]
-
-
-def test_every_entry_gets_a_finished_run_and_is_evaluated(data, tmp_path):
-    judged = []
-    out = run_study(study(data, "gan", INFO), tmp_path / "s", Outside(evaluate=judged.append))
+def test_methods_times_seeds_get_a_finished_run_each(made, outside, tmp_path):
+    study, seen = made.planned("gan", "wgan:d_steps=1", seeds=(3, 4)), outside()
+    out = run_study(study, tmp_path / "s", seen)
     facts = json.loads((out / "study.json").read_text())
-    assert facts["runs"] == ["runs/gan-s0", "runs/infogan-hidden-8-q_hidden-4-s0"]
-    assert [f"runs/{path.name}" for path in judged] == facts["runs"]
-    assert status(out, "gan-s0") == status(out, "infogan-hidden-8-q_hidden-4-s0") == "finished"
+    names = ["gan-s3", "gan-s4", "wgan-d_steps-1-s3", "wgan-d_steps-1-s4"]
+    assert facts["runs"] == [f"runs/{name}" for name in names]
+    assert [made.status(out, name)["state"] for name in names] == ["finished"] * 4
+    assert begun(seen) == [names[0], names[2], names[1], names[3]], "a whole seed first"
+    seeds = [json.loads((out / "runs" / name / "run.json").read_text())["seed"] for name in names]
+    assert seeds == [3, 4, 3, 4]
+    assert not seen.failed
 
 
-def test_called_again_it_trains_nothing_twice(data, tmp_path):
-    run_study(study(data, "gan"), tmp_path / "s", Outside())
+def test_a_run_of_a_study_is_the_run_that_train_makes(made, outside, tmp_path):
+    from steadygan import train
+    from tests.reliability import games
+
+    study = made.planned("wgan-gp", seeds=(5,))
+    out = run_study(study, tmp_path / "s", outside())
+    train(study.entries[0].recipe, "ring", out=tmp_path / "alone", steps=3, seed=5, device="cpu",
+          cadence=study.request.cadence())  # fmt: skip
+    evaluated = {"energy_distance", "modes", "high_quality", "mode_js"}
+    ours, alone = games.history(out / "runs/wgan-gp-s5"), games.history(tmp_path / "alone")
+    assert [{k: v for k, v in line.items() if k not in evaluated} for line in ours] == alone
+    ends = [games.whole_state(run)[1] for run in (out / "runs/wgan-gp-s5", tmp_path / "alone")]
+    assert games.unlike(*ends) == [], "judging on the way moved a bit"
+
+
+def test_called_again_it_trains_nothing_twice(made, outside, tmp_path):
+    run_study(made.planned("gan"), tmp_path / "s", outside())
     before = (tmp_path / "s/runs/gan-s0/history.jsonl").read_bytes()
-    turns = []
-    outside = Outside(hooks=lambda name: Hooks(on_turn=turns.append))
-    run_study(study(data, "gan"), tmp_path / "s", outside)
+    again = outside()
+    run_study(made.planned("gan"), tmp_path / "s", again)
     assert (tmp_path / "s/runs/gan-s0/history.jsonl").read_bytes() == before
-    assert turns == []
+    assert again.events == []
 
 
-def test_a_study_that_was_stopped_goes_on(data, tmp_path, monkeypatch):
-    seen = []
+def test_a_study_that_was_stopped_goes_on(made, outside, tmp_path):
+    looks = []
 
     def stop():
-        seen.append(1)
-        return Stopped("stopped", 143) if len(seen) == 2 else None
+        looks.append(1)
+        return Stopped("stopped", 143) if len(looks) == 2 else None
 
     with pytest.raises(Stopped):
-        run_study(study(data, "gan"), tmp_path / "s", Outside(hooks=lambda n: Hooks(stop=stop)))
-    assert status(tmp_path / "s", "gan-s0") == "stopped"
-    # A data set that a test makes cannot be opened again by its name.
-    monkeypatch.setattr("steadygan.training.runs.open_data", lambda *a, **k: data)
-    run_study(study(data, "gan"), tmp_path / "s", Outside())
-    assert status(tmp_path / "s", "gan-s0") == "finished"
-    history = (tmp_path / "s/runs/gan-s0/history.jsonl").read_text()
-    steps = [json.loads(line)["step"] for line in history.splitlines()]
+        run_study(made.planned("gan", "wgan"), tmp_path / "s", outside(stop=stop))
+    assert made.status(tmp_path / "s", "gan-s0")["state"] == "stopped"
+    assert not (tmp_path / "s/runs/wgan-s0").exists()
+    run_study(made.planned("gan", "wgan"), tmp_path / "s", outside())
+    assert made.status(tmp_path / "s", "wgan-s0")["state"] == "finished"
+    steps = [line["step"] for line in read_history(tmp_path / "s/runs/gan-s0")]
     assert steps == [0, 1, 2, 3]
 
 
-def test_a_failed_run_is_a_result_and_the_study_goes_on(data, tmp_path):
+def test_a_failed_run_is_a_result_and_the_study_goes_on(made, outside, tmp_path):
     """A learning rate of 1e38 makes the weights infinite at the first step."""
-    plan = study(data, "gan:lr=1e38", INFO, steps=5)
-    outside = Outside(say=lambda text: None)
-    out = run_study(plan, tmp_path / "s", outside)
-    failed, fine = (run.removeprefix("runs/") for run in plan.facts()["runs"])
-    assert status(out, failed) == "failed"
-    assert status(out, fine) == "finished"
-    with pytest.raises(StudyError, match="1 run") as caught:
-        raise_if_failed(outside)
+    study = made.planned("gan:lr=1e38", "wgan", steps=5)
+    seen = outside()
+    out = run_study(study, tmp_path / "s", seen)
+    failed, fine = in_turn(read_study(out))
+    assert (made.status(out, failed)["state"], made.status(out, failed)["exit_code"]) == (
+        "failed", 3,
+    )  # fmt: skip
+    assert made.status(out, fine)["state"] == "finished"
+    with pytest.raises(StudyError, match=r"1 run\(s\) failed: gan-lr-1e38-s0: step .* NaN or Inf"):
+        raise_if_failed(seen)
+    again = outside()
+    run_study(study, tmp_path / "s", again)
+    assert again.failed == seen.failed, "a failed run stays failed, and is said again"
+    assert again.events == []
+    with pytest.raises(StudyError) as caught:
+        raise_if_failed(again)
     assert caught.value.exit_code == 5
-    again = Outside(say=lambda text: None)
-    run_study(plan, tmp_path / "s", again)
-    assert len(again.failed) == 1, "a failed run stays failed, and is said again"
 
 
-def test_another_study_or_strangers_in_the_folder_are_refused(data, tmp_path):
-    run_study(study(data, "gan"), tmp_path / "s", Outside())
+def test_a_run_that_failed_for_want_of_anything_but_finite_numbers_is_tried_again(
+    made, outside, tmp_path, monkeypatch
+):
+    """A full disk is no property of a method."""
+
+    def full(*_):
+        raise UserError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.Trainer, "play_turn", full)
+        seen = outside()
+        out = run_study(made.planned("gan"), tmp_path / "s", seen)
+    assert seen.failed == {"gan-s0": "disk full"}
+    assert made.status(out, "gan-s0")["reason"] == "disk full"
+    again = outside()
+    run_study(made.planned("gan"), tmp_path / "s", again)
+    assert again.failed == {}
+    assert made.status(out, "gan-s0")["state"] == "finished"
+
+
+def test_an_error_that_nobody_foresaw_is_a_reason_too(made, outside, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.Trainer, "play_turn", lambda trainer: 1 / 0)
+        seen = outside()
+        out = run_study(made.planned("gan", "wgan"), tmp_path / "s", seen)
+    assert list(seen.failed) == ["gan-s0", "wgan-s0"]
+    reason = "unexpected ZeroDivisionError: division by zero"
+    assert (seen.failed["gan-s0"], made.status(out, "gan-s0")["reason"]) == (reason, reason)
+
+
+def test_a_study_grows_by_methods_and_seeds(made, outside, tmp_path):
+    run_study(made.planned("gan"), tmp_path / "s", outside())
+    seen = outside()
+    run_study(made.planned("gan", "wgan", seeds=(0, 1)), tmp_path / "s", seen)
+    assert begun(seen) == ["wgan-s0", "gan-s1", "wgan-s1"]
+    assert read_study(tmp_path / "s")["seeds"] == [0, 1]
     with pytest.raises(UserError, match="another study"):
-        run_study(study(data, "gan", steps=4), tmp_path / "s", Outside())
-    (tmp_path / "t").mkdir()
-    (tmp_path / "t" / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="not empty"):
-        run_study(study(data, "gan"), tmp_path / "t", Outside())
-    assert [p.name for p in (tmp_path / "t").iterdir()] == ["thesis.txt"]
+        run_study(made.planned("gan", "wgan"), tmp_path / "s", outside())
+    with pytest.raises(UserError, match="another study"):
+        run_study(made.planned("gan", seeds=(0, 1)), tmp_path / "s", outside())
 
 
-def test_a_study_with_other_data_or_run_settings_is_another_study(data, tmp_path):
-    run_study(study(data, "gan"), tmp_path / "s", Outside())
-    for change in (
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 4},
+        {"data": "grid"},
+        {"settings": ("log_every=2",)},
         {"device": "auto"},
-        {"request": read_request(["log_every=1", "precision=bf16"])},
-    ):
-        with pytest.raises(UserError, match="another study"):
-            run_study(replace(study(data, "gan"), **change), tmp_path / "s", Outside())
-    other = replace(data, fingerprint="e" * 64)
+        {"settings": ("log_every=1", "precision=bf16")},
+    ],
+)
+def test_another_study_in_the_folder_is_refused(made, outside, tmp_path, change):
+    begin(made.planned("gan"), tmp_path / "s")
+    before = (tmp_path / "s/study.json").read_bytes()
     with pytest.raises(UserError, match="another study"):
-        run_study(study(other, "gan"), tmp_path / "s", Outside())
+        run_study(made.planned("gan", **change), tmp_path / "s", outside())
+    assert (tmp_path / "s/study.json").read_bytes() == before
 
 
-def test_nothing_is_written_where_an_entry_does_not_fit(data, tmp_path):
+def test_other_pixels_under_the_same_name_are_another_study(made, tmp_path):
+    from dataclasses import replace
+
+    study = made.planned("gan")
+    begin(study, tmp_path / "s")
+    other = replace(study, data=replace(study.data, fingerprint="e" * 64))
+    with pytest.raises(UserError, match="another study"):
+        begin(other, tmp_path / "s")
+
+
+def test_a_worker_refuses_data_that_changed_since_the_study_began(made, outside, tmp_path):
+    begin(made.planned("gan"), tmp_path / "s")
+    path = tmp_path / "s/study.json"
+    facts = json.loads(path.read_text())
+    facts["data_used"]["fingerprint"] = "e" * 64
+    path.write_text(json.dumps(facts))
+    from steadygan.study.work import work
+
+    with pytest.raises(UserError, match="not what this study began with"):
+        work(tmp_path / "s", "gan-s0", lambda event: None, lambda: None)
+
+
+def test_another_count_of_jobs_changes_no_thread(made, tmp_path):
+    begin(made.planned("gan", threads=2), tmp_path / "s")
+    assert begin(made.planned("gan", threads=1), tmp_path / "s")["threads"] == 2
+    asked = ("log_every=1", "threads=3")
+    assert begin(made.planned("gan", settings=asked), tmp_path / "t")["threads"] == 3
+
+
+def test_strangers_in_the_folder_are_refused(made, outside, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="not empty"):
+        run_study(made.planned("gan"), tmp_path, outside())
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_nothing_is_written_where_an_entry_does_not_fit(made, outside, tmp_path):
     with pytest.raises(UserError, match="fewer than one batch"):
-        run_study(study(data, "gan", "infogan:batch=128"), tmp_path / "s", Outside())
+        run_study(made.planned("gan", "wgan:batch=60000"), tmp_path / "s", outside())
     assert not (tmp_path / "s").exists()
+
+
+def test_a_run_is_found_by_its_name(made):
+    facts = made.planned("gan", "wgan", seeds=(0, 1)).facts()
+    assert planned(facts, "wgan-s1") == ("wgan", 1)
+    with pytest.raises(UserError, match="did you mean 'wgan-s1'"):
+        planned(facts, "wgan-s11")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{"])
+def test_a_damaged_study_json_is_one_line(tmp_path, text):
+    (tmp_path / "study.json").write_text(text)
+    with pytest.raises(UserError, match=r"study\.json") as caught:
+        read_study(tmp_path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="no study folder"):
+        read_study(tmp_path / "none")
+
+
+def test_what_all_runs_need_is_made_before_the_first_one(made, outside, tmp_path, monkeypatch):
+    order = []
+    monkeypatch.setattr(compare.Judge, "prepare", lambda judge: order.append("prepared"))
+    study = made.planned("gan")
+    seen = outside()
+    seen.engine = lambda *given: order.append("worked") or {}
+    run_study(study, tmp_path / "s", seen)
+    assert order == ["prepared", "worked"]
+
+
+def test_a_run_that_is_finished_but_not_judged_is_judged(made, outside, tmp_path):
+    out = run_study(made.planned("gan"), tmp_path / "s", outside())
+    path = out / "runs/gan-s0/run.json"
+    facts = json.loads(path.read_text())
+    del facts["judged_step"]
+    path.write_text(json.dumps(facts))
+    history = (out / "runs/gan-s0/history.jsonl").read_bytes()
+    run_study(made.planned("gan"), out, outside())
+    assert json.loads(path.read_text())["judged_step"] == 3
+    assert (out / "runs/gan-s0/history.jsonl").read_bytes() == history
+
+
+def test_errors_keep_their_exit_code():
+    from steadygan.study.work import why
+
+    assert why(NonFiniteError("NaN")) == ("NaN", 3)
+    assert why(ValueError("a\nb")) == ("unexpected ValueError: a", 1)

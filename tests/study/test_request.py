@@ -4,9 +4,9 @@ import pytest
 
 from steadygan.errors import UserError
 from steadygan.methods import find
-from steadygan.study.compare import entries_of
 from steadygan.study.compose import compose
 from steadygan.study.describe import difference, flat, sheet
+from steadygan.study.plan import entries_of
 from steadygan.study.request import is_setting, read_request
 
 GREY = (1, 28, 28)

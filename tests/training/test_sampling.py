@@ -5,11 +5,19 @@ import pytest
 import torch
 from PIL import Image
 
-from steadygan.data import open_data
+from steadygan.data import DataSettings, open_data
+from steadygan.data.dataset import from_rows
 from steadygan.errors import CheckpointError, UserError
-from steadygan.game.priors import Coded, Normal, Uniform
+from steadygan.game.priors import Classed, Coded, Normal, Uniform, class_of, without_class
 from steadygan.training import checkpoint, pictures, train
-from steadygan.training.sampling import draw_latents, load_generator, path_between, sample
+from steadygan.training.runfolder import read_history
+from steadygan.training.sampling import (
+    class_index,
+    draw_latents,
+    load_generator,
+    path_between,
+    sample,
+)
 from tests.reliability import games
 
 
@@ -27,6 +35,27 @@ def gan(tmp_path_factory):
 @pytest.fixture(scope="module")
 def infogan(tmp_path_factory):
     return run_of("infogan", tmp_path_factory.mktemp("sampling"))
+
+
+#: Class 2 is called as class 1 is numbered; the last is written with a mark of its own.
+NAMES = ["cat", "永", "1", "Cafe\u0301"]
+
+
+def classed_images():
+    """Pictures of the classes in `NAMES`, a brightness each."""
+    labels = np.arange(120, dtype=np.int64) % 4
+    items = np.repeat(labels * 80, 256).reshape(120, 1, 16, 16).astype(np.uint8)
+    facts = {"train": 80, "class_names": NAMES, "quarantine": [], "fingerprint": "classed"}
+    return from_rows("classed", "classed", items, labels, facts, DataSettings())
+
+
+@pytest.fixture(scope="module")
+def classed(tmp_path_factory):
+    """A run whose generator takes classes, 30 turns in."""
+    torch.set_num_threads(1)
+    recipe = games.small("multiclass-lsgan", lr=2e-3)
+    folder = tmp_path_factory.mktemp("sampling") / "classed"
+    return train(recipe, classed_images(), out=folder, steps=30, device="cpu", precision="fp32")
 
 
 def frames_of(path):
@@ -88,6 +117,87 @@ def test_a_category_is_held_in_every_latent(infogan, tmp_path):
     assert torch.equal(latents[:, : prior.dim], free[:, : prior.dim])
     assert torch.equal(prior.codes(latents), prior.codes(free))
     assert sample(infogan, tmp_path / "seven.png", category="7", say=games.quiet).exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [("cat", 0), ("永", 1), ("1", 2), ("0", 0), ("3", 3), ("2", 2), ("Caf\u00e9", 3),
+     ("Cafe\u0301", 3)],
+)  # fmt: skip
+def test_a_class_is_asked_for_by_its_name_or_else_by_its_number(asked, index):
+    assert class_index(asked, NAMES, 4) == index
+    assert class_index(asked, [*NAMES, "more"], 5) == index
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [("cta", "did you mean 'cat'?"), ("CAT", "did you mean 'cat'?"), ("4", "known: 1, "),
+     ("-1", "did you mean '1'?"), ("", "known: 1, "), ("²", "known: 1, "), ("dog", "known: 1, ")],
+)  # fmt: skip
+def test_a_class_that_is_not_there_is_said_with_the_nearest(asked, near):
+    with pytest.raises(UserError) as raised:
+        class_index(asked, NAMES, 4)
+    assert str(raised.value).startswith(f"--class {asked}: no such class, by name or from 0 to 3; ")
+    assert near in str(raised.value)
+
+
+def test_a_class_is_held_in_every_latent_and_the_rest_is_as_without_it(classed):
+    _, prior, facts = load_generator(classed)
+    assert isinstance(prior, Classed)
+    assert prior.classes == 4
+    names = facts["data"]["class_names"]
+    free = draw_latents(prior, 50, 0)
+    assert set(class_of(free).tolist()) == {0, 1, 2, 3}
+    for name, index in (("永", 1), ("1", 2), ("Caf\u00e9", 3), ("0", 0)):
+        held = draw_latents(prior, 50, 0, name, names)
+        assert set(class_of(held).tolist()) == {index}
+        assert torch.equal(without_class(held), without_class(free))
+
+
+def test_samples_of_a_class_are_those_that_g_makes_of_it(classed, tmp_path):
+    average, prior, _ = load_generator(classed)
+    made = {}
+    for n, name in enumerate(["永", "Caf\u00e9", "cat", "0"]):
+        out = sample(classed, tmp_path / f"{n}.npy", count=6, category=name, say=games.quiet)
+        made[name] = np.load(out)
+    assert np.array_equal(made["cat"], made["0"])
+    assert not np.array_equal(made["永"], made["cat"])
+    with torch.no_grad():
+        latents = draw_latents(prior, 6, 0, "永", NAMES)
+        assert np.array_equal(made["永"], pictures.to_uint8(average(latents)))
+    assert sample(classed, tmp_path / "a.gif", count=2, category="永", say=games.quiet).exists()
+    rows = sample(classed, tmp_path / "r.npy", count=20, category="永", interpolate=True,
+                  say=games.quiet)  # fmt: skip
+    assert np.load(rows).shape == (20, 16, 16, 1)
+    refused("no such class, by name or from 0 to 3; did you mean 'cat'?", classed,
+            tmp_path / "a.png", category="cart")  # fmt: skip
+
+
+def test_a_walk_stays_in_the_class_it_begins_in():
+    prior = Classed(dim=3, base=Normal(dim=3), classes=5)
+    ends = prior.sample(2, torch.Generator().manual_seed(0))
+    ends[:, -1] = torch.tensor([4.0, 2.0])
+    path = path_between(prior, ends, 6)
+    assert class_of(path).tolist() == [4] * 6
+    assert torch.equal(without_class(path), path_between(prior.base, ends[:, :-1], 6))
+
+
+def test_a_run_draws_a_table_of_its_classes(classed):
+    line = [line for line in read_history(classed) if "classes" in line][-1]
+    size, _ = frames_of(classed / line["classes"])
+    assert size == (10 * 18 + 2, 4 * 18 + 2)  # a row a class, ten latents along it
+    assert line["classes"] == line["samples"].replace("samples/", "samples/classes-")
+
+
+def test_the_table_of_classes_changes_one_thing_a_direction():
+    prior = Classed(dim=5, base=Normal(dim=5), classes=4)
+    table = pictures.swept_classes(prior, 3)
+    assert class_of(table).tolist() == [k for k in range(4) for _ in range(10)]
+    noise = without_class(table).unflatten(0, (4, 10))
+    assert all(torch.equal(row, noise[0]) for row in noise)
+    assert torch.equal(noise[0], pictures.fixed_latents(Normal(dim=5), 3, 10))
+    many = pictures.swept_classes(prior.model_copy(update={"classes": 3740}), 3)
+    assert class_of(many)[::10].tolist() == [k * 374 for k in range(10)]
 
 
 def test_points_are_an_array_of_floats_or_a_scatter(tmp_path):

@@ -7,11 +7,9 @@ together from wrong pieces. So "which class, and is it one at all" is one questi
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,9 +17,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate
 
 from steadygan.data import Dataset
-from steadygan.data.cache import cache_root
-from steadygan.errors import CheckpointError, UserError
-from steadygan.training import checkpoint
+from steadygan.errors import UserError
+from steadygan.measures.kept import Made, kept
 from steadygan.training.loop import as_played
 from steadygan.training.streams import Streams
 
@@ -100,33 +97,21 @@ def classifier_of(
     """
     if len(data.shape) != 3:
         raise UserError(f"{data.spec}: a classifier needs images, not vectors")
-    key = hashlib.sha256(f"{VERSION} {data.fingerprint}".encode()).hexdigest()[:24]
     classes = len(data.class_names) if data.class_names else 1
     network = build(data.shape[0], data.shape[1], classes)
-    place = cache_root() / "classifiers" / key
-    if (found := checkpoint.listed(place)) and (cached := _cached(found[0], say)):
-        network.load_state_dict(cached.tensors)
-        return Classifier(network.eval(), classes, float(cached.info("accuracy")))
-    say("training a small classifier of the data, once, to judge samples with")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = build(data.shape[0], data.shape[1], classes)
-        fit(network, data, classes, progress)
-    accuracy = held_out_accuracy(network, data)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        checkpoint.save(place, 0, network.state_dict(), {"accuracy": accuracy})
-    except (OSError, UserError) as error:
-        say(f"the classifier is not kept for next time: {error}")
-    return Classifier(network, classes, accuracy)
 
+    def make() -> Made:
+        say("training a small classifier of the data, once, to judge samples with")
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            made = build(data.shape[0], data.shape[1], classes)
+            fit(made, data, classes, progress)
+        return made.state_dict(), {"accuracy": held_out_accuracy(made, data)}
 
-def _cached(path: Path, say: Callable[[str], None]) -> checkpoint.Checkpoint | None:
-    try:
-        return checkpoint.load(path)
-    except CheckpointError as error:
-        say(f"{error}; training it again")
-        return None
+    key = {"version": VERSION, "data": data.fingerprint}
+    tensors, facts = kept("classifiers", key, say, make)
+    network.load_state_dict(tensors)
+    return Classifier(network.eval(), classes, float(facts["accuracy"]))
 
 
 def fit(network: nn.Module, data: Dataset, classes: int, progress: Progress) -> None:

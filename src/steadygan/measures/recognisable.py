@@ -14,7 +14,7 @@ from steadygan.data import Dataset
 from steadygan.measures.classifier import Classifier, Progress, classifier_of
 from steadygan.training import pictures
 from steadygan.training.loop import as_played
-from steadygan.training.runfolder import RunFolder
+from steadygan.training.runfolder import RunFolder, read_facts
 from steadygan.training.sampling import draw_latents, load_generator
 
 COUNT = 1000
@@ -74,4 +74,5 @@ def judge_run(
     images = torch.cat(list(pictures.generate(generator, latents)))
     verdict = judge(classifier_of(data, say, progress), images, data)
     with RunFolder.open(run) as folder:
-        folder.update_facts(measures={"recognisable": verdict})
+        known = read_facts(run).get("measures", {})
+        folder.update_facts(measures={**known, "recognisable": verdict})

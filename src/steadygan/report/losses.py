@@ -11,7 +11,8 @@ from steadygan.report.settle import Settling, settle
 from steadygan.report.text import NONE, count, figure
 
 LOSS = re.compile(r"(?P<player>.+?)_loss(?:/(?P<part>.+))?", re.DOTALL)
-_PLAYERS = {"d": "discriminator", "g": "generator", "q": "recogniser", "e": "encoder"}
+_PLAYERS = {"d": "discriminator", "g": "generator", "q": "recogniser", "e": "encoder",
+            "decode": "decode step"}  # fmt: skip
 
 
 @dataclass(frozen=True)

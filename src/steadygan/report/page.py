@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from steadygan.errors import UserError
 from steadygan.report import overview, text
+from steadygan.report.autoencoder import autoencoders
 from steadygan.report.charts import Gallery
 from steadygan.report.facts import facts
 from steadygan.report.losses import loss_chart, loss_rows, player_name, players
@@ -24,7 +25,7 @@ from steadygan.report.recipes import difference, flatten
 from steadygan.report.samples import (
     Frame,
     at_bound,
-    last_codes,
+    last_table,
     sample_frames,
     source,
     weight_bars,
@@ -34,6 +35,8 @@ from steadygan.report.signals import signal_groups
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("charts.js", "samples.js")
+#: The measures that have a place of their own in the page.
+SHOWN = ("recognisable", "autoencoder")
 
 
 def write_report(folder: Path) -> Path:
@@ -128,8 +131,14 @@ def _pictures(runs: list[Run], gallery: Gallery) -> dict[str, Any]:
         "frames": frames,
         "left_out": left_out,
         "last_frames": [source(mine[-1].png) if mine else "" for mine in frames],
+        "autoencoders": autoencoders(runs),
         "histograms": [(bars, at_bound(bars), gallery.add(bars)) for bars in histograms],
-        "codes": [codes for i, run in enumerate(runs) if (codes := last_codes(i, run))],
+        "tables": [
+            table
+            for kind in ("codes", "classes")
+            for i, run in enumerate(runs)
+            if (table := last_table(kind, i, run))
+        ],
     }
 
 
@@ -143,7 +152,7 @@ def _tables(runs: list[Run]) -> dict[str, Any]:
     for run in runs:
         measures = run.get("measures")
         known = measures if isinstance(measures, dict) else {}
-        more.append(flatten({key: known[key] for key in known if key != "recognisable"}))
+        more.append(flatten({key: known[key] for key in known if key not in SHOWN}))
     more_differs, more_shared = difference(runs, more)
     return {
         "differs": differs,

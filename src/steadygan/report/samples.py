@@ -1,4 +1,4 @@
-"""Sample grids through time, InfoGAN's table of codes, and weight histograms, from a run folder."""
+"""Sample grids through time, tables of codes and classes, and weight histograms of a run folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from steadygan.report.charts import Bars
 from steadygan.report.read import Run, dig, inside
-from steadygan.report.text import number
+from steadygan.report.text import number, words
 
 MOST_BYTES = 12_000_000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -28,14 +28,17 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Codes:
-    """The last picture of the codes, and how many rows and columns it has where that is known."""
+class Table:
+    """The last picture of a run's `codes` or `classes`, and what is known of its cells: how many
+    rows and columns it has, and what each row is of."""
 
+    kind: str
     run: int
     step: float
     source: str
     rows: int | None
     columns: int | None
+    labels: list[str]
 
 
 def sample_frames(runs: list[Run]) -> tuple[list[list[Frame]], int]:
@@ -59,16 +62,27 @@ def source(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def last_codes(index: int, run: Run) -> Codes | None:
-    """The latest table of codes of a run that has one (InfoGAN)."""
+def last_table(kind: str, index: int, run: Run) -> Table | None:
+    """The latest table of a run that has one: of `codes` (InfoGAN) or of `classes`."""
     for line in reversed(run.history):
-        png = _read_png(run.folder, line.get("codes"))
+        png = read_png(run.folder, line.get(kind))
         if png:
             shape = run.get("data", "shape")
             rows = _cells(int.from_bytes(png[20:24], "big"), shape, 1)
             columns = _cells(int.from_bytes(png[16:20], "big"), shape, 2)
-            return Codes(index, line["step"], source(png), rows, columns)
+            labels = _row_labels(kind, rows or 0, run.get("data", "class_names"))
+            return Table(kind, index, line["step"], source(png), rows, columns, labels)
     return None
+
+
+def _row_labels(kind: str, rows: int, names: Any) -> list[str]:
+    """What each row shows: a code by its value; a class by its name, where names are known. A table
+    of classes has as many rows as there are, or ten spread evenly over more."""
+    if kind == "codes":
+        return [str(row) for row in range(rows)]
+    if not isinstance(names, list) or len(names) < rows:
+        return []
+    return [words(names[row * len(names) // rows]) for row in range(rows)]
 
 
 def weight_bars(index: int, run: Run) -> Bars | None:
@@ -110,7 +124,7 @@ def at_bound(bars: Bars) -> float | None:
 def _frames(run: Run) -> list[Frame]:
     by_images: dict[float, Frame] = {}
     for line in run.history:
-        png = _read_png(run.folder, line.get("samples"))
+        png = read_png(run.folder, line.get("samples"))
         if png:
             images, seconds = number(line.get("images")), number(line.get("seconds"))
             frame = Frame(line["step"], images or 0.0, seconds or 0.0, png)
@@ -118,7 +132,7 @@ def _frames(run: Run) -> list[Frame]:
     return [by_images[images] for images in sorted(by_images)]
 
 
-def _read_png(folder: Path, name: Any) -> bytes | None:
+def read_png(folder: Path, name: Any) -> bytes | None:
     """The bytes of a PNG inside the run folder; None for anything else."""
     if not isinstance(name, str) or not re.search(r"\.png$", name, re.IGNORECASE):
         return None

@@ -30,11 +30,15 @@ _TITLES = {
     "wasserstein_estimate": "Wasserstein estimate",
     "clipped_share": "share of weights at the clip",
     "critic_gradient_norm": "critic's gradient norm at its inputs",
+    "decode_gradient_norm": "generator in the decode step",
+    "began_k": "k, the weight of generated images in D's loss",
+    "began_convergence": "convergence measure M",
+    "learning_rate_scale": "learning rates, as a share of their start",
 }
 _GUIDES = {"probabilities": 0.5, "accuracies": 0.5, "critic_gradient_norm": 1.0}
 _SCORE_LOOKS = {"real": "ink", "heldout": "dot", "fake": "line"}  # drawn in this order
 _SCORE = re.compile(r"(?P<player>\w+?)_score(?:_(?P<of>.+))?")
-_GRADIENT = re.compile(r"[a-z]\d?_gradient_norm(/.+)?")
+_GRADIENT = re.compile(r"([a-z]\d?|decode)_gradient_norm(/.+)?")
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,8 @@ def preset_of(method: Method, preset: str, shape: tuple[int, ...]) -> dict:
     if preset not in method.presets:
         near = did_you_mean(preset, method.presets)
         raise UserError(f"preset={preset}: method {method.name} has no such preset{near}")
-    foreign = set(type(method.recipe.networks).model_fields) if len(shape) == 1 else set()
+    of_images = {"networks", *type(method.recipe.networks).model_fields}
+    foreign = of_images if len(shape) == 1 else set()
     return {k: v for k, v in method.presets[preset].items() if k not in foreign}
 
 

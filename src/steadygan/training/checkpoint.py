@@ -79,8 +79,9 @@ def save(
     tensors: dict[str, Tensor],
     info: dict[str, object],
     write: Callable[[int, bytes], int] = os.write,
+    keep: int = KEEP,
 ) -> Path:
-    """Write the checkpoint of `step` into `folder`, then delete all but the newest two.
+    """Write the checkpoint of `step` into `folder`, then delete all but the newest `keep`.
 
     The order is R7: write, sync file, rename, sync folder, then delete. Raises `UserError` when
     the disk is full or read-only, saying how much was needed; what was there before is untouched.
@@ -96,7 +97,7 @@ def save(
         with suppress(OSError):  # on a disk gone read-only it stays, and is never read
             beside.unlink(missing_ok=True)
         raise UserError(_why(error, path, len(data))) from error
-    for old in listed(folder)[KEEP:]:
+    for old in listed(folder)[keep:]:
         old.unlink(missing_ok=True)
     for part in folder.glob(".step-*.part"):
         part.unlink(missing_ok=True)

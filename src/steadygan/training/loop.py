@@ -126,7 +126,8 @@ class Trainer:
         started = time.perf_counter()
         done = self.stage_steps[stage]
         hand = self.deal(stage, done)
-        self.recipe.stage_step(stage, done, self.table, hand, self.guard)
+        update = self.recipe.stage_step(stage, done, self.table, hand, self.guard)
+        self.last = {} if update is None else {stage: update}
         self.stage_steps[stage] += 1
         self.seconds += time.perf_counter() - started
 

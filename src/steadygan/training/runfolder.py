@@ -17,6 +17,10 @@ from steadygan.errors import UserError
 from steadygan.training.checkpoint import listed, sync_folder
 
 
+class BusyError(UserError):
+    """Another process holds the lock of a run folder."""
+
+
 class RunFolder:
     """A run's folder, opened for writing under its lock. Close it, or use it as a context."""
 
@@ -86,7 +90,7 @@ class RunFolder:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
-            raise UserError(
+            raise BusyError(
                 f"{self.path}: another process is writing this run; wait for it or stop it"
             ) from None
         self._lock = handle

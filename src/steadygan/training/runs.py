@@ -156,12 +156,13 @@ def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
     before = read_facts(trainer.folder.path).get("status", {}).get("wall_seconds", 0.0)
     started = time.monotonic()
 
-    def note(how: str, reason: str = "") -> None:
+    def note(how: str, reason: str = "", **more: Any) -> None:
         trainer.folder.update_facts(
             status={
                 "state": how, "reason": reason, "step": trainer.turn, "images": trainer.images,
                 "seconds": round(trainer.seconds, 3),
                 "wall_seconds": round(before + time.monotonic() - started, 3),
+                **more,
             }
         )  # fmt: skip
 
@@ -173,7 +174,7 @@ def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
         raise
     except SteadyGanError as error:
         with suppress(UserError):  # where this cannot be written, `error` itself is what to say
-            note("failed", str(error))
+            note("failed", str(error), exit_code=error.exit_code)
         raise
     note("finished")
 
@@ -232,7 +233,9 @@ def _first_facts(trainer: Trainer, goal: Goal, command: str, title: str) -> dict
         "precision": trainer.placement.precision,
         "threads": torch.get_num_threads(),
         "versions": facts.versions(),
-        "parameters": {n: sum(w.numel() for w in p.parameters) for n, p in players.items()},
+        "parameters": {
+            n: sum(w.numel() for w in p.parameters) for n, p in players.items() if not p.weights_of
+        },
         "cadence": trainer.cadence.model_dump(),
         "goal": goal.as_facts(),
         "inexact": [],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -31,13 +32,19 @@ FRAMES = 48
 
 
 def load_generator(
-    run: str | Path, say: Callable[[str], None] = print
+    run: str | Path, say: Callable[[str], None] = print, at: str = "last"
 ) -> tuple[nn.Module, Prior, dict]:
     """The EMA generator of a run in eval mode, what its latents are drawn from (with a class at
-    the end where it takes one), and run.json's facts."""
+    the end where it takes one), and run.json's facts.
+
+    `at="best"` takes the generator of the best evaluation of a run that was evaluated.
+    """
     run = Path(run)
     facts = read_facts(run)
-    _, found = checkpoint.load_newest(run / "checkpoints", say)
+    if at == "best" and not checkpoint.listed(run / "best"):
+        raise UserError(f"{run}: no best samples are kept: the run was not evaluated on its way")
+    folder = {"last": "checkpoints", "best": "best"}[at]
+    _, found = checkpoint.load_newest(run / folder, say)
     recipe = recorded_recipe(facts["recipe"])
     with torch.random.fork_rng():
         classes = len(facts["data"].get("class_names") or ())
@@ -73,12 +80,17 @@ def draw_latents(
 
 
 def class_index(asked: str, names: Sequence[str], classes: int) -> int:
-    """The index of the class called `asked`, or of that number where no class has the name."""
-    if asked in names:
-        return list(names).index(asked)
+    """The index of the class called `asked`, or of that number where no class has the name.
+
+    Letters are compared as they look: folders of some systems write accents as marks of their own.
+    """
+    composed = [normalize("NFC", name) for name in names]
+    if normalize("NFC", asked) in composed:
+        return composed.index(normalize("NFC", asked))
     if asked.isdecimal() and int(asked) < classes:
         return int(asked)
-    raise UserError(f"--class {asked}: no such class{did_you_mean(asked, names)}")
+    near = did_you_mean(asked, names)
+    raise UserError(f"--class {asked}: no such class, by name or from 0 to {classes - 1}{near}")
 
 
 def path_between(prior: Prior, ends: Tensor, steps: int) -> Tensor:
@@ -111,9 +123,13 @@ def sample(
     seed: int = 0,
     category: str | None = None,
     interpolate: bool = False,
+    at: str = "last",
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Write samples of a run: a `.png` grid, a `.npy` (uint8, N x H x W x C) or a `.gif` walk."""
+    """Write samples of a run: a `.png` grid, a `.npy` (uint8, N x H x W x C) or a `.gif` walk.
+
+    `at` is "last", or "best" for the generator of the best evaluation.
+    """
     out = Path(out)
     if out.suffix not in (".png", ".npy", ".gif"):
         raise UserError(f"--out {out}: wants a name that ends in .png, .npy or .gif")
@@ -121,7 +137,7 @@ def sample(
         raise UserError(f"--count {count}: wants 1 to {MOST:,}")
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: there is no folder {out.parent}")
-    generator, prior, facts = load_generator(run, say)
+    generator, prior, facts = load_generator(run, say, at)
     if out.suffix == ".gif" and len(facts["data"]["shape"]) == 1:
         raise UserError(f"--out {out}: a walk is of images; vectors go into .png or .npy")
     columns = max(1, int(np.ceil(np.sqrt(count))))

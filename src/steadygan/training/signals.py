@@ -26,7 +26,8 @@ def of_turn(updates: dict[str, Update], held_out: RealBatch | None) -> dict[str,
         found |= {f"{name}_loss/{part}": loss for part, loss in update.losses.items()}
         found[f"{name}_gradient_norm"] = update.gradient_norm
         found |= update.play.signals
-        for part in update.play.recipe.on_side(name):
+        recipe = update.play.recipe
+        for part in (*recipe.on_side(name), *recipe.tricks):
             found |= part.signals(update.player)
     if "d" in updates:
         found |= of_scores(updates["d"].play, held_out)

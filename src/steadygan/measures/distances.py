@@ -1,0 +1,41 @@
+"""Distances between many features, a block of rows at a time, so that memory stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+#: Rows of a block: a block against 10,000 features is 80 MB.
+CHUNK = 1000
+#: Squared distances below this share of the squared lengths are rounding, and count as 0.
+ROUNDING = 1e-12
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """|a_i - b_j|^2 of float64 features (N, d) and (M, d) as (N, M), by one matrix product."""
+    lengths = a.square().sum(1)[:, None] + b.square().sum(1)
+    found = torch.addmm(lengths, a, b.T, alpha=-2)
+    return found.masked_fill_(found < ROUNDING * lengths, 0.0)
+
+
+def centred(*sets: Tensor) -> list[Tensor]:
+    """The sets in float64, moved so that the first has mean 0: less rounding, same distances."""
+    mean = sets[0].double().mean(0)
+    return [each.double() - mean for each in sets]
+
+
+def blocks(a: Tensor, b: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Each block of rows of `a` with its squared distances to all of `b`."""
+    for start in range(0, len(a), CHUNK):
+        rows = slice(start, min(start + CHUNK, len(a)))
+        yield rows, squared_distances(a[rows], b)
+
+
+def within(a: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """As `blocks` of `a` with itself, each row's distance to itself infinite."""
+    for rows, found in blocks(a, a):
+        own = torch.arange(rows.start, rows.stop)
+        found[own - rows.start, own] = torch.inf
+        yield rows, found

@@ -1,0 +1,57 @@
+"""What takes long to make and is made once: kept in the cache under what it was made from.
+
+An entry is one safetensors file with the sha256 of the whole and the full key in its metadata, so
+neither a damaged file nor one that was made from anything else is ever used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from steadygan.data.cache import cache_root
+from steadygan.errors import CheckpointError, UserError
+from steadygan.training import checkpoint
+
+Made = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+def kept(
+    kind: str, key: dict[str, Any], say: Callable[[str], None], make: Callable[[], Made]
+) -> Made:
+    """Tensors and facts by name, from the cache or from `make()`, which is then kept.
+
+    `kind` is the folder in the cache, `key` (plain JSON values) everything that decides the
+    result. A damaged entry is said and made again; where the cache cannot be written, that is said.
+    """
+    text = json.dumps(key, sort_keys=True)
+    place = cache_root() / kind / hashlib.sha256(text.encode()).hexdigest()[:24]
+    for path in checkpoint.listed(place):
+        try:
+            found = checkpoint.load(path)
+        except CheckpointError as error:
+            say(f"{error}; making it again")
+            break
+        if found.metadata.get("key") == json.dumps(text):
+            return found.tensors, found.info("facts")
+    tensors, facts = make()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        checkpoint.save(place, 0, tensors, {"key": text, "facts": facts})
+    except (OSError, UserError) as error:
+        say(f"not kept in the cache for next time: {error}")
+    return tensors, facts
+
+
+def digest_of(tensors: dict[str, Tensor], *more: str) -> str:
+    """Hex sha256 over tensors by name, with their shapes and types, and over `more` words."""
+    digest = hashlib.sha256(json.dumps(more).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,151 @@
+"""The same study on Ray: a task a run. A task whose process dies is started again by Ray, and goes
+on from the last checkpoint of its run. So the study's folder must lie where every node sees it, and
+so must the cache.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from steadygan.data.cache import cache_root
+from steadygan.errors import UserError
+from steadygan.study.plan import read_study
+from steadygan.study.queue import RETRIES, Engine, Failure, Watch
+from steadygan.study.work import Stop, why, work
+from steadygan.training import Stopped
+
+#: Seconds between two exchanges with the board.
+OFTEN = 0.5
+#: Tasks that were asked to stop have this long to save.
+PATIENCE_SECONDS = 90.0
+
+
+class Board:
+    """Where tasks pin what they tell and see whether they shall stop. Runs as a Ray actor."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.stopping = False
+
+    def tell(self, run: str, event: dict[str, Any]) -> bool:
+        """Pin an event; True where the study is to stop."""
+        self.events.append((run, event))
+        return self.stopping
+
+    def take(self) -> list[tuple[str, dict[str, Any]]]:
+        """What was pinned since the last time."""
+        taken, self.events = self.events, []
+        return taken
+
+    def stop(self) -> None:
+        self.stopping = True
+
+
+def on_ray(address: str | None = None, jobs: int | None = None) -> Engine:
+    """The engine that works on a Ray cluster at `address` (such as `auto` or HOST:PORT), or on a
+    Ray of its own on this machine; at most `jobs` runs at a time where that is given.
+
+    Raises `UserError` where ray is not installed or the cluster cannot be reached.
+    """
+
+    def engine(out: Path, runs: list[str], watch: Watch, stop: Stop) -> dict[str, Failure]:
+        try:
+            import ray
+        except ModuleNotFoundError:
+            raise UserError("--engine ray: ray is not installed: pip install ray") from None
+        facts = read_study(out)
+        threads = facts["threads"]
+        own = {} if address else {"num_cpus": (jobs or 1) * threads, "include_dashboard": False}
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+        except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+            said = str(error).splitlines()[0]
+            raise UserError(f"--engine ray --address {address}: {said}") from None
+        try:
+            gpus = 1 if facts["device"] != "cpu" and ray.cluster_resources().get("GPU") else 0
+            needs = {"num_cpus": threads, "num_gpus": gpus}
+            return _Tasks(ray, out, watch, stop, needs).through(runs, jobs or len(runs))
+        finally:
+            ray.shutdown()
+
+    return engine
+
+
+class _Tasks:
+    def __init__(self, ray: Any, out: Path, watch: Watch, stop: Stop, needs: dict) -> None:
+        self.ray, self.watch, self.stop = ray, watch, stop
+        self.out = out.absolute()
+        self.board = ray.remote(num_cpus=0)(Board).remote()
+        # A fresh process a run: thread counts and random states are set for a whole process.
+        once = {"max_retries": RETRIES, "max_calls": 1}
+        self.task = ray.remote(**once, **needs)(_work)
+        self.running: dict[Any, str] = {}
+        self.failures: dict[str, Failure] = {}
+
+    def through(self, runs: list[str], jobs: int) -> dict[str, Failure]:
+        waiting = list(reversed(runs))
+        stopped: Stopped | None = None
+        asked = 0.0
+        while self.running or (waiting and stopped is None):
+            if stopped is None and (stopped := self.stop()) is not None:
+                self.ray.get(self.board.stop.remote())
+                asked = time.monotonic()
+            if stopped is not None and time.monotonic() > asked + PATIENCE_SECONDS:
+                break  # what does not answer goes with Ray; its last checkpoint stays
+            while stopped is None and waiting and len(self.running) < jobs:
+                run = waiting.pop()
+                self.watch(run, {"begins": True})
+                self.running[self._started(run)] = run
+            done, _ = self.ray.wait(list(self.running), num_returns=1, timeout=OFTEN)
+            for run, event in self.ray.get(self.board.take.remote()):
+                self.watch(run, event)
+            for reference in done:
+                self._end(self.running.pop(reference), reference, stopped)
+        if stopped is not None:
+            raise stopped
+        return self.failures
+
+    def _started(self, run: str) -> Any:
+        return self.task.remote(str(self.out), run, self.board, os.getcwd(), str(cache_root()))
+
+    def _end(self, run: str, reference: Any, stopped: Stopped | None) -> None:
+        try:
+            reason, code = self.ray.get(reference)
+        except self.ray.exceptions.RayError as error:
+            reason, code = str(error).splitlines()[0], 1
+        if stopped is None:
+            if reason:
+                self.failures[run] = (reason, code)
+            self.watch(run, {"ends": reason})
+
+
+def _work(out: str, run: str, board: Any, folder: str, cache: str) -> Failure:
+    """In a Ray worker: the run, and why it failed or nothing. `folder` is where modules of one's
+    own are looked for, as on the command line; `cache` holds what the study's data and features
+    were made into, which must be the same for all of its runs."""
+    import ray
+
+    sys.path.insert(0, folder)
+    os.environ["STEADYGAN_CACHE"] = cache
+    asked = {"stop": False, "last": 0.0}
+
+    def tell(event: dict[str, Any]) -> None:
+        asked["last"] = time.monotonic()
+        asked["stop"] = ray.get(board.tell.remote(run, event))
+
+    def stop() -> Stopped | None:
+        if time.monotonic() - asked["last"] > OFTEN:
+            tell({})
+        return Stopped("the study was stopped, state saved", 143) if asked["stop"] else None
+
+    try:
+        work(Path(out), run, tell, stop)
+    except Stopped as stopped:
+        return str(stopped), stopped.exit_code
+    except Exception as error:
+        return why(error)
+    return "", 0

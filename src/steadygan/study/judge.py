@@ -1,0 +1,231 @@
+"""How the runs of a study are judged: on the way by few samples, and when they are done by many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steadygan.data import Dataset
+from steadygan.errors import UserError
+from steadygan.measures import recognisable, sharpness
+from steadygan.measures.classifier import classifier_of
+from steadygan.measures.energy_distance import energy_distance
+from steadygan.measures.evaluate import evaluate, evaluate_points, ordered, quality
+from steadygan.measures.features import Extractor, extract, find_features
+from steadygan.measures.frechet import frechet_distance, moments, too_few
+from steadygan.measures.inception_score import inception_score
+from steadygan.measures.kept import kept
+from steadygan.measures.kernel import kernel_distance
+from steadygan.measures.modes import MIXTURES
+from steadygan.measures.prdc import prdc
+from steadygan.measures.reference import Reference, evenly, reference_of
+from steadygan.measures.samples import as_bytes, drawn
+from steadygan.measures.trajectory import Evaluator, Measure, Schedule
+from steadygan.study.plan import Evaluation
+from steadygan.training import Goal, Trainer, checkpoint
+from steadygan.training.precision import find_device
+from steadygan.training.runfolder import RunFolder, read_facts
+
+#: Pairs of subsets that KID on the way is the mean over: a twentieth of the usual.
+DRAFT_SUBSETS = 5
+POINT_KEYS = ("modes", "high_quality", "mode_js")
+
+
+class Judge:
+    """Judges the runs on one data set as `evaluation` says.
+
+    Images by distances between features, and by how many a classifier recognises; points of `ring`
+    and `grid` by their modes. Where there are no features (no classes and no effnet), or
+    `features=none`, distances are left out.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        evaluation: Evaluation,
+        say: Callable[[str], None],
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        device: str = "cpu",
+    ) -> None:
+        self.data, self.evaluation = data, evaluation
+        self.say, self.progress = say, progress
+        self.device = find_device(device)
+        self.images = len(data.shape) == 3
+
+    def prepare(self) -> None:
+        """Make and cache what every run needs."""
+        if self.images:
+            classifier_of(self.data, self.say, self.progress)
+            if self.reference is not None and self.evaluation.every is not None:
+                _ = self.references
+
+    # ---- the real side -----------------------------------------------------------------------
+
+    @cached_property
+    def extractor(self) -> Extractor | None:
+        """What features are taken with; None where there is nothing to take them with."""
+        name = self.evaluation.features
+        if not self.images or name == "none":
+            return None
+        file = self.evaluation.weights
+        given = {"weights_file": None if file is None else Path(file), "device": self.device,
+                 "say": self.say, "progress": self.progress}  # fmt: skip
+        try:
+            return find_features(name, self.data, **given)
+        except UserError as error:
+            if name != "auto":
+                raise
+            self.say(f"no distance is measured: {error}")
+            return None
+
+    @cached_property
+    def reference(self) -> Reference | None:
+        if self.extractor is None:
+            return None
+        return reference_of(self.data, self.extractor, say=self.say, progress=self.progress)
+
+    @cached_property
+    def real_sharpness(self) -> float:
+        return self.reference.sharpness(sharpness.DEFAULT)
+
+    @cached_property
+    def references(self) -> dict[str, float | None]:
+        """The distance of an evaluation on the way for as many real samples, and for noise."""
+        count = self.evaluation.draft
+        if not self.images:
+            reach = 1.25 * float(np.abs(self.data.test.items).max())
+            noise = np.random.default_rng(0).uniform(-reach, reach, (count, *self.data.shape))
+            return {"real": self.from_real(some_of(self.data.train.items, count)),
+                    "noise": self.from_real(noise)}  # fmt: skip
+        key = {"version": 1, "data": self.data.fingerprint, "features": self.extractor.hash,
+               "count": count}  # fmt: skip
+
+        def make() -> tuple[dict[str, Tensor], dict[str, Any]]:
+            noise = np.random.default_rng(0).integers(0, 256, (count, *self.data.shape), np.uint8)
+            found = {"real": self.reference.against_itself(count)["fid"],
+                     "noise": self.draft(noise)["fid"]}  # fmt: skip
+            return {"none": torch.zeros(1)}, found
+
+        return kept("distance-references", key, self.say, make)[1]
+
+    # ---- on the way --------------------------------------------------------------------------
+
+    def evaluator(self, goal: Goal) -> Callable[[Trainer], dict[str, Any] | None]:
+        """The `evaluate` hook of a run to `goal`."""
+        every, measure = self.evaluation.every, self.measure()
+        if every is None or measure is None:
+            return lambda trainer: None
+        facts = {"every": every}
+        facts |= self.references
+        facts |= self.extractor.facts() if self.extractor is not None else {}
+        return Evaluator(Schedule.read(every), goal, measure, self.evaluation.draft, facts)
+
+    def measure(self) -> Measure | None:
+        """What measures samples on the way, if anything does."""
+        if self.reference is not None:
+            return lambda samples: self.draft(as_bytes(samples.numpy()))
+        if self.data.name in MIXTURES:
+            return self.draft_of_points
+        return None
+
+    def draft(self, images: np.ndarray) -> dict[str, float | None]:
+        """The numbers of uint8 images (N, C, H, W) that are cheap: against the whole reference,
+        precision to coverage against as many of it."""
+        found, reference = extract(self.extractor, images), self.reference
+        few = too_few(min(len(found), len(reference)), self.extractor.dimension)
+        real = reference.features.rows(reference.some(len(found))).values
+        sharp = float(sharpness.sharpness(images).mean())
+        kid, _ = kernel_distance(reference.features.values, found.values, DRAFT_SUBSETS)
+        return {
+            "fid": None if few else frechet_distance(reference.moments, moments(found.values)),
+            "kid": kid,
+            "inception_score": inception_score(found.probabilities)[0],
+            **prdc(real, found.values),
+            "sharpness": sharp,
+            "sharpness_difference": abs(sharp - self.real_sharpness),
+        }
+
+    def draft_of_points(self, points: Tensor) -> dict[str, float | None]:
+        found = evaluate_points(points.numpy(), self.data)
+        return {"energy_distance": self.from_real(points), **{k: found[k] for k in POINT_KEYS}}
+
+    def from_real(self, points: Tensor | np.ndarray) -> float:
+        """The energy distance of points to as many held-out ones."""
+        real = some_of(self.data.test.items, len(points))
+        return energy_distance(torch.as_tensor(points), torch.from_numpy(real))
+
+    # ---- when it is done ---------------------------------------------------------------------
+
+    def finished(self, run: Path) -> None:
+        """Put what the samples of a finished run are worth into its run.json."""
+        recognisable.judge_run(run, self.data, self.say, self.progress)
+        found = self.quality(run)
+        with RunFolder.open(run) as folder:
+            facts = read_facts(run)
+            measures = dict(facts.get("measures") or {})
+            if found is not None:
+                measures["quality"] = found
+            folder.update_facts(measures=measures, judged_step=facts["status"]["step"])
+
+    def quality(self, run: Path) -> dict[str, Any] | None:
+        """Every measure at the last step, and the distances at the best evaluation; what both
+        stand on beside them."""
+        if self.reference is None:
+            return self.quality_of_points(run) if self.data.name in MIXTURES else None
+        bar = lambda name: self.progress  # noqa: E731
+        last = evaluate(self.samples(run), self.reference, bar=bar, say=self.say)
+        if "classes" in last:
+            last["class_kl"] = last["classes"]["kl"]
+        found = {
+            **self.extractor.facts(),
+            "count": self.evaluation.count,
+            "real": {"inception_score": last["inception_score_real"],
+                     "sharpness": last["sharpness_real"]},
+            "last": {"step": read_facts(run)["status"]["step"], **last},
+        }  # fmt: skip
+        if kept_best := checkpoint.listed(run / "best"):
+            step = checkpoint.step_of(kept_best[0])
+            same = step == found["last"]["step"]
+            found["best"] = {"step": step, **(numbers_of(last) if same else self.at_best(run))}
+        return found
+
+    def at_best(self, run: Path) -> dict[str, float | None]:
+        """The distances of the run's kept best generator."""
+        images = self.samples(run, best=True)
+        images = images[ordered(images)]  # as `evaluate` orders them
+        return quality(images, extract(self.extractor, images, self.progress), self.reference)
+
+    def quality_of_points(self, run: Path) -> dict[str, Any]:
+        points = self.samples(run)
+        last = {"energy_distance": self.from_real(points), **evaluate_points(points, self.data)}
+        step = read_facts(run)["status"]["step"]
+        found = {"count": self.evaluation.count, "last": {"step": step, **last}}
+        if kept_best := checkpoint.listed(run / "best"):
+            points = torch.from_numpy(self.samples(run, best=True))
+            step = checkpoint.step_of(kept_best[0])
+            found["best"] = {"step": step, **self.draft_of_points(points)}
+        return found
+
+    def samples(self, run: Path, best: bool = False) -> np.ndarray:
+        """Samples of a run as the data's items are at rest, from the same latents for every run."""
+        given = (self.evaluation.count, 0, best, self.device, self.say, self.progress)
+        return drawn(run, self.data, *given)
+
+
+def numbers_of(found: dict[str, Any]) -> dict[str, float | None]:
+    """The measures of a result that `at_best` gives too."""
+    wanted = ("fid", "kid", "kid_std", "inception_score", "inception_score_std", "precision",
+              "recall", "density", "coverage", "sharpness", "sharpness_real",
+              "sharpness_difference")  # fmt: skip
+    return {key: found[key] for key in wanted}
+
+
+def some_of(items: np.ndarray, count: int) -> np.ndarray:
+    """`count` rows, evenly spread; all where there are no more."""
+    return np.array(items[evenly(len(items), count)])

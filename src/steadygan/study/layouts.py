@@ -1,0 +1,191 @@
+"""Tables as papers lay them out: those of Chen, Chen, He & Zhu 2022, "GANs under Decoding
+Constraint", doi:10.16383/j.aas.c190496. Their numbers are of other data and features than ours: the
+layout is for comparing orders, never values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from steadygan.game.least_squares import is_pearson
+from steadygan.measures.stability import number
+from steadygan.study.render import Cell, Table
+from steadygan.study.results import EntryResult, Results
+from steadygan.study.statistics import Spread, spread
+
+#: What a game minimises between the two distributions, by its objective, as papers put it.
+OPTIMISES = {
+    "minimax": "JS divergence",
+    "ns": "JS divergence",
+    "ns-linear": "JS divergence",
+    "hinge": "hinge loss (reverse KL)",
+    "wasserstein": "Wasserstein distance",
+    "wasserstein-low": "Wasserstein distance",
+    "began": "Wasserstein distance",
+    "ebgan": "total variation",
+    "quadratic-potential": "quadratic potential",
+    "loss-sensitive": "loss-sensitive margin",
+    "rpgan": "relativistic JS divergence",
+    "ragan": "relativistic average JS divergence",
+}
+PEARSON = "Pearson divergence"
+TRAINING_SET = "training set"
+#: The decoding variants in the order of the paper's tables 2 and 3; the last is its own method.
+VARIANTS = ("normal features", "uniform features", "L1", "L2*", "L2")
+
+
+def paper(results: Results) -> list[Table]:
+    """Tables 5 / 6 (methods), 2 / 3 (decoding variants), 1 (auto-encoder) and 4 (time cost)."""
+    tables = [methods(results), decoding(results), autoencoder(results), time_cost(results)]
+    return [table for table in tables if table.rows]
+
+
+def optimises(recipe: Mapping[str, Any]) -> str:
+    """What is optimised, in the words of the papers' tables."""
+    objective = recipe.get("objective") or {}
+    name = str(objective.get("name", ""))
+    said = OPTIMISES.get(name, name)
+    if name == "lsgan":
+        said = PEARSON if is_pearson(*objective["coding"]) else "least squares"
+    if recipe.get("method") == "decoding" and recipe.get("decode_weight", 1):
+        said = said.removesuffix(" divergence") + " + λ·KL divergence"
+    return said
+
+
+# ---- tables 5 and 6 ----------------------------------------------------------------------------
+
+
+def methods(results: Results) -> Table:
+    """Epochs, what is optimised, parameters in millions, IS, FID, sharpness."""
+    head = ["model", "epochs", "optimises", "parameters (10^6)", *_measured(results)]
+    rows: list[list[Cell]] = [[TRAINING_SET, "-", "-", "-", *_of_real(results)]]
+    rows += [
+        [entry.name, epochs(entry), optimises(entry.recipe), parameters_said(entry),
+         *_of_samples(entry)]
+        for entry in results.entries
+    ]  # fmt: skip
+    return Table("methods", f"Comparison on {results.data}", head, rows, _note(results))
+
+
+def _measured(results: Results) -> list[str]:
+    scored = [results.title_of(key) for key in ("inception_score", "fid")]
+    return [*scored, "mean sharpness", "ΔSharp"]
+
+
+def _of_real(results: Results) -> list[Cell]:
+    real = results.first("measures", "quality", "real") or {}
+    return [number(real.get("inception_score")), 0.0, number(real.get("sharpness")), 0.0]
+
+
+def _of_samples(entry: EntryResult) -> list[Cell]:
+    keys = ("inception_score", "fid", "sharpness", "sharpness_difference")
+    return [entry.spread(key, "last") for key in keys]
+
+
+def _note(results: Results) -> str:
+    seeds = len(results.study["seeds"])
+    return f"Mean ± standard deviation over {seeds} training seed{'s' * (seeds > 1)}, last step."
+
+
+def epochs(entry: EntryResult) -> Spread | None:
+    """How often D has seen the training images."""
+    train = number(entry.first("data", "train"))
+    images = [run.count("status", "images") for run in entry.runs]
+    return spread([n / train for n in images if n is not None]) if train else None
+
+
+def parameters(entry: EntryResult) -> int | None:
+    """Parameters of every network that was trained."""
+    sizes = entry.first("parameters")
+    known = {k: number(v) for k, v in sizes.items()} if isinstance(sizes, Mapping) else {}
+    # the decode step is a player of its own on G's weights, which count once
+    return int(sum(n for k, n in known.items() if n is not None and k != "decode")) or None
+
+
+def parameters_said(entry: EntryResult) -> str | None:
+    """In millions; those of an auto-encoder apart, as `9.45 + 0.84`."""
+    if (all_of_them := parameters(entry)) is None:
+        return None
+    apart = number(entry.first("parameters", "autoencoder"))
+    if not apart:
+        return f"{all_of_them / 1e6:.2f}"
+    return f"{(all_of_them - apart) / 1e6:.2f} + {apart / 1e6:.2f}"
+
+
+# ---- tables 2 and 3 ----------------------------------------------------------------------------
+
+
+def decoding(results: Results) -> Table:
+    """The variants of the decoding constraint, in the order of the paper."""
+    found = [
+        (variant(e.recipe), e) for e in results.entries if e.recipe.get("method") == "decoding"
+    ]
+    found.sort(key=lambda pair: VARIANTS.index(pair[0]) if pair[0] in VARIANTS else len(VARIANTS))
+    rows: list[list[Cell]] = [[name, *_of_samples(entry)] for name, entry in found]
+    if rows:
+        rows.insert(0, [TRAINING_SET, *_of_real(results)])
+    title = f"Decoding experiments, {results.data}"
+    return Table("decoding", title, ["variant", *_measured(results)], rows, _note(results))
+
+
+def variant(recipe: Mapping[str, Any]) -> str:
+    """What the paper's tables call a variant; other settings by what they are."""
+    features, decode = recipe.get("features", "encoder"), recipe.get("decode", "l2")
+    if features != "encoder":
+        return f"{features} features" if decode == "l2" else f"{features} features, {decode}"
+    name = {"l1": "L1", "l2": "L2", "joint": "L2*"}.get(decode, str(decode))
+    return name if recipe.get("ae", "unet") == "unet" else f"{name}, {recipe['ae']} auto-encoder"
+
+
+# ---- table 1 -----------------------------------------------------------------------------------
+
+
+def autoencoder(results: Results) -> Table:
+    """PSNR and SSIM between held-out images and their reconstructions."""
+    head = ["data set", "model", "measure", "mean", "std", "min", "max"]
+    rows: list[list[Cell]] = []
+    for entry in results.entries:
+        found = entry.first("measures", "autoencoder", "held_out") or {}
+        for key in ("psnr", "ssim"):
+            if isinstance(values := found.get(key), Mapping):
+                parts = [number(values.get(part)) for part in head[3:]]
+                rows.append([results.data, entry.name, key.upper(), *parts])
+    note = "Of held-out images, the auto-encoder of the first seed; std over images."
+    return Table("autoencoder", "Original against reconstructed images", head, rows, note)
+
+
+# ---- table 4 -----------------------------------------------------------------------------------
+
+
+def time_cost(results: Results) -> Table:
+    """What a step, an epoch and the whole training cost; pre-training is part of the training."""
+    head = ["model", "ms a step", "images/s", "s an epoch", "training min", "wall min"]
+    rows: list[list[Cell]] = []
+    for entry in results.entries:
+        train = number(entry.first("data", "train"))
+        done = [run for run in entry.runs if run.count("status", "step")]
+        if not done or not train:
+            continue
+        step, images, seconds, wall = (
+            [run.count("status", key) for run in done]
+            for key in ("step", "images", "seconds", "wall_seconds")
+        )
+        rows.append([
+            entry.name,
+            spread([1000 * s / n for s, n in zip(seconds, step, strict=True)]),
+            images_a_second(entry),
+            spread([train * s / n for s, n in zip(seconds, images, strict=True)]),
+            spread([s / 60 for s in seconds]),
+            spread([s / 60 for s in wall if s is not None]),
+        ])  # fmt: skip
+    return Table("time", "Time cost", head, rows, _note(results), intervals=False)
+
+
+def images_a_second(entry: EntryResult) -> Spread | None:
+    rates = [
+        images / seconds
+        for run in entry.runs
+        if (images := run.count("status", "images")) and (seconds := run.count("status", "seconds"))
+    ]
+    return spread(rates)

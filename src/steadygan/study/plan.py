@@ -1,0 +1,201 @@
+"""The plan of a study: methods x seeds on one data set under one budget, kept in study.json.
+
+study.json is all that a worker needs: it rebuilds recipe, data and settings from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from steadygan.data import Dataset
+from steadygan.errors import UserError, did_you_mean
+from steadygan.game.overrides import keys_of
+from steadygan.game.recipe import Recipe
+from steadygan.methods import Method, find
+from steadygan.spec import Spec, read_pairs
+from steadygan.study.compose import compose, keys_taken
+from steadygan.study.request import Request
+from steadygan.training.runfolder import write_whole
+from steadygan.training.runs import goal_of
+
+#: What may differ between two calls of one study: how it was typed, how it is spread over cores,
+#: and methods and seeds that are added.
+FREE = ("command", "threads", "methods", "seeds", "runs")
+#: What a study.json must have for its runs to be worked on.
+NEEDED = {"data", "data_settings", "methods", "seeds", "run_settings", "threads", "device"}
+
+
+class Evaluation(Spec):
+    """How the runs of a study are judged: `every` (see `measures.trajectory.Schedule`; none for
+    not at all) on `draft` samples while training, and on `count` samples when they are done;
+    `features` and the file of their `weights` as `measures.features.find_features` takes them, or
+    none."""
+
+    every: str | None = "auto"
+    draft: int = Field(2000, ge=50)
+    count: int = Field(10_000, ge=50)
+    features: str = "auto"
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method of a study with its settings: its runs are named after it."""
+
+    name: str
+    method: Method
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study is made of; `facts` is what study.json says."""
+
+    entries: tuple[Entry, ...]
+    data: Dataset
+    request: Request
+    seeds: tuple[int, ...]
+    steps: int | None
+    budget_minutes: float | None
+    device: str
+    command: str
+    threads: int = 1
+    evaluation: Evaluation = field(default_factory=Evaluation)
+
+    def facts(self) -> dict[str, Any]:
+        names = [run_name(e.name, seed) for e in self.entries for seed in self.seeds]
+        return {
+            "format": 1,
+            "command": self.command,
+            "data": self.data.spec,
+            "data_settings": self.request.data.model_dump(mode="json"),
+            "runs": [f"runs/{name}" for name in names],
+            "methods": {e.name: e.recipe.model_dump(mode="json") for e in self.entries},
+            "data_used": self.data.describe(),
+            "run_settings": self.request.run.model_dump(mode="json"),
+            "threads": self.request.run.threads or self.threads,
+            "device": self.device,
+            "seeds": list(self.seeds),
+            "evaluation": self.evaluation.model_dump(mode="json"),
+            **goal_of(self.steps, self.budget_minutes).as_facts(),
+        }
+
+
+def run_name(entry: str, seed: int) -> str:
+    return f"{entry}-s{seed}"
+
+
+def in_turn(facts: dict[str, Any]) -> list[str]:
+    """The names of a study's runs in the order they are worked on: every method with the first
+    seed, then with the next, so that a study cut short can still be compared."""
+    return [run_name(entry, seed) for seed in facts["seeds"] for entry in facts["methods"]]
+
+
+def planned(facts: dict[str, Any], run: str) -> tuple[str, int]:
+    """The entry and the seed of a run by its name."""
+    for entry in facts["methods"]:
+        for seed in facts["seeds"]:
+            if run_name(entry, seed) == run:
+                return entry, seed
+    raise UserError(f"{run}: is no run of this study{did_you_mean(run, in_turn(facts))}")
+
+
+def entries_of(
+    words: Iterable[str], shape: tuple[int, ...], shared: dict[str, str]
+) -> tuple[Entry, ...]:
+    """Entries from `METHOD[:key=value,...]` words; a `shared` key goes to each method that has it,
+    and is a `UserError` if none has."""
+    found: list[Entry] = []
+    used: set[str] = set()
+    for word in words:
+        name, _, rest = word.partition(":")
+        method = find(name)
+        try:
+            own = read_pairs(rest, word)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        general = keys_taken(method, shape, own, shared)
+        used |= set(general)
+        label = "-".join([method.name, *(f"{k}-{v}" for k, v in own.items())])
+        entry = Entry(_path_safe(label), method, compose(method, shape, {**general, **own}))
+        if entry.name in [e.name for e in found]:
+            raise UserError(f"{word}: is in the study twice")
+        found.append(entry)
+    for key in sorted(set(shared) - used):
+        known = {known for entry in found for known in keys_of(entry.recipe)}
+        raise UserError(
+            f"{key}={shared[key]}: no method of this study has the key '{key}'"
+            f"{did_you_mean(key, known)}"
+        )
+    return tuple(found)
+
+
+def _path_safe(label: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_.=" else "-" for c in label)
+
+
+# ---- study.json --------------------------------------------------------------------------------
+
+
+def begin(study: Study, out: Path) -> dict[str, Any]:
+    """Write study.json, or find the same study in it; its facts as they are now.
+
+    The same study with more methods or seeds grows. The thread count stays what it was where none
+    is asked for, so that another --jobs changes no number.
+    """
+    facts, path = json.loads(json.dumps(study.facts())), out / "study.json"
+    if not path.exists():
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            if any(out.iterdir()):
+                raise UserError(f"--out {out}: not empty and no study; give another folder")
+        except OSError as error:
+            raise UserError(f"--out {out}: {error.strerror or error}") from None
+        _write(path, facts)
+        return facts
+    known = read_study(out)
+    if differing := _differing(known, facts):
+        raise UserError(
+            f"--out {out}: holds another study ({', '.join(differing)}); give another folder"
+        )
+    if study.request.run.threads is None:
+        facts["threads"] = known["threads"]
+    if facts["runs"] != known["runs"]:
+        _write(path, facts)
+        return facts
+    return known
+
+
+def _differing(known: dict[str, Any], asked: dict[str, Any]) -> list[str]:
+    """In what another study differs from what is asked for; growing is no difference."""
+    keys = {*known, *asked} - set(FREE)
+    found = sorted(key for key in keys if known.get(key) != asked.get(key))
+    methods, seeds = known["methods"], set(known["seeds"])
+    if any(asked["methods"].get(name) != recipe for name, recipe in methods.items()):
+        found.append("methods")
+    return found + ["seeds"] * (not seeds <= set(asked["seeds"]))
+
+
+def _write(path: Path, facts: dict[str, Any]) -> None:
+    write_whole(path, json.dumps(facts, ensure_ascii=False, indent=1))
+
+
+def read_study(out: Path) -> dict[str, Any]:
+    """study.json of a study folder; a `UserError` where there is none or it is damaged."""
+    path = out / "study.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{out}: is no study folder (no study.json in it)") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: damaged: {error}") from None
+    if not isinstance(facts, dict) or (lacking := NEEDED - facts.keys()):
+        what = f"no {min(lacking)!r} in it" if isinstance(facts, dict) else "not a JSON object"
+        raise UserError(f"{path}: is no study's ({what})")
+    return facts

@@ -1,0 +1,141 @@
+"""Tables as Markdown, LaTeX and CSV. What users named is escaped in each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from steadygan.study.statistics import Spread
+
+NONE = "-"
+Cell = str | int | float | Spread | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a `title`; `key` names its files, `note` says how to read it."""
+
+    key: str
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+    #: Whether the 95 % interval stands behind a mean in Markdown and LaTeX; CSV always has it.
+    intervals: bool = field(default=True)
+
+
+def decimals_of(cell: Spread) -> int:
+    """Enough to show two figures of the standard deviation, or four of a mean without one."""
+    size = abs(cell.sd) if cell.sd else abs(cell.mean) / 100
+    return min(6, max(0, 1 - math.floor(math.log10(size)))) if size > 0 else 2
+
+
+def words(cell: Cell, plus_minus: str = "±", interval: bool = True) -> str:
+    """A cell in words: `12.3 ± 0.4 [11.9, 12.8]`, four figures of a plain number."""
+    if cell is None:
+        return NONE
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    if isinstance(cell, float):
+        return f"{cell:.4g}" if abs(cell) < 1e4 else f"{cell:,.0f}"
+    if cell.sd == 0:  # every seed gave the same
+        return f"{cell.mean:.4g} {plus_minus} 0"
+    digits = decimals_of(cell)
+    said = f"{cell.mean:.{digits}f}"
+    if cell.sd is not None:
+        said += f" {plus_minus} {cell.sd:.{digits}f}"
+    if interval and cell.low is not None:
+        said += f" [{cell.low:.{digits}f}, {cell.high:.{digits}f}]"
+    return said
+
+
+# ---- Markdown ----------------------------------------------------------------------------------
+
+_MARKDOWN = str.maketrans(
+    {**{c: f"\\{c}" for c in "\\|`*_[]"}, "<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " ",
+     "\r": " "}
+)  # fmt: skip
+
+
+def markdown(tables: Sequence[Table], heading: str, notes: Sequence[str]) -> str:
+    """A page of tables under a heading, with notes at its end."""
+    parts = [f"# {heading.translate(_MARKDOWN)}"]
+    for table in tables:
+        lines = [_row([h.translate(_MARKDOWN) for h in table.head])]
+        lines.append(_row(["---"] * len(table.head)))
+        lines += [_row([_cell(cell, table) for cell in row]) for row in table.rows]
+        parts += [f"## {table.title.translate(_MARKDOWN)}", "\n".join(lines)]
+        parts += [table.note.translate(_MARKDOWN)] if table.note else []
+    if notes:
+        parts += ["## Notes", "\n".join(f"- {note.translate(_MARKDOWN)}" for note in notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(cell: Cell, table: Table) -> str:
+    said = words(cell, interval=table.intervals)
+    return said.translate(_MARKDOWN) if isinstance(cell, str) else said
+
+
+# ---- LaTeX -------------------------------------------------------------------------------------
+
+_LATEX = str.maketrans(
+    {**{c: f"\\{c}" for c in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}",
+     "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "Δ": r"$\Delta$",
+     "λ": r"$\lambda$", "±": r"$\pm$", "·": r"$\cdot$", "\n": " ", "\r": " "}
+)  # fmt: skip
+
+
+def latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
+    """`table` environments to be pasted or \\input, with the notes as comments."""
+    parts = [f"% {' '.join(note.split())}" for note in notes]
+    for table in tables:
+        columns = "l" + "r" * (len(table.head) - 1)
+        lines = [r"\begin{table}", r"\centering", rf"\caption{{{table.title.translate(_LATEX)}}}"]
+        lines += [rf"\begin{{tabular}}{{{columns}}}", r"\hline"]
+        lines += [_tex_row([h.translate(_LATEX) for h in table.head]), r"\hline"]
+        lines += [_tex_row([_tex_cell(cell, table) for cell in row]) for row in table.rows]
+        parts += [*lines, r"\hline", r"\end{tabular}", r"\end{table}", ""]
+    return "\n".join(parts)
+
+
+def _tex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _tex_cell(cell: Cell, table: Table) -> str:
+    said = words(cell, interval=table.intervals).translate(_LATEX)
+    return f"{{{said}}}" if said.startswith("[") else said  # \\[ would be a length
+
+
+# ---- CSV ---------------------------------------------------------------------------------------
+
+
+def as_csv(table: Table) -> str:
+    """A header and a line a row; a mean over seeds has columns of its own for its sd, its
+    interval and its n."""
+    wide = [any(isinstance(row[i], Spread) for row in table.rows) for i in range(len(table.head))]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head: list[str] = []
+    for name, spread in zip(table.head, wide, strict=True):
+        head += [f"{name} {part}" for part in ("mean", "sd", "low", "high", "n")] * spread
+        head += [name] * (not spread)
+    writer.writerow(head)
+    for row in table.rows:
+        cells: list[object] = []
+        for cell, spread in zip(row, wide, strict=True):
+            if isinstance(cell, Spread):
+                cells += [cell.mean, cell.sd, cell.low, cell.high, cell.n]
+            else:
+                cells += [cell, None, None, None, None] if spread else [cell]
+        writer.writerow(["" if cell is None else cell for cell in cells])
+    return text.getvalue()

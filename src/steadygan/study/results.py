@@ -1,0 +1,197 @@
+"""What a study has found so far, read from its folder: a result a run, gathered by method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steadygan.errors import UserError
+from steadygan.measures.stability import (
+    NOT_EVALUATED,
+    RunStability,
+    Score,
+    number,
+    of_run,
+    stability_score,
+)
+from steadygan.study.plan import planned, read_study, run_name
+from steadygan.study.statistics import Spread, spread
+from steadygan.training.runfolder import read_facts, read_history
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how good samples are; None as `lower_is_better` where neither is."""
+
+    key: str
+    title: str
+    lower_is_better: bool | None
+
+
+METRICS = (
+    Metric("fid", "FID", True),
+    Metric("kid", "KID", True),
+    Metric("energy_distance", "energy distance", True),
+    Metric("inception_score", "IS", False),
+    Metric("precision", "precision", False),
+    Metric("recall", "recall", False),
+    Metric("density", "density", False),
+    Metric("coverage", "coverage", False),
+    Metric("sharpness", "mean sharpness", None),
+    Metric("sharpness_difference", "difference in sharpness", True),
+    Metric("class_kl", "class KL", True),
+    Metric("modes", "modes", False),
+    Metric("high_quality", "high-quality share", False),
+    Metric("reverse_kl", "reverse KL", True),
+)
+
+
+#: Measures that are other numbers on other features.
+OF_FEATURES = ("fid", "kid", "inception_score")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run: run.json as `facts` (empty where it never began) and how steadily it trained."""
+
+    name: str
+    entry: str
+    seed: int
+    facts: Mapping[str, Any]
+    stability: RunStability
+    reason: str = ""
+
+    @property
+    def state(self) -> str:
+        state = self.dig("status", "state")
+        return "failed" if self.reason else str(state or "not started")
+
+    def dig(self, *path: str) -> Any:
+        """The value at a path of keys in run.json, or None."""
+        value: Any = self.facts
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    def value(self, key: str, at: str) -> float | None:
+        """A measure of the samples at the `last` step or the `best` evaluation."""
+        return number(self.dig("measures", "quality", at, key))
+
+    def count(self, *path: str) -> float | None:
+        return number(self.dig(*path))
+
+
+@dataclass(frozen=True)
+class EntryResult:
+    """A method of the study with its settings, and its runs by seed."""
+
+    name: str
+    recipe: Mapping[str, Any]
+    runs: tuple[RunResult, ...]
+
+    @property
+    def method(self) -> str:
+        return str(self.recipe.get("method") or self.name)
+
+    def by_seed(self, key: str, at: str) -> dict[int, float]:
+        """A measure of the runs that have it."""
+        found = {run.seed: run.value(key, at) for run in self.runs}
+        return {seed: value for seed, value in found.items() if value is not None}
+
+    def spread(self, key: str, at: str) -> Spread | None:
+        return spread(list(self.by_seed(key, at).values()))
+
+    def over_runs(self, *path: str) -> Spread | None:
+        """A number of run.json over the runs."""
+        return spread([value for run in self.runs if (value := run.count(*path)) is not None])
+
+    @property
+    def score(self) -> Score:
+        begun = [run.stability for run in self.runs if run.facts or run.reason]
+        return stability_score(begun or [RunStability(0, reason=NOT_EVALUATED)])
+
+    def first(self, *path: str) -> Any:
+        """The value at a path of run.json of the first run that has it."""
+        return next((v for run in self.runs if (v := run.dig(*path)) is not None), None)
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study: study.json and its methods."""
+
+    folder: Path
+    study: Mapping[str, Any]
+    entries: tuple[EntryResult, ...]
+
+    @property
+    def runs(self) -> list[RunResult]:
+        return [run for entry in self.entries for run in entry.runs]
+
+    def first(self, *path: str) -> Any:
+        return next((v for entry in self.entries if (v := entry.first(*path)) is not None), None)
+
+    def metrics(self) -> list[Metric]:
+        """The measures that some run has."""
+        return [
+            m for m in METRICS if any(run.value(m.key, "last") is not None for run in self.runs)
+        ]
+
+    @property
+    def features(self) -> str:
+        """What distances are taken between: part of their name."""
+        return str(self.first("measures", "quality", "features") or "")
+
+    def title(self, metric: Metric) -> str:
+        """A measure's name; what rests on features carries their name, Inception's aside."""
+        named = metric.key in OF_FEATURES and self.features not in ("", "inception")
+        return f"{metric.title}-{self.features}" if named else metric.title
+
+    def title_of(self, key: str) -> str:
+        return self.title(next(metric for metric in METRICS if metric.key == key))
+
+    @property
+    def data(self) -> str:
+        """What the data is called, without its path."""
+        return str((self.study.get("data_used") or {}).get("name") or self.study["data"])
+
+
+def read_results(out: Path, failed: Mapping[str, str] = {}) -> Results:
+    """The results of the study in `out`; `failed` are reasons that no run.json has."""
+    study = read_study(out)
+    known = {**_reasons_before(out), **failed}
+    entries = []
+    for name, recipe in study["methods"].items():
+        names = [run_name(name, seed) for seed in study["seeds"]]
+        runs = tuple(_result(out, study, run, known) for run in names)
+        entries.append(EntryResult(name, recipe, runs))
+    return Results(out, study, tuple(entries))
+
+
+def _result(out: Path, study: dict[str, Any], name: str, failed: Mapping[str, str]) -> RunResult:
+    path = out / "runs" / name
+    entry, seed = planned(study, name)
+    if not (path / "run.json").is_file():
+        reason = failed.get(name, "")
+        stability = RunStability(0, reason=reason or NOT_EVALUATED)
+        return RunResult(name, entry, seed, {}, stability, reason)
+    try:
+        facts, history = read_facts(path), list(read_history(path))
+    except UserError as error:
+        return RunResult(name, entry, seed, {}, RunStability(0, reason=str(error)), str(error))
+    status = facts.get("status") or {}
+    reason = str(status.get("reason") or "failed") if status.get("state") == "failed" else ""
+    if name in failed and facts.get("judged_step") != status.get("step"):
+        reason = reason or f"not judged: {failed[name]}"
+    return RunResult(name, entry, seed, facts, of_run(facts, history), reason)
+
+
+def _reasons_before(out: Path) -> dict[str, str]:
+    """The reasons in the tables that were written last, for runs that left no run.json."""
+    try:
+        runs = json.loads((out / "tables.json").read_text(encoding="utf-8"))["runs"]
+        return {run["name"]: run["reason"] for run in runs if run["reason"]}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}

@@ -1,0 +1,162 @@
+"""What a few seeds can say: means with intervals, and differences that hold or do not.
+
+Everything is exact or drawn with a fixed seed: the same runs give the same table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+#: Draws of the bootstrap, and of a test with too many arrangements to try all.
+DRAWS = 10_000
+MOST_EXACT = 50_000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A number over seeds: its mean, sample standard deviation and 95 % interval of the mean.
+
+    `low`, `high`: percentile bootstrap over seeds. With few seeds it is too narrow, and with three
+    it is their range; None with one.
+    """
+
+    n: int
+    mean: float
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def facts(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """The spread of finite values, one a seed; None for none."""
+    known = [float(value) for value in values if math.isfinite(value)]
+    if not known:
+        return None
+    mean = float(np.mean(known))
+    if len(known) == 1:
+        return Spread(1, mean)
+    low, high = bootstrap_interval(known)
+    return Spread(len(known), mean, float(np.std(known, ddof=1)), low, high)
+
+
+def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The percentile bootstrap's 95 % interval of the mean of `values`."""
+    drawn = np.random.default_rng(0).integers(0, len(values), (DRAWS, len(values)))
+    means = np.asarray(values, float)[drawn].mean(1)
+    tail = 50 * (1 - LEVEL)
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What `one` minus `other` is over seeds, and whether it holds.
+
+    `mean` with its 95 % interval by Student's t (which takes differences for normal), `p` of an
+    exact two-sided test that takes nothing for granted: signs flipped where runs are `paired` by
+    seed, labels exchanged where not. `agreeing`: the share of pairs with the sign of the mean.
+
+    `verdict`: "holds" where p <= .05; "likely" where the interval leaves out 0 and every pair
+    agrees, as much as fewer than six paired seeds (or four a side) can ever show; else "open".
+    """
+
+    one: str
+    other: str
+    n: int
+    paired: bool
+    mean: float
+    low: float | None
+    high: float | None
+    p: float
+    agreeing: float | None
+    verdict: str
+
+    def facts(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def difference(
+    one: str, a: Mapping[int, float], other: str, b: Mapping[int, float]
+) -> Difference | None:
+    """The difference of two methods' values by seed: paired over the seeds that both have, where
+    these are two or more; None where there are too few."""
+    common = sorted(set(a) & set(b))
+    if len(common) > 1:
+        return paired(one, other, np.array([a[seed] - b[seed] for seed in common]))
+    if len(a) > 1 and len(b) > 1:
+        return unpaired(one, other, np.array(list(a.values())), np.array(list(b.values())))
+    return None
+
+
+def paired(one: str, other: str, differences: np.ndarray) -> Difference:
+    n, mean = len(differences), float(differences.mean())
+    half = float(student.ppf(0.5 + LEVEL / 2, n - 1) * differences.std(ddof=1) / math.sqrt(n))
+    p = sign_flip_p(differences)
+    agreeing = float(np.mean(np.sign(differences) == np.sign(mean)))
+    agrees = agreeing == 1.0 and mean != 0
+    verdict = _verdict(p, agrees and (mean - half > 0 or mean + half < 0))
+    return Difference(one, other, n, True, mean, mean - half, mean + half, p, agreeing, verdict)
+
+
+def unpaired(one: str, other: str, a: np.ndarray, b: np.ndarray) -> Difference:
+    """By Welch's interval and an exchange of labels."""
+    mean = float(a.mean() - b.mean())
+    of_a, of_b = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    if of_a + of_b > 0:
+        free = (of_a + of_b) ** 2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1))
+        half = float(student.ppf(0.5 + LEVEL / 2, free) * math.sqrt(of_a + of_b))
+    else:
+        half = 0.0
+    p = exchange_p(a, b)
+    verdict = _verdict(p, mean - half > 0 or mean + half < 0)
+    n = min(len(a), len(b))
+    return Difference(one, other, n, False, mean, mean - half, mean + half, p, None, verdict)
+
+
+def _verdict(p: float, likely: bool) -> str:
+    if p <= 1 - LEVEL + 1e-12:
+        return "holds"
+    return "likely" if likely else "open"
+
+
+def sign_flip_p(differences: np.ndarray) -> float:
+    """The share of all 2^n choices of signs whose mean is at least as far from 0 as the observed
+    one; of 10,000 drawn ones (and it) for many seeds."""
+    n = len(differences)
+    if 2**n <= MOST_EXACT:
+        signs = np.array(np.meshgrid(*[[-1, 1]] * n)).reshape(n, -1).T
+    else:
+        drawn = np.random.default_rng(0).choice([-1, 1], (DRAWS, n))
+        signs = np.concatenate([np.ones((1, n)), drawn])
+    return _as_far(signs @ differences / n, float(differences.mean()))
+
+
+def exchange_p(a: np.ndarray, b: np.ndarray) -> float:
+    """The share of all ways to hand the values to two sides of these sizes whose difference of
+    means is at least as far from 0 as the observed one; of 10,000 drawn ones for many."""
+    both, n = np.concatenate([a, b]), len(a)
+    if math.comb(len(both), n) <= MOST_EXACT:
+        chosen = np.array(list(combinations(range(len(both)), n)))
+    else:
+        random = np.random.default_rng(0)
+        drawn = [random.permutation(len(both))[:n] for _ in range(DRAWS)]
+        chosen = np.array([np.arange(n), *drawn])
+    of_a = both[chosen].sum(1)
+    found = of_a / n - (both.sum() - of_a) / len(b)
+    return _as_far(found, float(a.mean() - b.mean()))
+
+
+def _as_far(found: np.ndarray, observed: float) -> float:
+    slack = 1e-9 * max(1.0, abs(observed))
+    return float(np.mean(np.abs(found) >= abs(observed) - slack))

@@ -1,0 +1,267 @@
+"""The tables of a study: table.md, table.tex, table.csv, and tables.json for the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from steadygan.errors import UserError, did_you_mean
+from steadygan.measures.stability import DISTANCES
+from steadygan.study import layouts
+from steadygan.study.render import Cell, Table, as_csv, latex, markdown
+from steadygan.study.results import EntryResult, Results, read_results
+from steadygan.study.statistics import Difference, difference, spread
+from steadygan.training.runfolder import write_whole
+
+#: The measures that differences are tested in, the first that there is.
+MAIN = ("fid", "energy_distance", "reverse_kl")
+NO_FID = "no distance was measured"
+
+
+def write_tables(out: Path, layout: str = "summary", failed: Mapping[str, str] = {}) -> Path:
+    """Write the tables of the study in `out` from its run folders; the path of table.md.
+
+    `layout` is `summary` or `paper`; `failed` are reasons of runs that left no run folder.
+    """
+    make = layout_called(layout)
+    results = read_results(out, failed)
+    tables, notes = make(results), notes_on(results)
+    write_whole(out / "table.md", markdown(tables, heading(results), notes))
+    write_whole(out / "table.tex", latex(tables, notes))
+    names = ["table.csv", *(f"table-{table.key}.csv" for table in tables[1:])]
+    for name, table in zip(names, tables, strict=True):
+        write_whole(out / name, as_csv(table))
+    for path in out.glob("table-*.csv"):  # of another layout
+        if path.name not in names:
+            path.unlink()
+    write_whole(out / "tables.json", json.dumps(facts(results), ensure_ascii=False, indent=1))
+    return out / "table.md"
+
+
+def layout_called(name: str) -> Any:
+    """The function that makes a layout's tables from results."""
+    known = {"summary": summary, "paper": layouts.paper}
+    if name not in known:
+        raise UserError(f"--layout {name}{did_you_mean(name, known)}")
+    return known[name]
+
+
+def heading(results: Results) -> str:
+    seeds, methods = len(results.study["seeds"]), len(results.entries)
+    goal = results.study
+    length = f"{goal['steps']:,} steps" if "steps" in goal else f"{goal['budget_seconds']:g} s"
+    return (
+        f"{methods} method{'s' * (methods > 1)} x {seeds} seed{'s' * (seeds > 1)} on "
+        f"{results.data}, {length} a run"
+    )
+
+
+# ---- summary -----------------------------------------------------------------------------------
+
+
+def summary(results: Results) -> list[Table]:
+    """Quality, stability, cost, the differences that hold, and the runs one by one."""
+    tables = [quality(results), stability(results), cost(results), differing(results)]
+    return [table for table in (*tables, each_run(results)) if table.rows]
+
+
+def quality(results: Results) -> Table:
+    metrics = results.metrics()
+    head = ["method", "seeds"]
+    for metric in metrics:
+        head.append(results.title(metric))
+        head += [f"{results.title(metric)} at best"] * (metric.key in DISTANCES)
+    rows = []
+    for entry in results.entries:
+        row: list[Cell] = [entry.name, survivors(entry)]
+        for metric in metrics:
+            row.append(entry.spread(metric.key, "last"))
+            row += [entry.spread(metric.key, "best")] * (metric.key in DISTANCES)
+        rows.append(row)
+    note = (
+        "Mean ± standard deviation over seeds at the last step [95 % bootstrap interval of the "
+        'mean]; "at best" is the run\'s best evaluation on its way. seeds: those that ended with '
+        "finite numbers, of all."
+    )
+    return Table("quality", "Quality", head, rows, note)
+
+
+def survivors(entry: EntryResult) -> str:
+    done = sum(run.state == "finished" for run in entry.runs)
+    return f"{done} of {len(entry.runs)}"
+
+
+def stability(results: Results) -> Table:
+    """The score with its parts, and the means of what it is made of."""
+    head = ["method", "score", "survived", "learned", "kept", "calm", "smooth", "alive",
+            "repeatable", "last / best", "worst jump", "relapses", "usable after images",
+            "usable after s", "D saturated", "G gradient norm"]  # fmt: skip
+    own = ("last_over_best", "worst_jump", "relapses", "usable_images", "usable_seconds",
+           "saturated", "g_gradient_norm")  # fmt: skip
+    rows = []
+    for entry in results.entries:
+        score = entry.score.facts()
+        if score["score"] is None:
+            continue
+        parts = list(score)[:8]
+        row: list[Cell] = [entry.name, *(score[part] for part in parts)]
+        found = [run.stability.facts() for run in entry.runs]
+        row += [spread([f[key] for f in found if f[key] is not None]) for key in own]
+        rows.append(row)
+    note = "score: 0 to 1, the geometric mean of the seven parts behind it; docs/stability.md."
+    return Table("stability", "Stability", head, rows, note, intervals=False)
+
+
+def cost(results: Results) -> Table:
+    head = ["method", "parameters", "steps", "epochs", "images/s", "training s", "wall s"]
+    rows: list[list[Cell]] = []
+    for entry in results.entries:
+        if entry.first("status", "step") is None:
+            continue
+        row: list[Cell] = [entry.name, layouts.parameters(entry)]
+        row += [entry.over_runs("status", "step"), layouts.epochs(entry)]
+        row += [layouts.images_a_second(entry)]
+        row += [entry.over_runs("status", key) for key in ("seconds", "wall_seconds")]
+        rows.append(row)
+    return Table("cost", "Cost", head, rows, intervals=False)
+
+
+def differing(results: Results) -> Table:
+    """The differences in the main measure that hold or are likely."""
+    found = [d for d in differences(results, main_key(results)) if d.verdict != "open"]
+    rows: list[list[Cell]] = [
+        [f"{d.one} - {d.other}", d.mean, f"{d.low:.4g} to {d.high:.4g}", float(d.p),
+         f"{d.n} pairs" if d.paired else f"{d.n} a side", d.verdict]
+        for d in sorted(found, key=lambda d: (d.verdict, d.p, -abs(d.mean)))
+    ]  # fmt: skip
+    head = ["difference", "mean", "95 % interval", "p", "seeds", "verdict"]
+    return Table("differences", "Differences", head, rows)
+
+
+def each_run(results: Results) -> Table:
+    metrics = results.metrics()
+    head = ["run", "seed", "state", *(results.title(m) for m in metrics), "steps", "reason"]
+    rows = [
+        [run.name, run.seed, run.state, *(run.value(m.key, "last") for m in metrics),
+         run.dig("status", "step"), run.reason or None]
+        for run in results.runs
+    ]  # fmt: skip
+    return Table("runs", "Runs", head, rows)
+
+
+# ---- differences -------------------------------------------------------------------------------
+
+
+def main_key(results: Results) -> str | None:
+    there = [metric.key for metric in results.metrics()]
+    return next((key for key in MAIN if key in there), None)
+
+
+def differences(results: Results, key: str | None) -> list[Difference]:
+    """Of every two methods in a measure at the last step, over the seeds that have it."""
+    if key is None:
+        return []
+    pairs = combinations(results.entries, 2)
+    found = [difference(a.name, a.by_seed(key, "last"), b.name, b.by_seed(key, "last"))
+             for a, b in pairs]  # fmt: skip
+    return [one for one in found if one is not None]
+
+
+def said_of(results: Results) -> str:
+    """In words: how many differences hold, and what so many seeds can show at all."""
+    key, seeds = main_key(results), len(results.study["seeds"])
+    if key is None:
+        return NO_FID
+    found = differences(results, key)
+    count = {verdict: sum(d.verdict == verdict for d in found) for verdict in ("holds", "likely")}
+    said = (
+        f"Of {len(found)} pairs of methods, {count['holds']} differ at p <= .05 by a sign-flip "
+        f"test that takes nothing for granted, {count['likely']} more are likely: every seed "
+        "agrees, and an interval that takes differences for normal leaves out 0. The rest is open."
+    )
+    if seeds < 2:
+        return "One seed says nothing of differences: give --seeds 3 or more."
+    if seeds < 6:
+        said += (
+            f" With {seeds} seeds the least p there can be is {2 / 2**seeds:.2g}: no difference "
+            "can hold, only be likely; 6 seeds are the fewest that can show more."
+        )
+    expected = 0.05 * len(found)
+    return said + f" By chance alone about {expected:.1f} of so many pairs would pass at .05."
+
+
+# ---- notes and facts ---------------------------------------------------------------------------
+
+
+def notes_on(results: Results) -> list[str]:
+    """What every number stands on: command, seeds, samples, features, failures."""
+    notes = [f"Made by: {results.study['command']}"] if results.study.get("command") else []
+    seeds = ", ".join(str(seed) for seed in results.study["seeds"])
+    notes.append(f"Training seeds: {seeds}; {results.study['threads']} thread(s) a run.")
+    if (count := results.first("measures", "quality", "count")) is not None:
+        features = f", features {results.features}" if results.features else ""
+        notes.append(f"Quality: {count:,} samples a run{features}.")
+    hashes = {run.dig("measures", "quality", "feature_hash") for run in results.runs} - {None}
+    if len(hashes) > 1:
+        notes.append(
+            "The runs were judged by different features, so their distances do not compare: "
+            + ", ".join(sorted(str(each)[:12] for each in hashes))
+        )
+    if (evaluation := results.first("evaluation")) is not None:
+        notes.append(
+            f"Stability: {evaluation['count']:,} samples an evaluation, every "
+            f"{evaluation.get('every')}; the same distance for as many real images is "
+            f"{_figure(evaluation.get('real'))}, for noise {_figure(evaluation.get('noise'))}."
+        )
+    notes.append(f"Differences: {said_of(results)}")
+    notes += [f"{run.name} failed: {run.reason}" for run in results.runs if run.reason]
+    waiting = [run.name for run in results.runs if run.state not in ("finished", "failed")]
+    notes += [f"Not done: {', '.join(waiting)}."] if waiting else []
+    return notes
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (int, float)) else "unknown"
+
+
+def facts(results: Results) -> dict[str, Any]:
+    """tables.json: what the report shows of a study beside its runs."""
+    keys = [metric.key for metric in results.metrics()]
+    found = {key: [d.facts() for d in differences(results, key)] for key in keys}
+    return {
+        "format": 1,
+        "heading": heading(results),
+        "notes": notes_on(results),
+        "said_of_differences": said_of(results),
+        "main": main_key(results),
+        "metrics": [
+            {"key": m.key, "title": results.title(m), "lower_is_better": m.lower_is_better}
+            for m in results.metrics()
+        ],
+        "seeds": list(results.study["seeds"]),
+        "entries": [_entry_facts(entry, keys) for entry in results.entries],
+        "runs": [
+            {"name": run.name, "entry": run.entry, "seed": run.seed, "state": run.state,
+             "reason": run.reason, "stability": run.stability.facts(),
+             "quality": {at: {key: run.value(key, at) for key in keys} for at in ("last", "best")}}
+            for run in results.runs
+        ],
+        "differences": found,
+    }  # fmt: skip
+
+
+def _entry_facts(entry: EntryResult, keys: Sequence[str]) -> dict[str, Any]:
+    spreads = {
+        at: {key: s.facts() if (s := entry.spread(key, at)) else None for key in keys}
+        for at in ("last", "best")
+    }
+    return {
+        "name": entry.name,
+        "method": entry.method,
+        "optimises": layouts.optimises(entry.recipe),
+        "quality": spreads,
+        "stability": entry.score.facts(),
+    }

@@ -1,0 +1,152 @@
+"""One run of a study: rebuilt from study.json, trained or gone on with, then judged.
+
+Every engine does this and nothing else, in a process of its own or on another machine; what it
+leaves is the run folder.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from steadygan.data import Dataset, DataSettings, open_data
+from steadygan.errors import NonFiniteError, SteadyGanError, UserError
+from steadygan.measures.reconstruction import judge_stage
+from steadygan.methods import find
+from steadygan.spec import checked
+from steadygan.study.judge import Judge
+from steadygan.study.plan import Evaluation, planned, read_study
+from steadygan.study.progress import Pulse
+from steadygan.study.request import RunSettings
+from steadygan.training import Cadence, Goal, Hooks, Stopped, resume, train
+from steadygan.training.checkpoint import listed
+from steadygan.training.runfolder import BusyError, RunFolder, read_facts
+from steadygan.training.runs import recorded_recipe
+
+#: Called with an event: `{"share": 0.4, "detail": "..."}`, `{"does": "..."}` or `{"says": "..."}`.
+Tell = Callable[[dict[str, Any]], None]
+Stop = Callable[[], Stopped | None]
+
+#: A process that was told to stop may still be saving when the study is called again.
+PATIENCE_SECONDS = 90.0
+#: Seconds between two looks at a run.
+OFTEN = 0.5
+
+
+def work(out: Path, run: str, tell: Tell, stop: Stop) -> Path:
+    """Bring the run called `run` of the study in `out` to its end, and judge it; its folder.
+
+    Raises `Stopped` with the state saved, `NonFiniteError` for a run that failed now or before,
+    and whatever else training raises.
+    """
+    facts, path = read_study(out), out / "runs" / run
+    entry, seed = planned(facts, run)
+    torch.set_num_threads(facts["threads"])
+    settings = checked("study.json: data_settings", DataSettings, **facts["data_settings"])
+    data = open_data(facts["data"], settings)
+    if data.fingerprint != facts["data_used"]["fingerprint"]:
+        raise UserError(f"{facts['data']}: is not what this study began with")
+    goal = goal_in(facts)
+    evaluation = checked("study.json: evaluation", Evaluation, **facts["evaluation"])
+
+    def going_on(done: int, total: int) -> None:
+        if (stopped := stop()) is not None:
+            raise stopped
+        tell({"detail": f"judging {done:,} of {total:,}"})
+
+    judge = Judge(data, evaluation, lambda text: tell({"says": text}), going_on, facts["device"])
+    status = status_of(path)
+    if status.get("state") == "failed" and status.get("exit_code", 3) == 3:
+        raise NonFiniteError(status.get("reason", ""))
+    if status.get("state") != "finished":
+        pulse = Pulse(goal, lambda share, detail: tell({"share": share, "detail": detail}), OFTEN)
+        hooks = Hooks(pulse, stop, on_stage=judge_stage, evaluate=judge.evaluator(goal))
+        until_free(path)
+        if listed(path / "checkpoints"):
+            resume(path, data=data, hooks=hooks, say=lambda text: tell({"says": text}))
+        else:
+            start(facts, entry, seed, data, path, hooks)
+    if not is_judged(path):
+        judge.finished(path)
+    return path
+
+
+def start(
+    facts: dict[str, Any], entry: str, seed: int, data: Dataset, path: Path, hooks: Hooks
+) -> None:
+    """Train a run of the study from its beginning."""
+    recipe = recorded_recipe(facts["methods"][entry])
+    settings = checked("study.json: run_settings", RunSettings, **facts["run_settings"])
+    budget = facts.get("budget_seconds")
+    train(
+        recipe,
+        data,
+        out=path,
+        steps=facts.get("steps"),
+        budget_minutes=None if budget is None else budget / 60,
+        seed=seed,
+        device=facts["device"],
+        precision=settings.precision,
+        cadence=Cadence(**{name: getattr(settings, name) for name in Cadence.model_fields}),
+        hooks=hooks,
+        command=facts["command"],
+        title=find(recipe.method).title if recipe.method else "",
+    )
+
+
+def goal_in(facts: dict[str, Any]) -> Goal:
+    return Goal(facts.get("steps"), facts.get("budget_seconds"))
+
+
+def status_of(path: Path) -> dict[str, Any]:
+    """How a run stands by its run.json; empty where it has not begun."""
+    return read_facts(path).get("status", {}) if (path / "run.json").is_file() else {}
+
+
+def is_done(path: Path) -> bool:
+    """Whether nothing is left to do: the run is finished and judged, or failed for good."""
+    status = status_of(path)
+    if status.get("state") == "failed":
+        return status.get("exit_code", 3) == 3
+    return status.get("state") == "finished" and is_judged(path)
+
+
+def is_judged(path: Path) -> bool:
+    """Whether the samples of the run's last step have been judged."""
+    facts = read_facts(path)
+    return facts.get("judged_step") == facts["status"]["step"]
+
+
+def until_free(path: Path, seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait for a process that still holds the run's lock, such as one that is saving."""
+    end = time.monotonic() + seconds
+    while (path / "run.json").is_file():
+        try:
+            RunFolder.open(path).close()
+            return
+        except BusyError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+def mark_failed(path: Path, reason: str, code: int) -> None:
+    """Say in run.json why a run ended whose own process could not say it."""
+    status = status_of(path)
+    if not status or status.get("state") in ("finished", "failed"):
+        return
+    with RunFolder.open(path) as folder:
+        folder.update_facts(
+            status={**status, "state": "failed", "reason": reason, "exit_code": code}
+        )
+
+
+def why(error: Exception) -> tuple[str, int]:
+    """An error in a line, and its exit code."""
+    if isinstance(error, SteadyGanError):
+        return str(error), error.exit_code
+    return f"unexpected {type(error).__name__}: {error}".splitlines()[0], 1

@@ -1,0 +1,208 @@
+"""`compare`, `work` and `table` from the command line."""
+
+import json
+import shlex
+import sys
+import warnings
+
+import pytest
+
+from steadygan import cli
+from steadygan.study import queue
+from steadygan.study.plan import read_study
+from steadygan.study.progress import StudyBars, bars
+from steadygan.training.runfolder import read_facts, read_history
+
+SMALL = ("--data", "ring", "--steps", "4", "width=4", "batch=8", "log_every=1", "threads=1",
+         "--count", "100", "--device", "cpu")  # fmt: skip
+
+
+@pytest.fixture
+def steadygan(tmp_path, monkeypatch, capfd, made):
+    """`steadygan(*words)` in an empty folder, whose studies are worked on in this process: (exit
+    code, lines on stdout, lines on stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(queue, "local", lambda jobs: made.here)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["steadygan", *map(str, words)])
+        capfd.readouterr()
+        code = 0
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                cli.main()
+        except SystemExit as stop:
+            code = stop.code
+        said = capfd.readouterr()
+        return code, said.out.splitlines(), said.err.splitlines()
+
+    call.here = tmp_path
+    return call
+
+
+def test_a_study_from_the_command_line(steadygan):
+    code, out, err = steadygan("compare", "gan", "wgan", *SMALL, "--seeds", "2", "--seed", "5",
+                               "--out", "s", "--evaluate-every", "2")  # fmt: skip
+    assert (code, out) == (0, ["s/report.html"]), err
+    facts = read_study(steadygan.here / "s")
+    assert facts["seeds"] == [5, 6]
+    assert facts["evaluation"]["every"] == "2"
+    assert facts["command"].startswith("steadygan compare gan wgan --data ring --steps 4")
+    names = {path.name for path in (steadygan.here / "s").iterdir()}
+    assert {"report.html", "table.csv", "table.md", "table.tex", "tables.json"} <= names
+    assert "wgan-s6 is done (4 of 4 runs)" in err
+
+
+def test_a_failed_run_is_exit_code_5_after_all_others_and_the_tables(steadygan):
+    code, _, err = steadygan("compare", "gan:lr=1e38", "gan", *SMALL, "--out", "s")
+    assert code == 5
+    assert err[-1].startswith("steadygan: 1 run(s) failed: gan-lr-1e38-s0: step 0: NaN or Inf")
+    assert read_facts(steadygan.here / "s/runs/gan-s0")["status"]["state"] == "finished"
+    assert "gan-lr-1e38-s0 failed: step 0" in (steadygan.here / "s/table.md").read_text()
+    again, _, err = steadygan("compare", "gan:lr=1e38", "gan", *SMALL, "--out", "s")
+    assert again == 5
+    assert not any("is done" in line for line in err)
+
+
+def test_a_plan_is_commands_that_make_the_same_study(steadygan):
+    words = ("compare", "gan", "wgan", *SMALL, "--seeds", "2", "--out", "a study")
+    code, out, err = steadygan(*words, "--plan")
+    assert code == 0, err
+    assert out == [
+        "steadygan work 'a study' gan-s0", "steadygan work 'a study' wgan-s0",
+        "steadygan work 'a study' gan-s1", "steadygan work 'a study' wgan-s1",
+        "steadygan table 'a study'",
+    ]  # fmt: skip
+    assert [p.name for p in (steadygan.here / "a study").iterdir()] == ["study.json"]
+    for line in reversed(out[:-1]):
+        code, said, err = steadygan(*shlex.split(line)[1:])
+        assert code == 0, err
+        assert said == [f"a study/runs/{shlex.split(line)[-1]}"]
+    code, said, _ = steadygan(*shlex.split(out[-1])[1:])
+    assert code == 0
+    assert said[0] == "# 2 methods x 2 seeds on ring, 4 steps a run"
+    assert said[-1] == "a study/report.html"
+    code, _, err = steadygan(*words)
+    assert code == 0
+    assert not any("is done" in line for line in err), "nothing was left to do"
+
+
+def test_a_run_of_a_plan_goes_on_where_it_was_stopped(steadygan):
+    words = list(SMALL)
+    words[words.index("4")] = "100000"
+    steadygan("compare", "gan", *words, "--out", "s", "--plan", "--evaluate-every", "none")
+    for _ in range(2):
+        code, _, err = steadygan("work", "s", "gan-s0", "--stop-after", "0.3s")
+        assert code == 75
+        assert "run me again" in err[-1]
+    steps = [line["step"] for line in read_history(steadygan.here / "s/runs/gan-s0")]
+    assert steps == list(range(len(steps)))
+    assert read_facts(steadygan.here / "s/runs/gan-s0")["status"]["step"] >= steps[-1] > 1
+
+
+def test_the_papers_layout_from_the_command_line(steadygan):
+    code, _, err = steadygan("compare", "gan", *SMALL, "--out", "s", "--layout", "paper")
+    assert code == 0, err
+    code, out, _ = steadygan("table", "s", "--layout", "paper")
+    assert code == 0
+    assert any(line.startswith("| model | epochs | optimises |") for line in out)
+
+
+def test_training_alone_is_judged_on_the_way_where_it_is_asked_for(steadygan):
+    code, _, err = steadygan("train", "gan", *SMALL[:-4], "--device", "cpu", "--out", "r",
+                             "--evaluate-every", "2")  # fmt: skip
+    assert code == 0, err
+    run = steadygan.here / "r"
+    found = [line["step"] for line in read_history(run) if "energy_distance" in line]
+    assert found == [0, 2, 4]
+    assert steadygan("resume", "r", "--steps", "8")[0] == 0
+    found = [line["step"] for line in read_history(run) if "energy_distance" in line]
+    assert found == [0, 2, 4, 6, 8]
+    assert steadygan("sample", "r", "--best", "--out", "best.npy", "--count", "9")[0] == 0
+    code, _, err = steadygan("train", "gan", *SMALL[:-4], "--device", "cpu", "--out", "bare")
+    assert code == 0, err
+    assert "evaluation" not in read_facts(steadygan.here / "bare")
+    code, _, err = steadygan("sample", "bare", "--best", "--out", "best.npy")
+    assert (code, len(err)) == (2, 1)
+    assert "no best samples" in err[0]
+
+
+WRONG = {
+    "no seeds": (("--seeds", "0"), "--seeds"),
+    "no jobs": (("--jobs", "0"), "--jobs"),
+    "no such engine": (("--engine", "rey"), "did you mean 'ray'"),
+    "an address without ray": (("--address", "auto"), "--engine ray"),
+    "no schedule": (("--evaluate-every", "often"), "--evaluate-every often"),
+    "too few samples": (("--count", "10"), "--count"),
+    "no such layout": (("--layout", "papre"), "did you mean 'paper'"),
+    "no such features": (("--features", "clasifier"), "did you mean 'classifier'"),
+    "inception without weights": (("--features", "inception"), "--weights"),
+    "weights of nothing": (("--weights", "w.safetensors"), "--features inception"),
+    "no time": (("--stop-after", "soon"), "--stop-after soon"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_bad_words_are_one_line_before_anything_is_written(name, steadygan):
+    more, said = WRONG[name]
+    small = [word for word in SMALL if word not in ("--count", "100")]
+    small = small if name == "too few samples" else SMALL
+    code, out, err = steadygan("compare", "gan", *small, "--out", "s", *more)
+    assert (code, len(err), out) == (2, 1, []), err
+    assert said in err[0]
+    assert list(steadygan.here.iterdir()) == []
+
+
+def test_work_and_table_on_what_is_no_study(steadygan):
+    for words in (("work", "none", "gan-s0"), ("table", "none")):
+        code, _, err = steadygan(*words)
+        assert (code, len(err)) == (2, 1)
+        assert "no study folder" in err[0]
+    steadygan("compare", "gan", *SMALL, "--out", "s", "--plan")
+    code, _, err = steadygan("work", "s", "gan-s1")
+    assert (code, len(err)) == (2, 1)
+    assert "no run of this study; did you mean 'gan-s0'?" in err[0]
+
+
+# ---- progress ------------------------------------------------------------------------------------
+
+
+def test_in_a_pipe_a_study_says_little(capfd):
+    with bars() as progress:
+        watch = StudyBars(progress, 3, 1)
+        watch("gan-s0", {"begins": True})
+        for share in (0.1, 0.2, 0.3):
+            watch("gan-s0", {"share": share, "detail": "step 5"})
+        watch("gan-s0", {"says": "a note"})
+        watch("gan-s0", {"ends": ""})
+        watch("wgan-s0", {"begins": True})
+        watch("wgan-s0", {"ends": "NaN"})
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == [
+        "gan-s0:  10%  step 5", "gan-s0: a note", "gan-s0 is done (2 of 3 runs)",
+        "wgan-s0 failed: NaN",
+    ]  # fmt: skip
+
+
+def test_the_bar_of_a_study_counts_shares_of_runs():
+    with bars() as progress:
+        watch = StudyBars(progress, 4, 1)
+        watch("a", {"begins": True})
+        watch("b", {"begins": True})
+        watch("a", {"share": 0.5, "detail": ""})
+        assert progress.tasks[watch.whole].completed == 1.5
+        assert progress.tasks[watch.whole].fields["detail"] == "1 of 4 runs"
+        watch("a", {"ends": ""})
+        watch("b", {"share": 0.25, "detail": ""})
+        assert progress.tasks[watch.whole].completed == 2.25
+        assert len(progress.tasks) == 2, "a finished run's bar is gone"
+
+
+def test_study_json_is_plain(steadygan):
+    steadygan("compare", "gan", *SMALL, "--out", "s", "--plan", "--evaluate-every", "none")
+    facts = json.loads((steadygan.here / "s/study.json").read_text())
+    assert facts["evaluation"]["every"] is None
+    assert facts["threads"] == 1
+    assert facts["steps"] == 4

@@ -1,0 +1,137 @@
+"""Intervals and differences over seeds, against numbers worked out by hand and scipy."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from steadygan.study.statistics import (
+    Spread,
+    bootstrap_interval,
+    difference,
+    exchange_p,
+    sign_flip_p,
+    spread,
+)
+
+
+def by_seed(*values):
+    return dict(enumerate(values))
+
+
+def test_a_spread_is_mean_sample_deviation_and_interval():
+    found = spread([1.0, 2.0, 6.0])
+    assert (found.n, found.mean, found.sd) == (3, 3.0, np.sqrt(7.0))
+    assert (found.low, found.high) == (1.0, 6.0), "with three seeds, their range"
+    assert spread([2.0]) == Spread(1, 2.0)
+    assert spread([]) is None
+    assert spread([float("nan"), 2.0]) == Spread(1, 2.0)
+
+
+def test_the_bootstrap_is_the_percentiles_of_all_resamples():
+    """Against every one of the 5^5 resamples."""
+    values = [1.0, 2.5, 2.7, 4.0, 9.0]
+    means = [np.mean(drawn) for drawn in itertools.product(values, repeat=5)]
+    exact = np.percentile(means, [2.5, 97.5])
+    assert bootstrap_interval(values) == pytest.approx(tuple(exact), abs=0.1)
+    assert bootstrap_interval(values) == bootstrap_interval(values), "the same every time"
+
+
+def test_the_bootstrap_covers_the_mean_of_many_seeds():
+    random = np.random.default_rng(0)
+    inside = [
+        low <= 0 <= high
+        for low, high in (bootstrap_interval(random.standard_normal(30)) for _ in range(200))
+    ]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.05)
+
+
+def test_signs_are_flipped_in_every_way():
+    assert sign_flip_p(np.array([1.0, 1.0, 1.0])) == 2 / 8
+    assert sign_flip_p(np.array([3.0, 1.0, -1.0])) == 6 / 8, "all but 3-1-1 and -3+1+1"
+    assert sign_flip_p(np.ones(6)) == 2 / 64
+    assert sign_flip_p(np.array([1.0, -1.0])) == 1.0
+
+
+def test_flipped_signs_agree_with_scipy():
+    differences = np.random.default_rng(1).normal(0.5, 1, 10)
+    found = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=np.inf
+    )
+    assert sign_flip_p(differences) == pytest.approx(found.pvalue)
+
+
+def test_many_seeds_are_drawn_near_to_exact():
+    differences = np.random.default_rng(2).normal(0.4, 1, 30)
+    t = stats.ttest_1samp(differences, 0).pvalue
+    assert sign_flip_p(differences) == pytest.approx(t, abs=0.02)
+    assert sign_flip_p(differences) == sign_flip_p(differences)
+
+
+def test_exchanged_labels_agree_with_scipy():
+    random = np.random.default_rng(3)
+    a, b = random.normal(0, 1, 6), random.normal(1, 1, 5)
+    found = stats.permutation_test(
+        (a, b), lambda x, y: abs(np.mean(x) - np.mean(y)), n_resamples=np.inf, alternative="greater"
+    )
+    assert exchange_p(a, b) == pytest.approx(found.pvalue)
+    assert exchange_p(np.array([1.0, 2.0]), np.array([10.0, 11.0])) == 2 / 6
+
+
+def test_a_paired_difference_is_that_of_the_seeds_both_have():
+    found = difference("a", {0: 5.0, 1: 7.0, 2: 9.0}, "b", {1: 4.0, 2: 5.0, 3: 99.0})
+    assert (found.n, found.paired, found.mean) == (2, True, 3.5)
+    oracle = stats.ttest_1samp([3.0, 4.0], 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high))
+
+
+def test_without_common_seeds_it_is_welchs():
+    a, b = {0: 1.0, 1: 2.0, 2: 3.0}, {5: 10.0, 6: 14.0, 7: 12.0}
+    found = difference("a", a, "b", b)
+    oracle = stats.ttest_ind(list(a.values()), list(b.values()), equal_var=False)
+    interval = oracle.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert (found.paired, found.agreeing, found.p) == (False, None, 2 / 20)
+    assert difference("a", {0: 1.0}, "b", {1: 2.0, 2: 3.0}) is None
+
+
+def test_three_seeds_can_be_likely_and_never_hold():
+    """The least p of three is 1/4, however far apart they are."""
+    found = difference("a", by_seed(100.0, 101.0, 102.0), "b", by_seed(1.0, 1.0, 1.0))
+    assert (found.p, found.agreeing, found.verdict) == (0.25, 1.0, "likely")
+    far = difference("a", by_seed(1.0, 2.0, 30.0), "b", by_seed(0.0, 0.0, 0.0))
+    assert far.verdict == "open", "the signs agree, but the interval holds 0"
+    mixed = difference("a", by_seed(5.0, 5.0, -1.0), "b", by_seed(0.0, 0.0, 0.0))
+    assert (mixed.agreeing, mixed.verdict) == (2 / 3, "open")
+
+
+def test_six_seeds_that_agree_hold():
+    found = difference("a", by_seed(*[2.0, 3.0, 2.5, 9.0, 1.0, 0.5]), "b", by_seed(*[0.0] * 6))
+    assert (found.p, found.verdict) == (2 / 64, "holds")
+    five = difference("a", by_seed(*[2.0] * 5), "b", by_seed(*[0.0] * 5))
+    assert five.verdict == "likely"
+
+
+def test_equal_methods_do_not_differ():
+    found = difference("a", by_seed(1.0, 2.0, 3.0), "b", by_seed(1.0, 2.0, 3.0))
+    assert (found.mean, found.p, found.verdict) == (0.0, 1.0, "open")
+    apart = difference("a", {0: 1.0, 1: 1.0}, "b", {5: 1.0, 6: 1.0})
+    assert (apart.mean, apart.p, apart.verdict) == (0.0, 1.0, "open")
+
+
+def test_a_difference_that_is_none_holds_in_about_one_of_twenty():
+    random = np.random.default_rng(4)
+    held = [
+        difference("a", by_seed(*random.normal(size=8)), "b", by_seed(*random.normal(size=8)))
+        for _ in range(400)
+    ]
+    share = np.mean([found.verdict == "holds" for found in held])
+    assert share == pytest.approx(0.05, abs=0.025)
+
+
+def test_one_seed_that_says_otherwise_leaves_it_open():
+    """An interval of five may leave out 0 though one of them lies on the other side."""
+    found = difference("a", by_seed(1.0, 1.0, 1.0, 1.0, -0.01), "b", by_seed(*[0.0] * 5))
+    assert found.low > 0
+    assert (found.p, found.agreeing, found.verdict) == (4 / 32, 0.8, "open")
