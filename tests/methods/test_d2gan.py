@@ -74,7 +74,6 @@ def test_with_optimal_discriminators_the_value_is_that_of_both_divergences(alpha
 
     best = alpha * p / q, beta * q / p
     assert value(*best) == pytest.approx(wanted, abs=1e-9)
-    assert wanted > value(*best) - 1e-9
     for nudge in np.random.RandomState(seed).standard_normal((6, 2, len(p))):
         moved = [d * np.exp(0.1 * n) for d, n in zip(best, nudge, strict=True)]
         assert value(*moved) < value(*best)
