@@ -87,6 +87,16 @@ def test_singular_covariances_have_their_closed_form():
     assert found == pytest.approx(((one.sqrt() - two.sqrt()) ** 2).sum().item(), rel=1e-9)
 
 
+def test_fewer_features_than_dimensions_make_no_nan():
+    """Tr (S1 S2)^(1/2) is the sum of the singular values of X Y^T, whatever the rank."""
+    a, b = drawn(8, 30, 0), drawn(10, 30, 1)
+    x, y = ((each - each.mean(0)) / (len(each) - 1) ** 0.5 for each in (a, b))
+    cross = torch.linalg.svdvals(x @ y.T).sum()
+    shift = (a.mean(0) - b.mean(0)).square().sum()
+    expected = shift + x.square().sum() + y.square().sum() - 2 * cross
+    assert distance(a, b) == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_the_root_squares_to_its_matrix():
     matrix = drawn(50, 6, 3).T.cov()
     assert (root(matrix) @ root(matrix)).numpy() == pytest.approx(matrix.numpy(), rel=1e-9)

@@ -15,8 +15,8 @@ from steadygan.training import Stopped, checkpoint
 from steadygan.training.runfolder import read_facts, read_history
 
 STEPS = 120
-METHODS = ("wgan-gp", "wgan-gp:lr=1e-3")
-RUNS = ("wgan-gp-s0", "wgan-gp-lr-1e-3-s0")
+METHODS = ("wgan-gp:d_steps=2", "wgan-gp:d_steps=3")
+RUNS = ("wgan-gp-d_steps-2-s0", "wgan-gp-d_steps-3-s0")
 SETTINGS = ("log_every=5", "save_every=20", "threads=1", "precision=fp32")
 
 

@@ -17,10 +17,10 @@ from steadygan.training import StopAsked, checkpoint
 from steadygan.training.runfolder import RunFolder, read_history
 from tests.reliability import children
 
-STEPS = 150
+STEPS = 120
 SETTINGS = ("log_every=5", "save_every=20", "threads=1", "precision=fp32")
-METHODS = ("wgan-gp", "wgan-gp:lr=1e-3")
-RUNS = ("wgan-gp-s0", "wgan-gp-lr-1e-3-s0")
+METHODS = ("wgan-gp:d_steps=2", "wgan-gp:d_steps=3")
+RUNS = ("wgan-gp-d_steps-2-s0", "wgan-gp-d_steps-3-s0")
 
 
 class Command:
@@ -38,7 +38,7 @@ class Command:
         cache = str(self.folder / "cache")
         self.process = children.start(children.command, line, cache, stderr=self.said)
 
-    def end(self, limit=120.0):
+    def end(self, limit=300.0):
         self.process.join(limit)
         assert "Traceback" not in self.said.read_text(), self.said.read_text()
         return self.process.exitcode
@@ -88,7 +88,7 @@ class Command:
         return steps
 
 
-def until(condition, limit=120.0):
+def until(condition, limit=300.0):
     end = time.monotonic() + limit
     while not (found := condition()):
         assert time.monotonic() < end, "waited too long"

@@ -236,7 +236,8 @@ class Score:
     1 - the share of relapses. `smooth`: 1 / the worst jump, at most 1. `alive`: the share of steps
     at which D was not saturated and G's gradient neither vanished nor exploded. `repeatable`:
     1 / (1 + the spread of the last distance over seeds, standard deviation over mean). All but the
-    first and last are means over the runs that can say; None where none can. The score is the geometric mean of the parts that are known, so that one bad part shows, and 0 where
+    first and last are means over the runs that can say; None where none can. The score is the
+    geometric mean of the parts that are known, so that one bad part shows, and 0 where
     no seed survives; None where no run was evaluated and none failed. `seeds`: how many runs it is
     made of, those without a verdict left out.
     """

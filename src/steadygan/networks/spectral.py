@@ -50,7 +50,7 @@ class SpectralNorm(nn.Module):
     def sigma(self, weight: Tensor) -> Tensor:
         """u^T W v, the estimate of the largest singular value of `weight`, a scalar."""
         # Copies: the next step moves the buffers in place, and a graph may outlive this one.
-        return torch.dot(self.u.clone(), torch.mv(self.matrix(weight), self.v.clone()))
+        return self.u.clone() @ (self.matrix(weight) @ self.v.clone())
 
     def forward(self, weight: Tensor) -> Tensor:
         # With a graph even under no_grad: in an update this value is cached, and a forward that
