@@ -37,6 +37,21 @@ def test_half_a_copyist_is_half_way():
     assert found["copied"] == pytest.approx(0.5, abs=0.08)
 
 
+def test_a_collapsed_generator_is_no_evidence():
+    train, test = drawn(300, 0), drawn(300, 1)
+    found = measured(np.repeat(train[:20], 50, 0), train, test)
+    assert (found["nearest_images"], found["nearest_is_train"]) == (20, 1)
+    assert found["copied"] is None
+    assert measured(np.repeat(train[:30], 50, 0), train, test)["copied"] == 1
+
+
+def test_each_real_image_counts_once():
+    """A hundred samples at one training image and one each at three held-out images."""
+    train, test = drawn(50, 0), drawn(50, 1)
+    found = measured(np.concatenate([np.repeat(train[:1], 100, 0), test[:3]]), train, test)
+    assert (found["nearest_images"], found["nearest_is_train"]) == (4, 0.25)
+
+
 def test_an_image_of_both_parts_counts_half():
     both = drawn(40, 0)
     assert measured(both, both, both)["nearest_is_train"] == 0.5

@@ -58,7 +58,8 @@ class Poison:
 
     def _set(self, tensor: Tensor) -> Tensor:
         with torch.no_grad():
-            tensor.view(-1)[tensor.numel() // 2] = self.value
+            middle = torch.unravel_index(torch.tensor(tensor.numel() // 2), tensor.shape)
+            tensor[middle] = self.value
         return tensor
 
     def _data(self, trainer: Trainer, _player: str, stack: contextlib.ExitStack) -> None:

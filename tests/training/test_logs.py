@@ -17,9 +17,9 @@ ALWAYS = {
     "d_gradient_norm", "g_gradient_norm", "d_score_real", "d_score_fake", "d_score_heldout",
 }  # fmt: skip
 WITH_ODDS = {
-    "d_real_probability", "d_fake_probability", "d_heldout_probability", "d_accuracy_real",
-    "d_accuracy_fake", "d_accuracy_heldout",
+    "d_real_probability", "d_fake_probability", "d_heldout_probability",
 }  # fmt: skip
+WITH_THRESHOLD = {"d_accuracy_real", "d_accuracy_fake", "d_accuracy_heldout"}
 OWN = {
     "infogan": {"mutual_information", "mutual_information_continuous"},
     "wgan": {"wasserstein_estimate", "clipped_share"},
@@ -48,15 +48,18 @@ def test_every_signal_has_its_name_in_every_line(run):
     method, _, history = run
     recipe = methods()[method].recipe
     wanted = (ALWAYS | OWN.get(method, set())) - {"seconds"}
-    wanted |= WITH_ODDS if recipe.objective.threshold is not None else set()
+    objective = recipe.objective
+    wanted |= WITH_THRESHOLD if objective.threshold is not None else set()
+    wanted |= WITH_ODDS if objective.probability(torch.zeros(1)) is not None else set()
+    wanted -= set() if recipe.g_adversarial else {"g_loss/adversarial"}
     for side, parts in (("d", recipe.on_d), ("g", recipe.on_g)):
         wanted |= {f"{side}_loss/{p.name}" for p in parts if type(p).loss is not Part.loss}
     assert [line["step"] for line in history] == [0, 1, 2, 3, 4]
     for line in history[1:]:
         assert wanted <= set(line), wanted - set(line)
         assert all(math.isfinite(v) for v in line.values() if isinstance(v, float))
-    if recipe.objective.threshold is None:
-        assert not WITH_ODDS & set(history[-1])
+    if objective.threshold is None:
+        assert not (WITH_ODDS | WITH_THRESHOLD) & set(history[-1])
 
 
 def test_the_numbers_agree_with_each_other(run):
@@ -68,8 +71,8 @@ def test_the_numbers_agree_with_each_other(run):
         for kind in ("real", "fake", "heldout"):
             if f"d_accuracy_{kind}" in line:
                 assert line[f"d_accuracy_{kind}"] * 8 == round(line[f"d_accuracy_{kind}"] * 8)
-                assert 0 <= line[f"d_{kind}_probability"] <= 1
-        if method.startswith("wgan"):
+            assert 0 <= line.get(f"d_{kind}_probability", 0) <= 1
+        if method in ("wgan", "wgan-gp"):
             gap = line["d_score_real"] - line["d_score_fake"]
             assert line["wasserstein_estimate"] == pytest.approx(gap, abs=1e-6)
             assert line["d_loss/adversarial"] == pytest.approx(-gap, abs=1e-6)

@@ -111,8 +111,8 @@ class Recipe(Spec):
         fields: `sngan.with_(GeneratorL2(weight=0.05), batch=32)`."""
         for side in SIDES:
             new = {part.name: part for part in parts if side in part.sides}
-            kept = changes.get(side, getattr(self, side))
-            changes[side] = (*(p for p in kept if p.name not in new), *new.values())
+            kept = [new.pop(p.name, p) for p in changes.get(side, getattr(self, side))]
+            changes[side] = (*kept, *new.values())
         return self.changed(**changes)
 
     def without(self, *names: str) -> Recipe:

@@ -2,8 +2,10 @@
 the held-out part's?
 
 Both parts are drawn from one source, so for a generator that learned the source and not its images
-every real image is as likely to be the nearest one: the nearest is a training image with
-probability M / (M + m), whatever the samples look like. More often than that is copying. The
+every real image is as likely to be the nearest to something: of the real images that are nearest to
+some sample, a share of M / (M + m) is training's, whatever the samples look like. More than that is
+copying. Each real image counts once, however many samples are near it, so that a collapsed
+generator, whose samples all have one neighbour, says what it is: too little to judge by. The
 distance is between pixels (images are averaged down to at most 16 px), not features: a network
 that was trained on the training part would itself tell the parts apart.
 """
@@ -23,6 +25,8 @@ from steadygan.measures.distances import blocks
 COUNT = 2000
 SIDE = 16
 BLOCK = 4096
+#: Fewer different nearest images than this are no evidence.
+LEAST = 30
 
 
 def as_points(images: np.ndarray) -> Tensor:
@@ -52,18 +56,21 @@ def nearest(points: Tensor, known: np.ndarray) -> tuple[Tensor, Tensor]:
 def memorisation(samples: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
     """How near uint8 samples are to the training images and to the held-out ones.
 
-    `nearest_is_train`: the share whose nearest real image is a training image (a tie counts half);
-    `expected`: that share without copying; `copied`: how far from the one to certainty, 0 for none
-    and 1 for all. `to_train`, `to_test`: median distances to the nearest of each.
+    `nearest_images`: how many different real images are nearest to some sample;
+    `nearest_is_train`: the share of them that is training's; `expected`: that share without
+    copying; `copied`: how far from the one to certainty, 0 for none and 1 for all, and None where
+    fewer than 30 images tell. `to_train`, `to_test`: median distances to the nearest of each.
     """
     points = as_points(samples[:COUNT])
-    (to_train, _), (to_test, _) = nearest(points, train), nearest(points, test)
-    share = float(((to_train < to_test).double() + (to_train == to_test).double() / 2).mean())
-    expected = len(train) / (len(train) + len(test))
+    (to_train, train_row), (to_test, test_row) = nearest(points, train), nearest(points, test)
+    hits = len(train_row[to_train <= to_test].unique())  # an image of both parts is in both
+    images = hits + len(test_row[to_test <= to_train].unique())
+    share, expected = hits / images, len(train) / (len(train) + len(test))
     return {
+        "nearest_images": images,
         "nearest_is_train": share,
         "expected": expected,
-        "copied": (share - expected) / (1 - expected),
+        "copied": (share - expected) / (1 - expected) if images >= LEAST else None,
         "to_train": float(to_train.quantile(0.5)),
         "to_test": float(to_test.quantile(0.5)),
         "count": len(points),

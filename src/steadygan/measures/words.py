@@ -58,7 +58,8 @@ def _images(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     copied, born = found["memorisation"], found["birthday"]
     lines.append(
         ("copied", _share(copied["copied"]),
-         f"nearest image is a training one: {_share(copied['nearest_is_train'])}, "
+         f"of {copied['nearest_images']:,} nearest images training's: "
+         f"{_share(copied['nearest_is_train'])}, "
          f"expected: {_share(copied['expected'])}"),
     )  # fmt: skip
     at_least = "" if born["support"] else "at least "
