@@ -23,7 +23,7 @@ help:
 
 demo: .venv/installed
 	@$(BIN)/python -m steadygan compare gan dcgan infogan wgan wgan-gp \
-		--data mnist --budget 45s preset=light
+		--data mnist --budget 45s preset=light --features none
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2
