@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
+from steadygan import cli_data
 from steadygan.errors import SteadyGanError, UserError
 
 app = typer.Typer(
@@ -386,6 +387,7 @@ def evaluate(
     print(json.dumps(result, allow_nan=False) if as_json else in_words(result))
 
 
+app.add_typer(cli_data.app)
 weights_app = typer.Typer(name="weights", help="Weights of other people's networks.")
 app.add_typer(weights_app)
 
