@@ -1,5 +1,6 @@
 """How the runs of a study are judged: images by features, points by their modes."""
 
+import itertools
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -96,6 +97,36 @@ def test_the_quality_at_best_is_that_of_the_kept_generator(hasty, digits, made, 
     assert [best[key] for key in again] == pytest.approx(list(again.values()), rel=1e-9)
 
 
+def test_the_grid_at_best_shows_the_latents_of_the_other_grids(made, tmp_path, monkeypatch):
+    """Here every evaluation is worse than the one before it."""
+    distances = itertools.count(1.0)
+    monkeypatch.setattr(Judge, "from_real", lambda self, points: next(distances))
+    study = made.planned("gan", steps=4, settings=("sample_every=2",))
+    run = run_study(study, tmp_path / "s", Outside(engine=made.here)) / "runs/gan-s0"
+    best = read_facts(run)["best"]
+    assert best == {"step": 2, "samples": "samples/best-step-000002.png"}
+    drawn = (run / best["samples"]).read_bytes()
+    assert drawn == (run / "samples/step-000002.png").read_bytes()
+    assert drawn != (run / "samples/step-000004.png").read_bytes()
+    left = run / "samples/best-step-000001.png"
+    left.write_bytes(drawn)
+    judge_of(study).finished(run)
+    assert not left.exists()
+    assert (run / best["samples"]).exists()
+
+
+def test_a_generator_with_codes_has_its_table_at_best_too(hasty, made, tmp_path):
+    study = made.planned("infogan", data="mnist", steps=2, settings=IMAGES, evaluation=FEW)
+    study = replace(study, evaluation=FEW.model_copy(update={"every": "2"}))
+    out = run_study(study, tmp_path / "s", Outside(engine=made.here, say=lambda text: None))
+    run = out / "runs/infogan-s0"
+    best = read_facts(run)["best"]
+    assert best == {"step": 2, "samples": "samples/best-step-000002.png",
+                    "codes": "samples/codes-best-step-000002.png"}  # fmt: skip
+    last = run / "samples/codes-step-000002.png"
+    assert (run / best["codes"]).read_bytes() == last.read_bytes()
+
+
 def test_the_draft_of_real_images_is_near_and_that_of_noise_is_far(hasty, digits):
     found = judge_of(digits)
     found.prepare()
@@ -118,6 +149,7 @@ def test_features_none_leaves_distances_out(hasty, digits, made, tmp_path):
     study = replace(digits, evaluation=FEW.model_copy(update={"features": "none"}))
     out = run_study(study, tmp_path / "s", Outside(engine=made.here, say=lambda text: None))
     facts = read_facts(out / "runs/gan-s0")
+    assert facts["best"] is None
     assert not any("fid" in line for line in read_history(out / "runs/gan-s0"))
     assert list(facts["measures"]) == ["recognisable"]
     assert "evaluation" not in facts

@@ -31,6 +31,7 @@ from steadygan.study.plan import Evaluation
 from steadygan.training import Goal, Trainer, checkpoint
 from steadygan.training.precision import find_device
 from steadygan.training.runfolder import RunFolder, read_facts
+from steadygan.training.sampling import draw_best
 
 #: Pairs of subsets that KID on the way is the mean over: a twentieth of the usual.
 DRAFT_SUBSETS = 5
@@ -163,7 +164,8 @@ class Judge:
     # ---- when it is done ---------------------------------------------------------------------
 
     def finished(self, run: Path) -> None:
-        """Put what the samples of a finished run are worth into its run.json."""
+        """Put what the samples of a finished run are worth into its run.json, and draw those of
+        its best evaluation."""
         recognisable.judge_run(run, self.data, self.say, self.progress)
         found = self.quality(run)
         with RunFolder.open(run) as folder:
@@ -171,7 +173,9 @@ class Judge:
             measures = dict(facts.get("measures") or {})
             if found is not None:
                 measures["quality"] = found
-            folder.update_facts(measures=measures, judged_step=facts["status"]["step"])
+            best = draw_best(run, self.data, self.say)
+            at = facts["status"]["step"]
+            folder.update_facts(measures=measures, best=best, judged_step=at)
 
     def quality(self, run: Path) -> dict[str, Any] | None:
         """Every measure at the last step, and the distances at the best evaluation; what both

@@ -105,10 +105,17 @@ def save_png(image: Image.Image, path: Path) -> None:
 
 
 def draw_samples(
-    average: nn.Module, prior: Prior, data: Dataset, seed: int, run: Path, step: int
+    average: nn.Module,
+    prior: Prior,
+    data: Dataset,
+    seed: int,
+    run: Path,
+    step: int,
+    best: bool = False,
 ) -> dict[str, str]:
     """Write the sample grid (and the table of a coded prior) of a step into a run's folder; their
-    paths by name. Vectors are drawn as a scatter over held-out data."""
+    paths by name. Vectors are drawn as a scatter over held-out data. `best` is in the names of
+    those of the best evaluation, which may come between two logged steps."""
     grids = {"samples": (fixed_latents(prior, seed), 8)}
     if prior.codes_in_latent[0]:
         grids["codes"] = (swept_codes(prior, seed), SWEEP)
@@ -124,6 +131,6 @@ def draw_samples(
         else:
             image = grid(to_uint8(torch.cat(list(generate(average, latents)))), columns)
         prefix = "" if kind == "samples" else f"{kind}-"
-        drawn[kind] = f"samples/{prefix}step-{step:06d}.png"
+        drawn[kind] = f"samples/{prefix}{'best-' if best else ''}step-{step:06d}.png"
         save_png(image, run / drawn[kind])
     return drawn

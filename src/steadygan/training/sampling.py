@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from unicodedata import normalize
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from steadygan.data import Dataset
 from steadygan.errors import UserError, did_you_mean
 from steadygan.game.priors import (
     Classed,
@@ -167,6 +169,25 @@ def sample(
     else:
         pictures.save_png(pictures.grid(images, columns), out)
     return out
+
+
+def draw_best(
+    run: Path, data: Dataset, say: Callable[[str], None] = print
+) -> dict[str, Any] | None:
+    """Draw the run's grids, of the same latents as all of its grids, by the generator of its best
+    evaluation; where they are, with the step. None of a run that kept no best generator.
+
+    Those of an earlier best evaluation are removed.
+    """
+    if not (kept := checkpoint.listed(run / "best")):
+        return None
+    generator, prior, facts = load_generator(run, say, "best")
+    step = checkpoint.step_of(kept[0])
+    drawn = pictures.draw_samples(generator, prior, data, facts["seed"], run, step, best=True)
+    for path in (run / "samples").glob("*best-step-*.png"):
+        if f"samples/{path.name}" not in drawn.values():
+            path.unlink(missing_ok=True)
+    return {"step": step, **drawn}
 
 
 def _save_npy(out: Path, values: np.ndarray) -> None:
