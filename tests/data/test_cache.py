@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from steadygan.data import DataSettings, folder, open_data
+from steadygan.data import DataSettings, imageset, open_data
 from steadygan.data.cache import cache_root, open_entry, write_rows
 from steadygan.errors import UserError
 
@@ -22,8 +22,8 @@ def decoded(monkeypatch):
         calls.append(args)
         return decode(*args)
 
-    decode = folder.decode
-    monkeypatch.setattr(folder, "decode", counting)
+    decode = imageset.decode
+    monkeypatch.setattr(imageset, "decode", counting)
     return calls
 
 

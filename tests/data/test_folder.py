@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from steadygan.data import DataSettings, folder, open_data
-from steadygan.data.folder import split_by_content
+from steadygan.data.imageset import split_by_content
 from steadygan.data.scan import scan
 from steadygan.errors import UserError
 

@@ -13,12 +13,16 @@ from steadygan.errors import UserError
     ("spec", "words"),
     [
         ("mnits", "unknown data 'mnits'; did you mean 'mnist'?"),
-        ("zzz", "unknown data 'zzz'; known: fashion-mnist, folder, grid, mnist, ring"),
+        ("zzz", "unknown data 'zzz'; known: " + ", ".join(sorted(SOURCES))),
         ("mnits:/x", "unknown data 'mnits'; did you mean 'mnist'?"),
         ("ring:/x", "--data ring:/x: write it as ring"),
         ("mnist:", "--data mnist:: write it as mnist[:DIR]"),
         ("folder", "--data folder needs a path: folder:DIR"),
         ("folder:", "--data folder:: write it as folder:DIR"),
+        ("zip", "--data zip needs a path: zip:FILE"),
+        ("zip:", "--data zip:: write it as zip:FILE"),
+        ("hub", "--data hub:: write it as hub:OWNER/NAME or OWNER/NAME@CONFIG"),
+        ("hub:", "--data hub:: write it as hub:OWNER/NAME"),
     ],
 )
 def test_wrong_specs(spec, words):
@@ -30,6 +34,12 @@ def test_wrong_specs(spec, words):
 def test_a_bare_path_says_how_to_write_it(tmp_path):
     with pytest.raises(UserError, match=f"for your own images: --data folder:{tmp_path}"):
         open_data(str(tmp_path))
+
+
+def test_a_bare_zip_says_how_to_write_it(tmp_path):
+    (tmp_path / "x.zip").write_bytes(b"")
+    with pytest.raises(UserError, match=f"for a zip of images: --data zip:{tmp_path}/x.zip"):
+        open_data(str(tmp_path / "x.zip"))
 
 
 @pytest.mark.parametrize(
@@ -64,6 +74,7 @@ def test_what_a_run_records_opens_the_same_data_again(tmp_path):
         "flip": True,
         "holdout": 0.1,
         "allow_bad": False,
+        "attribute": None,
     }
     again = open_data(record["spec"], DataSettings(**record["settings"]))
     assert again.describe() == data.describe()
@@ -75,6 +86,8 @@ def test_every_source_says_what_it_is_in_a_line():
         assert source.usage.startswith(name)
         assert 10 < len(source.about) < 90
         assert "\n" not in source.about
+        assert source.missing
+        assert "\n" not in source.missing
 
 
 def test_data_come_in_without_torch():

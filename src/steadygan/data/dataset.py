@@ -28,6 +28,7 @@ class DataSettings(BaseModel):
     colour (grey repeated); none keeps the source's own (1 for IDX, 3 for a folder). `flip`: the
     training loop mirrors half of its images. `holdout`: share of a folder that training never
     sees, between 0 and 1. `allow_bad`: go on where more than 1 % of a folder cannot be decoded.
+    `attribute`: which of CelebA's becomes the class, such as Smiling; none for no labels.
 
     Raises pydantic's ValidationError for an unknown key or a value out of range.
     """
@@ -39,6 +40,7 @@ class DataSettings(BaseModel):
     flip: bool = False
     holdout: float = Field(default=0.1, gt=0, lt=1)
     allow_bad: bool = False
+    attribute: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Dataset:
     or (2,). `fingerprint` is a hex sha256 over pixels, labels, class names and the split, so it
     moves with content, size and channels, and not with a file's path or time. `quarantine` holds
     `{"path", "reason"}` of each file left out. `settings` has size and channels filled in.
+    `writers`: who wrote each item of handwriting, int64 (N,) into `writer_names`, those of `train`
+    first; none where that is not known.
     """
 
     name: str
@@ -75,6 +79,8 @@ class Dataset:
     fingerprint: str
     settings: DataSettings
     quarantine: tuple[dict[str, str], ...] = field(default=())
+    writers: np.ndarray | None = None
+    writer_names: tuple[str, ...] | None = None
 
     @property
     def classes(self) -> int:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -24,6 +25,7 @@ SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 )
 MAX_PIXELS = 2**24  # 16.8 Mpx; a 481 KB PNG of more once took 676 MB
+LARGE = 2**22  # pictures above it are decoded one at a time: each may take 200 MB on the way
 MAX_BYTES = 16 * MAX_PIXELS  # more than MAX_PIXELS take uncompressed in any of the formats
 
 # Antialiased in Pillow (the kernel widens with the factor), and with less ringing than Lanczos
@@ -48,6 +50,9 @@ DAMAGE = (
     zlib.error,
 )
 
+_CONVERTIBLE = ("1", "L", "P", "RGB", "CMYK", "YCbCr")  # by planes(), without an error
+_one_large = threading.Lock()
+
 
 class BadImage(Exception):
     """A file that cannot be decoded whole; the text is the reason, in one line."""
@@ -67,6 +72,14 @@ def quiet_pillow() -> Iterator[None]:
 
 def decode(data: bytes, size: int, channels: int) -> np.ndarray:
     """A whole image file to uint8 (channels, size, size). Raises BadImage with the reason."""
+    return planes(picture(data), size, channels)
+
+
+def picture(data: bytes) -> Image.Image:
+    """A whole image file as an upright opaque picture of 8 bits a channel, loaded.
+
+    Raises BadImage with the reason.
+    """
     if not data:
         raise BadImage("empty file")
     _check_png(data)
@@ -75,8 +88,9 @@ def decode(data: bytes, size: int, channels: int) -> np.ndarray:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadImage(f"{width} x {height} is more than {MAX_PIXELS:,} pixels")
-            image.load()
-            return planes(_eight_bit(ImageOps.exif_transpose(image)), size, channels)
+            with _one_large if width * height > LARGE else nullcontext():
+                image.load()
+                return _eight_bit(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:  # its own text holds a memory address
         raise BadImage("no PNG, JPEG, WebP, BMP, GIF or TIFF, or a damaged header") from error
     except Image.DecompressionBombError as error:
@@ -86,10 +100,14 @@ def decode(data: bytes, size: int, channels: int) -> np.ndarray:
         raise BadImage(reason[:200]) from error
 
 
-def planes(image: Image.Image, size: int, channels: int) -> np.ndarray:
-    """The centre square of an opaque 8-bit image as uint8 (channels, size, size)."""
+def planes(image: Image.Image, size: int, channels: int, crop: int | None = None) -> np.ndarray:
+    """The centre square of an opaque 8-bit image as uint8 (channels, size, size); `crop`: its side
+    in pixels of the image, none for the largest."""
     grey = channels == 1 or image.mode in ("1", "L")
     image = image.convert("L" if grey else "RGB")
+    if crop:  # cut out first: resize() lets pixels just outside of its box bleed in
+        left, top = (image.width - crop) // 2, (image.height - crop) // 2
+        image = image.crop((left, top, left + crop, top + crop))
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     square = (left, top, left + side, top + side)
@@ -115,10 +133,13 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         deep = np.asarray(image).astype(np.uint32)
         if isinstance(clear := image.info.get("transparency"), int):
             deep[deep == clear] = 65535
-        return Image.fromarray(((deep * 255 + 32767) // 65535).astype(np.uint8))
+        deep *= 255  # in place: a picture at the limit takes 67 MB an array
+        deep += 32767
+        deep //= 65535
+        return Image.fromarray(deep.astype(np.uint8))
     if image.mode in ("I", "F"):
         raise BadImage(f"32-bit pixels (mode {image.mode}) have no fixed white; save 8 or 16 bits")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image
+    return image if image.mode in _CONVERTIBLE else image.convert("RGB")  # raises, for LAB

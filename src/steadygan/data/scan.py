@@ -22,39 +22,73 @@ class Found(NamedTuple):
     stamp: tuple[int, ...]
 
 
-def scan(root: Path) -> list[Found]:
+#: The picture that `steadygan data build` puts beside its card.json: no image of the set.
+SHEET, CARD = "contact-sheet.png", "card.json"
+SPLIT = frozenset(("train", "test"))
+
+
+def scan(root: Path, kind: str = "folder") -> list[Found]:
     """Every file under `root` with an image's suffix, sorted by name; hidden ones are left out.
+
+    `kind` is what messages call it. `SHEET` at the top beside `CARD` is left out too.
 
     Links are followed, each folder is read once: a loop ends, and a folder that is reached both
     directly and by a link counts at its own place. Raises UserError for a root that is missing,
     no folder, or has no image, for a folder that cannot be read, and for images that lie loose
     beside class folders, since those have no class.
     """
-    if not _exists(root):
-        raise UserError(f"folder:{root}: no such folder; give the path of a folder of images")
+    if not _exists(root, kind):
+        raise UserError(f"{kind}:{root}: no such folder; give the path of a folder of images")
     if not root.is_dir():
-        raise UserError(f"folder:{root}: not a folder; give the folder that the images are in")
-    found = sorted(_walk(root))
+        raise UserError(f"{kind}:{root}: not a folder; give the folder that the images are in")
+    found = sorted(_walk(root, kind))
+    if (root / CARD).is_file():
+        found = [each for each in found if each.name != SHEET]
+    require_classes_for_all(found, f"{kind}:{root}")
+    return found
+
+
+def require_classes_for_all(found: list[Found], where: str) -> None:
+    """Raise UserError, which starts with `where`, where there is no image, or where some have a
+    class and some have none."""
     if not found:
         raise UserError(
-            f"folder:{root}: no images in it or below; known endings: {' '.join(sorted(SUFFIXES))}"
+            f"{where}: no images in it or below; known endings: {' '.join(sorted(SUFFIXES))}"
         )
     loose = [each.name for each in found if each.label is None]
     classes = sorted({each.label for each in found if each.label is not None})
     if loose and classes:
         raise UserError(
-            f"folder:{root}: {len(loose)} images (first: {printable(loose[0])}) lie beside "
+            f"{where}: {len(loose)} images (first: {printable(loose[0])}) lie beside "
             f"{len(classes)} class folders (first: {printable(classes[0])}) and have no class; "
             "move them into a class folder or away"
         )
-    return found
 
 
-def _exists(root: Path) -> bool:
+def given_split(found: list[Found], where: str) -> tuple[list[Found], frozenset[str] | None]:
+    """Where the first-level folders are `train` and `test`: the images with the class that is the
+    folder below, and the names of those in `test`. As they are, and none, otherwise.
+
+    Raises UserError as `require_classes_for_all`.
+    """
+    if {each.label for each in found} != SPLIT:
+        return found, None
+    relabelled = [each._replace(label=_folder_at(each.name, 1)) for each in found]
+    require_classes_for_all(relabelled, where)
+    return relabelled, frozenset(each.name for each in found if each.label == "test")
+
+
+def _folder_at(name: str, level: int) -> str | None:
+    """The folder of that level in a path with /; none where the file itself is there."""
+    parts = name.split("/")
+    return parts[level] if level < len(parts) - 1 else None
+
+
+def _exists(root: Path, kind: str) -> bool:
     try:
         return root.exists()
     except OSError as error:
-        raise UserError(f"folder:{root}: cannot be read: {error.strerror or error}") from None
+        raise UserError(f"{kind}:{root}: cannot be read: {error.strerror or error}") from None
 
 
 def listing_digest(found: list[Found]) -> str:
@@ -73,7 +107,7 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _walk(root: Path) -> list[Found]:
+def _walk(root: Path, kind: str) -> list[Found]:
     found: list[Found] = []
     seen: set[tuple[int, int]] = set()
     # Links wait until all real folders are read, so that a link never takes another's images.
@@ -90,7 +124,7 @@ def _walk(root: Path) -> list[Found]:
                 inside = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             raise UserError(
-                f"folder:{root}: cannot read {printable(str(folder))}: {error.strerror}; "
+                f"{kind}:{root}: cannot read {printable(str(folder))}: {error.strerror}; "
                 "mend its permissions or move it away"
             ) from error
         for entry in inside:

@@ -1,4 +1,4 @@
-"""Where images come from, by name: `mnist`, `fashion-mnist:DIR`, `folder:DIR`, `ring`, `grid`."""
+"""Where images come from, by name: `mnist`, `folder:DIR`, `zip:FILE`, `hub:OWNER/NAME`, ..."""
 
 from __future__ import annotations
 
@@ -6,25 +6,35 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from steadygan.data import celeba, cifar
+from steadygan.data.celeba import open_celeba
+from steadygan.data.cifar import open_cifar10
 from steadygan.data.dataset import Dataset, DataSettings, Progress
 from steadygan.data.digits import open_fashion, open_mnist
 from steadygan.data.folder import open_folder
 from steadygan.data.gaussians import open_grid, open_ring
+from steadygan.data.hub import open_hub
+from steadygan.data.stacked import open_stacked
+from steadygan.data.zipped import open_zip
 from steadygan.errors import UserError, did_you_mean
 
 _IMAGES = frozenset({"size", "channels", "flip"})
+_FILES = frozenset({"holdout", "allow_bad"})  # where single files are decoded and split by content
 
 
 @dataclass(frozen=True)
 class Source:
-    """One kind of data. `usage`: how to name it; `about`: one line; `open(path, settings,
-    progress)`: its Dataset; `settings`: the keys that mean something for it."""
+    """One kind of data. `usage`: how to name it, with DIR, FILE or OWNER/NAME for what follows the
+    colon; `about`: one line; `open(path, settings, progress)`: its Dataset, from an absolute path
+    (the bare text where usage says OWNER/NAME) or none; `settings`: the keys that mean something
+    for it; `missing`: what to do where its files are not there."""
 
     name: str
     usage: str
     about: str
-    open: Callable[[Path | None, DataSettings, Progress | None], Dataset]
+    open: Callable[..., Dataset]
     settings: frozenset[str]
+    missing: str = ""
 
 
 SOURCES: dict[str, Source] = {
@@ -36,6 +46,7 @@ SOURCES: dict[str, Source] = {
             "10,000 handwritten digits that ship with steadygan, or all 70,000 from DIR; 28x28",
             open_mnist,
             _IMAGES,
+            "nothing for the shipped digits; for all: the four original IDX files into DIR",
         ),
         Source(
             "fashion-mnist",
@@ -43,16 +54,72 @@ SOURCES: dict[str, Source] = {
             "70,000 garments in ten classes, from Debian's dataset-fashion-mnist or DIR; 28x28",
             open_fashion,
             _IMAGES,
+            "apt-get install dataset-fashion-mnist, or the four original IDX files into DIR",
+        ),
+        Source(
+            "cifar10",
+            "cifar10:DIR",
+            "60,000 colour photographs in ten classes, the binary version; 32x32",
+            open_cifar10,
+            _IMAGES,
+            cifar.WHERE,
+        ),
+        Source(
+            "celeba",
+            "celeba:DIR",
+            "202,599 aligned faces, centre of 108 pixels; attribute=Smiling for classes; 64x64",
+            open_celeba,
+            _IMAGES | _FILES | {"attribute"},
+            celeba.WHERE,
+        ),
+        Source(
+            "stacked-mnist",
+            "stacked-mnist[:DIR]",
+            "triples of digits as red, green and blue: 1,000 modes to be found; 28x28",
+            open_stacked,
+            frozenset({"size", "flip"}),
+            "nothing with the shipped digits; DIR as for mnist:DIR",
         ),
         Source(
             "folder",
             "folder:DIR",
             "your own PNG, JPEG, WebP, BMP, GIF or TIFF images; class = subfolder; 64x64 colour",
             open_folder,
-            _IMAGES | {"holdout", "allow_bad"},
+            _IMAGES | _FILES,
+            "`steadygan data build folder SRC OUT` makes a clean set of pictures of your own",
         ),
-        Source("ring", "ring", "points of 8 Gaussians on a circle", open_ring, frozenset()),
-        Source("grid", "grid", "points of 25 Gaussians on a 5 x 5 grid", open_grid, frozenset()),
+        Source(
+            "zip",
+            "zip:FILE",
+            "a zip of such images, read in place and never unpacked; 64x64 colour",
+            open_zip,
+            _IMAGES | _FILES,
+            "zip a folder of images: zip -r FILE DIR",
+        ),
+        Source(
+            "hub",
+            "hub:OWNER/NAME",
+            "an image set of the Hugging Face hub (OWNER/NAME@CONFIG for one of several); 64x64",
+            open_hub,
+            _IMAGES | _FILES,
+            "pip install 'steadygan[hub]'; fetched on first use, offline by HF_DATASETS_OFFLINE=1",
+        ),
+        Source(
+            "ring",
+            "ring",
+            "points of 8 Gaussians on a circle",
+            open_ring,
+            frozenset(),
+            "nothing: made on the spot",
+        ),
+        Source(
+            "grid",
+            "grid",
+            "points of 25 Gaussians on a 5 x 5 grid",
+            open_grid,
+            frozenset(),
+            "nothing: made on the spot",
+        ),
     )
 }
 
@@ -60,7 +127,7 @@ SOURCES: dict[str, Source] = {
 def open_data(
     spec: str, settings: DataSettings = DataSettings(), *, progress: Progress | None = None
 ) -> Dataset:
-    """Open `spec`, a source's name with `:DIR` where it takes one, decoding it on first use.
+    """Open `spec`, a source's name with what its usage asks for, decoding it on first use.
 
     `progress(done, total)` counts images while they are decoded; it is not called where the cache
     has them. Raises UserError for an unknown name, a setting that the source does not have, and
@@ -71,8 +138,10 @@ def open_data(
     if source is None:
         if Path(spec).is_dir():
             raise UserError(f"unknown data '{spec}'; for your own images: --data folder:{spec}")
+        if spec.lower().endswith(".zip") and Path(spec).is_file():
+            raise UserError(f"unknown data '{spec}'; for a zip of images: --data zip:{spec}")
         raise UserError(f"unknown data '{name}'{did_you_mean(name, SOURCES)}")
-    if colon and (not folder or "DIR" not in source.usage):
+    if colon and (not folder or ":" not in source.usage):
         raise UserError(f"--data {spec}: write it as {source.usage}")
     defaults = DataSettings()
     for key in DataSettings.model_fields:
@@ -81,5 +150,7 @@ def open_data(
             continue
         if getattr(settings, key) != getattr(defaults, key):
             raise UserError(f"{key}= means nothing for --data {name}; leave it out")
+    if "OWNER/NAME" in source.usage:
+        return source.open(folder or None, settings, progress)
     path = Path(folder).expanduser().absolute() if colon else None
     return source.open(path, settings, progress)
