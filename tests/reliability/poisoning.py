@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -129,13 +129,13 @@ class Poison:
         stack.callback(handle.remove)
 
 
-def cases(steps: Iterable[int], values: Iterable[float]) -> list[Poison]:
-    """Every kind at every step; an optimizer has no moments before its first step."""
+def cases(steps: Sequence[int], values: Sequence[float]) -> list[Poison]:
+    """Every kind at every step, with one value after the other; an optimizer has no moments before
+    its first step."""
     return [
-        Poison(kind, step, value)
+        Poison(kind, step, values[n % len(values)])
         for kind in KINDS
         for n, step in enumerate(steps)
-        for value in [list(values)[n % len(list(values))]]
         if not (kind.startswith("moment") and step == 0)
     ]
 
@@ -186,12 +186,17 @@ def poisoned(
     steps: Iterable[int] = (0, 1, 100),
     values: Iterable[float] = (NAN, INF, -INF),
     every_value: bool = True,
+    one_in: int = 1,
+    first: int = 0,
 ) -> str:
-    """R13 for one method: every kind at every step, with every value or one after the other."""
-    chosen = [values] if not every_value else [[value] for value in values]
+    """R13 for one method: every kind at every step, with every value or one after the other; of
+    all these, one in so many from the `first`."""
+    chosen = [[value] for value in values] if every_value else [values]
     done = 0
     for some in chosen:
-        for poison in cases(tuple(steps), tuple(some)):
+        for i, poison in enumerate(cases(tuple(steps), tuple(some))):
+            if (i + i // one_in) % one_in != first:  # one step of a kind, the other of the next
+                continue
             stopped(poison, method, folder / str(done))
             done += 1
             tick()

@@ -49,7 +49,13 @@ def stop_at(step: int) -> Hooks:
     return Hooks(count, stop)
 
 
-def play(subjects: Iterable[str], folder: Path, until: int | None, precision: str = "fp32") -> None:
+def play(
+    subjects: Iterable[str],
+    folder: Path,
+    until: int | None,
+    precision: str = "fp32",
+    steps: int = STEPS,
+) -> None:
     """In a child: start or go on with each subject's run, to its end or to step `until`."""
     for subject in subjects:
         recipe, run = recipe_of(subject), folder / subject
@@ -58,7 +64,7 @@ def play(subjects: Iterable[str], folder: Path, until: int | None, precision: st
             if checkpoint.listed(run / "checkpoints"):
                 resume(run, recipe=recipe, data=games.images(), hooks=hooks, say=games.quiet)
             else:
-                train(recipe, games.images(), out=run, steps=STEPS, seed=3, device="cpu",
+                train(recipe, games.images(), out=run, steps=steps, seed=3, device="cpu",
                       precision=precision, hooks=hooks)  # fmt: skip
         except Stopped:
             pass
@@ -69,15 +75,17 @@ def exact_resume(
     folder: Path,
     tick: Callable[[], None] = lambda: None,
     subjects: Iterable[str] = SUBJECTS,
+    steps: int = STEPS,
 ) -> int:
-    """R1: runs cut at the steps of each of `cuts`, each piece in a process of its own, end as the
-    uninterrupted runs do."""
+    """R1: runs of `steps` turns cut at the steps of each of `cuts`, each piece in a process of its
+    own, end as the uninterrupted runs do."""
     subjects, done = list(subjects), 0
-    assert children.run(play, subjects, folder / "whole", None, folder=folder) == 0
+    rest = ("fp32", steps)
+    assert children.run(play, subjects, folder / "whole", None, *rest, folder=folder) == 0
     for cut in cuts:
         pieces = folder / "-".join(map(str, cut))
         for until in (*cut, None):
-            assert children.run(play, subjects, pieces, until, folder=folder) == 0
+            assert children.run(play, subjects, pieces, until, *rest, folder=folder) == 0
             if until is not None:
                 stopped_at = {s: games.whole_state(pieces / s)[1] for s in subjects}
                 assert all(steps_in(t) == until for t in stopped_at.values()), (cut, until)

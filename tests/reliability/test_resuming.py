@@ -7,8 +7,9 @@ from tests.reliability import children, resuming
 
 @pytest.mark.parametrize("subjects", [resuming.SUBJECTS[::2], resuming.SUBJECTS[1::2]], ids=str)
 def test_a_cut_run_ends_bit_for_bit_as_an_uninterrupted_one(subjects, tmp_path):
-    # 17 is inside an epoch of 25 batches, and inside the stage; 40 lies past an epoch's end.
-    assert resuming.exact_resume([(17,)], tmp_path, subjects=subjects) == len(subjects)
+    # 17 is inside an epoch of 25 batches, and inside the stage; 27 lies past the epoch's end.
+    found = resuming.exact_resume([(17,)], tmp_path, subjects=subjects, steps=27)
+    assert found == len(subjects)
 
 
 @pytest.mark.parametrize("subject", resuming.SUBJECTS)
