@@ -13,7 +13,10 @@ from steadygan.data.dataset import Dataset, DataSettings, Progress
 from steadygan.data.digits import open_fashion, open_mnist
 from steadygan.data.folder import open_folder
 from steadygan.data.gaussians import open_grid, open_ring
+from steadygan.data.hanzi import open_hanzi
+from steadygan.data.hanzi_strokes import HOW_TO_GET
 from steadygan.data.hub import open_hub
+from steadygan.data.hwdb import open_hwdb
 from steadygan.data.stacked import open_stacked
 from steadygan.data.zipped import open_zip
 from steadygan.errors import UserError, did_you_mean
@@ -103,6 +106,22 @@ SOURCES: dict[str, Source] = {
             open_hub,
             _IMAGES | _FILES,
             "pip install 'steadygan[hub]'; fetched on first use, offline by HF_DATASETS_OFFLINE=1",
+        ),
+        Source(
+            "hanzi",
+            "hanzi:DIR",
+            "Chinese characters as handwriting, made by `data build hanzi`; 28x28 by default",
+            open_hanzi,
+            _IMAGES,
+            f"{HOW_TO_GET}, then `steadygan data build hanzi package DIR`",
+        ),
+        Source(
+            "hwdb",
+            "hwdb:DIR",
+            "handwritten characters of CASIA-HWDB, from all .gnt files below DIR; 28x28",
+            open_hwdb,
+            _IMAGES | {"holdout", "allow_bad"},
+            "ask CASIA for HWDB1.0 or 1.1 (offline, isolated), and unpack the .gnt files into DIR",
         ),
         Source(
             "ring",
