@@ -13,7 +13,7 @@ that an eye can judge.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,39 +28,51 @@ SHOWN, COLUMNS = 20, 10
 NONE_SEEN = 3.0
 
 
-def nearest_pairs(features: Tensor, count: int = SHOWN) -> tuple[Tensor, Tensor]:
-    """The `count` nearest pairs among float64 features (N, d): rows (count, 2), and distances."""
+class Pairs(NamedTuple):
+    """The nearest pairs: rows (count, 2), their distances (count,), and how many pairs are nearer
+    than a threshold."""
+
+    rows: Tensor
+    distances: Tensor
+    nearer: int
+
+
+def nearest_distance(features: Tensor) -> float:
+    """The distance of the nearest two of features (N, d)."""
+    (values,) = centred(features)
+    return min(float(found.min()) for _, found in within(values)) ** 0.5
+
+
+def nearest_pairs(features: Tensor, threshold: float, count: int = SHOWN) -> Pairs:
+    """The `count` nearest pairs among float64 features (N, d), and how many pairs are nearer than
+    `threshold`."""
     best = torch.empty(0, dtype=torch.float64)
     pairs = torch.empty(0, 2, dtype=torch.long)
+    nearer = 0
     for rows, found in within(features):
-        first = torch.arange(rows.start, rows.stop)
-        found.masked_fill_(torch.arange(len(features)) <= first[:, None], torch.inf)
-        least, at = found.flatten().topk(min(count, found.numel()), largest=False)
-        here = torch.stack([at // len(features) + rows.start, at % len(features)], 1)
+        later = found[:, rows.start :]  # pairs with earlier rows were seen from there
+        later.masked_fill_(torch.ones_like(later, dtype=torch.bool).tril_(), torch.inf)
+        nearer += int((later < threshold**2).sum())
+        # The nearest pairs of all are in the rows with the nearest pairs.
+        at = later.amin(1).topk(min(count, len(later)), largest=False).indices
+        least, place = later[at].flatten().topk(min(count, later[at].numel()), largest=False)
+        here = torch.stack([at[place // later.shape[1]], place % later.shape[1]], 1) + rows.start
         best, order = torch.cat([best, least]).sort(stable=True)
         pairs = torch.cat([pairs, here])[order]
         best, pairs = best[:count], pairs[:count]
     real = torch.isfinite(best)
-    return pairs[real], best[real].sqrt()
+    return Pairs(pairs[real], best[real].sqrt(), nearer)
 
 
-def pairs_nearer(features: Tensor, threshold: float) -> int:
-    """How many pairs of float64 features (N, d) are nearer than `threshold`."""
-    return sum(int((found < threshold**2).sum()) for _, found in within(features)) // 2
-
-
-def support(samples: Tensor, real: Tensor) -> dict[str, Any]:
+def support(samples: Tensor, threshold: float) -> dict[str, Any]:
     """The size of the support that samples' features (N, d) speak for.
 
-    `real` (M, d) are the features of different real images; as many of both are used. `support` is
-    the estimate, and where no pair is near enough it is None and `support_at_least` stands for it.
-    `pairs`: rows of the nearest samples with their distance.
+    `threshold` is the distance of the nearest two of as many different real images
+    (`nearest_distance`). `support` is the estimate, and where no pair is near enough it is None and
+    `support_at_least` stands for it. `pairs`: rows of the nearest samples with their distance.
     """
-    size = min(len(samples), len(real))
-    real, samples = centred(real[:size], samples[:size])
-    threshold = float(nearest_pairs(real, 1)[1][0])
-    pairs, distances = nearest_pairs(samples)
-    duplicates = pairs_nearer(samples, threshold)
+    size = len(samples)
+    pairs, distances, duplicates = nearest_pairs(*centred(samples), threshold)
     possible = size * (size - 1) / 2
     return {
         "support": possible / duplicates if duplicates else None,

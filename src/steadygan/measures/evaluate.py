@@ -18,7 +18,7 @@ from steadygan.measures.frechet import frechet_distance, moments, too_few
 from steadygan.measures.inception_score import SPLITS, inception_score
 from steadygan.measures.kernel import SUBSETS, kernel_distance
 from steadygan.measures.prdc import COVERAGE_K, PRECISION_K, prdc
-from steadygan.measures.reference import NEIGHBOURS, Reference, distinct, evenly
+from steadygan.measures.reference import NEIGHBOURS, Reference, evenly
 
 COUNT = 10_000
 #: Fewer images say nothing; fewer points of a mixture neither.
@@ -92,11 +92,10 @@ def evaluate(
     tick = _steps(bar("measures"), 4)
     numbers = quality(images, found, reference, sharpness_kind=sharpness_kind)
     tick()
-    itself = reference.against_itself(len(images))
+    itself = reference.known("real-against-real", len(images), reference.against_itself, say)
     tick()
-    near = reference.some(min(len(images), NEIGHBOURS))
-    different = distinct(reference.images(near), reference.features.values[near])
-    born = support(found.values[:NEIGHBOURS], different)
+    apart = reference.known("nearest-real-images", len(images), reference.nearest_two, say)
+    born = support(found.values[: apart["count"]], apart["distance"])
     born["pairs"] = [[int(order[a]), int(order[b]), far] for a, b, far in born["pairs"]]
     tick()
     copied = memorisation.memorisation(images, data.train.items, data.test.items)
@@ -115,7 +114,7 @@ def evaluate(
             "sharpness": sharpness_kind,
             "precision_k": PRECISION_K,
             "coverage_k": COVERAGE_K,
-            "neighbours": len(near),
+            "neighbours": min(len(images), len(reference), NEIGHBOURS),
             "kid_subsets": SUBSETS,
             "inception_score_splits": SPLITS,
         },

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from steadygan.data.cache import cache_root
@@ -45,6 +46,13 @@ def kept(
     except (OSError, UserError) as error:
         say(f"not kept in the cache for next time: {error}")
     return tensors, facts
+
+
+def kept_facts(
+    kind: str, key: dict[str, Any], say: Callable[[str], None], make: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """As `kept`, of facts alone."""
+    return kept(kind, key, say, lambda: ({"none": torch.zeros(1)}, make()))[1]
 
 
 def digest_of(tensors: dict[str, Tensor], *more: str) -> str:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from steadygan.data import Dataset, Split
 from steadygan.errors import UserError, did_you_mean
+from steadygan.measures.birthday import nearest_distance
 from steadygan.measures.features import Extractor, Features, Progress, extract, quiet
 from steadygan.measures.frechet import Moments, frechet_distance, moments, too_few
-from steadygan.measures.kept import Made, kept
+from steadygan.measures.kept import Made, kept, kept_facts
 from steadygan.measures.prdc import COVERAGE_K, prdc
 from steadygan.measures.sharpness import sharpness
 
@@ -66,6 +67,25 @@ class Reference:
     def sharpness(self, kind: str) -> float:
         """The mean over at most 10,000 of the images."""
         return float(sharpness(self.images(self.some(NEIGHBOURS)), kind).mean())
+
+    def known(
+        self,
+        kind: str,
+        count: int,
+        make: Callable[[int], dict[str, Any]],
+        say: Callable[[str], None],
+    ) -> dict[str, Any]:
+        """`make(count)`, a fact of the real side alone, from the cache or made now."""
+        key = {"version": VERSION, "data": self.data.fingerprint, "features": self.extractor.hash,
+               "split": self.split, "of": len(self), "count": count}  # fmt: skip
+        return kept_facts(kind, key, say, lambda: make(count))
+
+    def nearest_two(self, count: int) -> dict[str, Any]:
+        """The distance of the two nearest among `count` different images, by features (at most
+        10,000, evenly spread), and how many there were."""
+        near = self.some(min(count, NEIGHBOURS))
+        different = distinct(self.images(near), self.features.values[near])
+        return {"distance": nearest_distance(different), "count": len(different)}
 
     def against_itself(self, count: int) -> dict[str, Any]:
         """What real images get: a part of them, drawn at random, against the others.
