@@ -85,7 +85,7 @@ class Recipe(Spec):
                 raise ValueError(problem)
             if part.sets_targets and not self.objective.has_targets:
                 raise ValueError(
-                    f"{part.name} softens D's targets, and objective {self.objective.name} has "
+                    f"{part.name} changes D's targets, and objective {self.objective.name} has "
                     "none: ns, minimax and lsgan have"
                 )
         if self.g_adversarial == 0 and not self.on_g:

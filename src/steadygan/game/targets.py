@@ -16,7 +16,6 @@ from steadygan.game.parts import Part
 
 if TYPE_CHECKING:
     from steadygan.game.play import Play
-    from steadygan.game.recipe import Recipe
 
 
 def noisy_targets(
@@ -40,14 +39,6 @@ class TargetTrick(Part):
 
     sides: ClassVar = ("tricks",)
     sets_targets: ClassVar = True
-
-    def misfit(self, recipe: Recipe) -> str | None:
-        if recipe.objective.has_targets:
-            return None
-        return (
-            f"{self.name} changes D's targets, and objective {recipe.objective.name} has none: ns, "
-            "minimax and lsgan have"
-        )
 
 
 class LabelSmoothing(TargetTrick):

@@ -73,7 +73,7 @@ def spectral_norm(network: nn.Module) -> nn.Module:
         weight = layer._parameters.get("weight")  # parametrised or computed weights are elsewhere
         if weight is None:
             continue
-        if not weight.any():
+        if not weight.is_meta and not weight.any():
             nn.init.normal_(weight, 0.0, ZERO_STD)
         dim = 1 if isinstance(layer, _ConvTransposeNd) else 0
         parametrize.register_parametrization(layer, "weight", SpectralNorm(weight, dim))
