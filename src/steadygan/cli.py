@@ -317,8 +317,16 @@ def table(
 def sample(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     out: Annotated[Path, typer.Option("--out", help="NAME.png, NAME.npy or NAME.gif")],
-    count: Annotated[int, typer.Option("--count")] = 64,
-    category: Annotated[str | None, typer.Option("--class", help="A class or category.")] = None,
+    count: Annotated[
+        int | None,
+        typer.Option("--count", help="In all (64), of each of several classes (8), or lines (1)."),
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option("--class", help="A class or category; several: a row each.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="A line of characters in one handwriting.")
+    ] = None,
     interpolate: Annotated[bool, typer.Option("--interpolate", help="Rows walk.")] = False,
     best: Annotated[bool, typer.Option("--best", help="At the best evaluation.")] = False,
     seed: Seed = 0,
@@ -327,7 +335,7 @@ def sample(
     from steadygan.training.sampling import sample
 
     sample(
-        run, out, count=count, seed=seed, category=category, interpolate=interpolate,
+        run, out, count=count, seed=seed, category=category, text=text, interpolate=interpolate,
         at="best" if best else "last", say=say,
     )  # fmt: skip
     print(out)

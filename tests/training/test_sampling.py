@@ -13,6 +13,7 @@ from steadygan.training import checkpoint, pictures, train
 from steadygan.training.runfolder import read_history
 from steadygan.training.sampling import (
     class_index,
+    class_names_in,
     draw_latents,
     load_generator,
     path_between,
@@ -171,6 +172,63 @@ def test_samples_of_a_class_are_those_that_g_makes_of_it(classed, tmp_path):
     assert np.load(rows).shape == (20, 16, 16, 1)
     refused("no such class, by name or from 0 to 3; did you mean 'cat'?", classed,
             tmp_path / "a.png", category="cart")  # fmt: skip
+
+
+def test_several_classes_are_rows_of_the_same_latents(classed, tmp_path):
+    asked = ["永", "cat", "1"]
+    rows = np.load(sample(classed, tmp_path / "t.npy", count=5, category=asked, say=games.quiet))
+    alone = [
+        np.load(sample(classed, tmp_path / "o.npy", count=5, category=one, say=games.quiet))
+        for one in asked
+    ]
+    assert np.array_equal(rows, np.concatenate(alone))
+    png = sample(classed, tmp_path / "t.png", category=asked, say=games.quiet)
+    assert frames_of(png)[0] == (8 * 18 + 2, 3 * 18 + 2)
+    assert sample(classed, tmp_path / "t.gif", count=2, category=asked, say=games.quiet).exists()
+
+
+def test_categories_of_codes_are_rows_too(infogan, tmp_path):
+    out = sample(infogan, tmp_path / "t.png", count=3, category=["7", "0"], say=games.quiet)
+    assert frames_of(out)[0] == (3 * 18 + 2, 2 * 18 + 2)
+
+
+def test_a_text_is_a_line_in_one_handwriting(classed, tmp_path):
+    average, prior, _ = load_generator(classed)
+    png = sample(classed, tmp_path / "a.png", text="永1 永\n", say=games.quiet)
+    assert frames_of(png)[0] == (3 * 18 + 2, 1 * 18 + 2)
+    lines = np.load(sample(classed, tmp_path / "a.npy", count=2, text="永11", say=games.quiet))
+    hands = draw_latents(prior, 2, 0)
+    for line, hand in zip(np.split(lines, 2), hands, strict=True):
+        latents = hand.repeat(3, 1)
+        latents[:, -1] = torch.tensor([1.0, 2.0, 2.0])
+        with torch.no_grad():
+            assert np.array_equal(line, pictures.to_uint8(average(latents)))
+    assert not np.array_equal(lines[0], lines[3])
+    assert frames_of(sample(classed, tmp_path / "a.gif", text="永1", say=games.quiet))[0] == (
+        38,
+        20,
+    )
+
+
+def test_a_text_is_spelt_with_classes_alone(classed, gan, infogan, tmp_path):
+    png = tmp_path / "a.png"
+    refused("^--text: this run has no class for 和 九 3; its 4 classes are in run.json$", classed,
+            png, text="永和九和3")  # fmt: skip
+    refused("there is no character", classed, png, text=" \n")
+    refused("there is no character", classed, png, text="")
+    refused("--text and --class: give one", classed, png, text="永", category="永")
+    refused("--interpolate: walks in one class", classed, png, text="永", interpolate=True)
+    refused("--interpolate: walks in one class", classed, png, category=["永", "cat"],
+            interpolate=True)  # fmt: skip
+    refused("no such class", classed, png, category=["永", "dog"])
+    refused("wants 1 to", classed, png, text="永1", count=600_000)
+    refused("takes no class", gan, png, text="永")
+    refused("takes no class", infogan, png, text="7")
+    assert not png.exists()
+
+
+def test_a_text_finds_a_class_however_its_letters_are_written():
+    assert class_names_in("\u00e9e\u0301", ["e\u0301"]) == ["\u00e9", "\u00e9"]
 
 
 def test_a_walk_stays_in_the_class_it_begins_in():

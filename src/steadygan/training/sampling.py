@@ -95,6 +95,43 @@ def class_index(asked: str, names: Sequence[str], classes: int) -> int:
     raise UserError(f"--class {asked}: no such class, by name or from 0 to {classes - 1}{near}")
 
 
+def class_names_in(text: str, names: Sequence[str]) -> list[str]:
+    """The classes that a text is written with, one a character; white space is left out.
+
+    Raises UserError that names every character without a class of its own.
+    """
+    asked = [each for each in normalize("NFC", text) if not each.isspace()]
+    if not asked:
+        raise UserError("--text: there is no character in it")
+    known = {normalize("NFC", name) for name in names}
+    if unknown := list(dict.fromkeys(each for each in asked if each not in known)):
+        raise UserError(
+            f"--text: this run has no class for {' '.join(unknown[:20])}"
+            f"{' ...' if len(unknown) > 20 else ''}; its {len(names):,} classes are in run.json"
+        )
+    return asked
+
+
+def draw_table(
+    prior: Prior,
+    count: int,
+    seed: int,
+    categories: Sequence[str],
+    class_names: Sequence[str] = (),
+    *,
+    a_cell: int = 1,
+    across: bool = False,
+) -> Tensor:
+    """Latents of a table, row after row, `a_cell` of them for each cell: a row a category and
+    `count` columns, or a column a category and `count` rows where `across`.
+
+    All categories have the same `count` latents up to their class: one handwriting each.
+    """
+    each = [draw_latents(prior, a_cell * count, seed, one, class_names) for one in categories]
+    table = torch.stack(each).unflatten(1, (count, a_cell))
+    return (table.transpose(0, 1) if across else table).flatten(0, 2)
+
+
 def path_between(prior: Prior, ends: Tensor, steps: int) -> Tensor:
     """Latents (len(ends) - 1) * steps on the path through `ends`.
 
@@ -121,54 +158,81 @@ def sample(
     run: str | Path,
     out: str | Path,
     *,
-    count: int = 64,
+    count: int | None = None,
     seed: int = 0,
-    category: str | None = None,
+    category: str | Sequence[str] | None = None,
+    text: str | None = None,
     interpolate: bool = False,
     at: str = "last",
     say: Callable[[str], None] = print,
 ) -> Path:
     """Write samples of a run: a `.png` grid, a `.npy` (uint8, N x H x W x C) or a `.gif` walk.
 
-    `at` is "last", or "best" for the generator of the best evaluation.
+    `category`: a class, or several for a row each. `text`: a line of characters that are classes,
+    each of the same latent. `count`: how many in all (64), of each of several classes (8), or
+    lines of text (1). `at` is "last", or "best" for the generator of the best evaluation.
     """
     out = Path(out)
-    if out.suffix not in (".png", ".npy", ".gif"):
-        raise UserError(f"--out {out}: wants a name that ends in .png, .npy or .gif")
-    if not 1 <= count <= MOST:
-        raise UserError(f"--count {count}: wants 1 to {MOST:,}")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: there is no folder {out.parent}")
+    several = [category] if isinstance(category, str) else list(category or ())
+    if text is not None and several:
+        raise UserError("--text and --class: give one of them")
+    if count is None:
+        count = 1 if text is not None else 8 if len(several) > 1 else 64
+    _check_request(out, count * max(1, len(several), len(text or "")), count)
     generator, prior, facts = load_generator(run, say, at)
     if out.suffix == ".gif" and len(facts["data"]["shape"]) == 1:
         raise UserError(f"--out {out}: a walk is of images; vectors go into .png or .npy")
-    columns = max(1, int(np.ceil(np.sqrt(count))))
     names = facts["data"].get("class_names") or ()
-    if out.suffix == ".gif":
-        ends = draw_latents(prior, 2 * count, seed, category, names)
-        _write_walk(generator, prior, ends, columns, out)
-        return out
-    if interpolate:
+    if text is not None:
+        if not isinstance(prior, Classed):
+            raise UserError("--text: this run's generator takes no class")
+        several = class_names_in(text, names)
+    if interpolate and (text is not None or len(several) > 1):
+        raise UserError("--interpolate: walks in one class; give one --class, or --out NAME.gif")
+    a_cell = 2 if out.suffix == ".gif" else 1
+    if text is not None or len(several) > 1:
+        columns = len(several) if text is not None else count
+        latents = draw_table(
+            prior, count, seed, several, names, a_cell=a_cell, across=text is not None
+        )
+    elif interpolate and a_cell == 1:
         columns = min(10, count)
-        ends = draw_latents(prior, 2 * -(-count // columns), seed, category, names)
+        ends = draw_latents(prior, 2 * -(-count // columns), seed, *several, class_names=names)
         rows = [path_between(prior, pair, columns) for pair in ends.split(2)]
         latents = torch.cat(rows)[:count]
     else:
-        latents = draw_latents(prior, count, seed, category, names)
-    made = pictures.generate(generator, latents)
-    if len(facts["data"]["shape"]) == 1:
-        points = torch.cat(list(made)).numpy()
-        if out.suffix == ".npy":
-            _save_npy(out, points)
-        else:
-            pictures.save_png(pictures.scatter(points, points), out)
+        columns = max(1, int(np.ceil(np.sqrt(count))))
+        latents = draw_latents(prior, a_cell * count, seed, *several, class_names=names)
+    if out.suffix == ".gif":
+        _write_walk(generator, prior, latents, columns, out)
         return out
-    images = np.concatenate([pictures.to_uint8(batch) for batch in made])
-    if out.suffix == ".npy":
-        _save_npy(out, images)
-    else:
-        pictures.save_png(pictures.grid(images, columns), out)
+    _write_still(generator, latents, columns, out, points=len(facts["data"]["shape"]) == 1)
     return out
+
+
+def _check_request(out: Path, images: int, count: int) -> None:
+    if out.suffix not in (".png", ".npy", ".gif"):
+        raise UserError(f"--out {out}: wants a name that ends in .png, .npy or .gif")
+    if count < 1 or images > MOST:
+        raise UserError(f"--count {count}: wants 1 to {MOST:,} images in all")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: there is no folder {out.parent}")
+
+
+def _write_still(
+    generator: nn.Module, latents: Tensor, columns: int, out: Path, points: bool
+) -> None:
+    made = pictures.generate(generator, latents)
+    if points:
+        values = torch.cat(list(made)).numpy()
+    else:
+        values = np.concatenate([pictures.to_uint8(batch) for batch in made])
+    if out.suffix == ".npy":
+        _save_npy(out, values)
+    elif points:
+        pictures.save_png(pictures.scatter(values, values), out)
+    else:
+        pictures.save_png(pictures.grid(values, columns), out)
 
 
 def draw_best(
