@@ -27,7 +27,7 @@ DIMENSION = 128
 WIDTHS = (24, 48, 96)
 #: Larger images are first taken down to about this side by a strided convolution.
 SIDE = 32
-IMAGES, BATCH = 480_000, 128
+IMAGES, BATCH = 300_000, 128
 LEARNING_RATE, WEIGHT_DECAY = 4e-3, 1e-2
 
 Progress = Callable[[int, int], None]

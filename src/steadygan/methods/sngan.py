@@ -30,7 +30,14 @@ recipe = Recipe(
 )
 vector_networks = MLPNetworks(width=128, depth=3, d_width=128, d_pieces=1, d_dropout=False)
 presets = {
-    "light": {"width": 16, "batch": 32, "lr": 5e-4},
+    "light": {
+        "width": 8,
+        "batch": 32,
+        "lr": 1e-3,
+        "betas": (0.5, 0.9),
+        "d_steps": 5,
+        "shared_latents": False,
+    },
     "paper": {
         "backbone": "resnet",
         "objective": "hinge",
