@@ -17,7 +17,7 @@ from steadygan.measures.features import Features, Progress, extract, quiet
 from steadygan.measures.frechet import frechet_distance, moments, too_few
 from steadygan.measures.inception_score import SPLITS, inception_score
 from steadygan.measures.kernel import SUBSETS, kernel_distance
-from steadygan.measures.prdc import COVERAGE_K, PRECISION_K, prdc
+from steadygan.measures.prdc import COVERAGE_K, PRECISION_K
 from steadygan.measures.reference import NEIGHBOURS, Reference, evenly
 
 COUNT = 10_000
@@ -34,6 +34,7 @@ def quality(
     *,
     sharpness_kind: str = sharpness.DEFAULT,
     subsets: int = SUBSETS,
+    say: Callable[[str], None] = print,
 ) -> dict[str, float | None]:
     """The numbers of uint8 images (N, C, H, W) with their features, flat: `fid`, `kid`,
     `inception_score`, `precision`, `recall`, `density`, `coverage`, `sharpness` and what belongs
@@ -47,7 +48,6 @@ def quality(
     kid, kid_std = kernel_distance(reference.features.values, found.values, subsets)
     score, score_std = inception_score(found.probabilities)
     own = evenly(len(found), NEIGHBOURS)
-    real = reference.features.rows(reference.some(len(own)))
     sharp = float(sharpness.sharpness(images, sharpness_kind).mean())
     real_sharp = reference.sharpness(sharpness_kind)
     return {
@@ -56,7 +56,7 @@ def quality(
         "kid_std": kid_std,
         "inception_score": score,
         "inception_score_std": score_std,
-        **prdc(real.values, found.rows(own).values),
+        **reference.prdc(found.rows(own).values, say),
         "sharpness": sharp,
         "sharpness_real": real_sharp,
         "sharpness_difference": abs(sharp - real_sharp),
@@ -90,7 +90,7 @@ def evaluate(
     images = images[order]
     found = extract(extractor, images, bar("features of samples"))
     tick = _steps(bar("measures"), 4)
-    numbers = quality(images, found, reference, sharpness_kind=sharpness_kind)
+    numbers = quality(images, found, reference, sharpness_kind=sharpness_kind, say=say)
     tick()
     itself = reference.known("real-against-real", len(images), reference.against_itself, say)
     tick()

@@ -29,7 +29,7 @@ from steadygan.training.loop import as_played
 Progress = Callable[[int, int], None]
 NAMES = ("classifier", "effnet", "inception")
 #: Images a forward pass: larger networks take fewer.
-BATCHES = {"classifier": 512, "effnet": 64, "inception": 32}
+BATCHES = {"classifier": 128, "effnet": 64, "inception": 32}
 
 
 def quiet(done: int, total: int) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from steadygan.data import Dataset, DataSettings
 from steadygan.errors import UserError
-from steadygan.measures import birthday, sharpness
-from steadygan.measures.evaluate import Bar, evaluate, evaluate_points
+from steadygan.measures import birthday, legibility, sharpness
+from steadygan.measures.evaluate import Bar, as_json, evaluate, evaluate_points
 from steadygan.measures.features import checked_name, find_features
 from steadygan.measures.reference import part_of, reference_of
-from steadygan.measures.samples import find_source, read_samples
+from steadygan.measures.samples import Source, classes_drawn, find_source, read_samples
 from steadygan.training.pictures import save_png
 from steadygan.training.precision import find_device
 
@@ -33,6 +33,7 @@ class Asked:
     pairs: Path | None = None
     device: str = "auto"
     seed: int = 0
+    legibility: bool | None = None  # none: where it can be measured
 
 
 def data_of(asked: Asked, settings: DataSettings) -> tuple[str, DataSettings]:
@@ -54,6 +55,7 @@ def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) ->
     elif asked.features != "auto" or asked.weights or pairs:
         raise UserError(f"--features, --weights and --pairs are of images, not of {data.spec}")
     source, device = find_source(asked.source), find_device(asked.device)
+    legible = _reads(asked, source, data)
     samples = read_samples(
         source, data, asked.count, seed=asked.seed, best=asked.best, device=device, say=say,
         progress=bar("samples"),
@@ -71,6 +73,28 @@ def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) ->
         data, extractor, split=asked.split, say=say, progress=bar("features of real images")
     )
     result = evaluate(samples, reference, sharpness_kind=asked.sharpness, bar=bar, say=say)
+    if legible:
+        wanted = classes_drawn(asked.source, data, len(samples), asked.seed)
+        result["legibility"] = as_json(
+            legibility.legibility(samples, wanted, data, say=say, progress=bar("reading"))
+        )
     if pairs is not None:
         save_png(birthday.picture(samples, result["birthday"]["pairs"]), pairs)
     return {**result, **about}
+
+
+def _reads(asked: Asked, source: Source, data: Dataset) -> bool:
+    """Whether the samples are read as characters: where that is asked for, or where it can be."""
+    if asked.legibility is False:
+        return False
+    if asked.legibility:
+        legibility.require(data)
+    elif not legibility.can_read(data):
+        return False
+    known = source.kind == "run" and classes_drawn(asked.source, data, 1, asked.seed) is not None
+    if asked.legibility and not known:
+        raise UserError(
+            f"--legibility: it is not known which characters {asked.source} should show: it is no "
+            f"run of a generator that takes the classes of {data.spec}"
+        )
+    return known

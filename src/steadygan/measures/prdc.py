@@ -14,6 +14,8 @@ All four move with the numbers of both sides, so those belong to the result.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -34,12 +36,22 @@ def reach(features: Tensor, *ks: int) -> list[Tensor]:
     return [nearest[:, k - 1] for k in ks]
 
 
+def real_balls(real: Tensor, k: int = PRECISION_K, coverage_k: int = COVERAGE_K) -> list[Tensor]:
+    """What `prdc` needs of the real side alone: its two sets of squared radii (M,)."""
+    return reach(*centred(real), k, coverage_k)
+
+
 def prdc(
-    real: Tensor, fake: Tensor, k: int = PRECISION_K, coverage_k: int = COVERAGE_K
+    real: Tensor,
+    fake: Tensor,
+    k: int = PRECISION_K,
+    coverage_k: int = COVERAGE_K,
+    balls: Sequence[Tensor] | None = None,
 ) -> dict[str, float]:
-    """`precision`, `recall`, `density`, `coverage` of features (M, d) and (N, d)."""
+    """`precision`, `recall`, `density`, `coverage` of features (M, d) and (N, d); `balls` are the
+    `real_balls` of `real` where they are known."""
+    real_ball, real_wide = balls or real_balls(real, k, coverage_k)
     real, fake = centred(real, fake)
-    real_ball, real_wide = reach(real, k, coverage_k)
     (fake_ball,) = reach(fake, k)
     inside_real, held = 0, 0
     recalled = torch.zeros(len(real), dtype=torch.bool)

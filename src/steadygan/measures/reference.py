@@ -17,7 +17,7 @@ from steadygan.measures.birthday import nearest_distance
 from steadygan.measures.features import Extractor, Features, Progress, extract, quiet
 from steadygan.measures.frechet import Moments, frechet_distance, moments, too_few
 from steadygan.measures.kept import Made, kept, kept_facts
-from steadygan.measures.prdc import COVERAGE_K, prdc
+from steadygan.measures.prdc import COVERAGE_K, prdc, real_balls
 from steadygan.measures.sharpness import sharpness
 
 #: Real images at most: all of MNIST's and Fashion-MNIST's train part.
@@ -76,9 +76,22 @@ class Reference:
         say: Callable[[str], None],
     ) -> dict[str, Any]:
         """`make(count)`, a fact of the real side alone, from the cache or made now."""
-        key = {"version": VERSION, "data": self.data.fingerprint, "features": self.extractor.hash,
-               "split": self.split, "of": len(self), "count": count}  # fmt: skip
-        return kept_facts(kind, key, say, lambda: make(count))
+        return kept_facts(kind, self._key(count), say, lambda: make(count))
+
+    def _key(self, count: int) -> dict[str, Any]:
+        return {"version": VERSION, "data": self.data.fingerprint, "features": self.extractor.hash,
+                "split": self.split, "of": len(self), "count": count}  # fmt: skip
+
+    def prdc(self, fake: Tensor, say: Callable[[str], None]) -> dict[str, float]:
+        """Precision to coverage of as many of the images as there are samples, evenly spread; the
+        radii of the real side are made once and kept."""
+        real = self.features.rows(self.some(len(fake))).values
+
+        def make() -> Made:
+            return dict(zip(("near", "wide"), real_balls(real), strict=True)), {}
+
+        balls, _ = kept("real-balls", self._key(len(fake)), say, make)
+        return prdc(real, fake, balls=(balls["near"], balls["wide"]))
 
     def nearest_two(self, count: int) -> dict[str, Any]:
         """The distance of the two nearest among `count` different images, by features (at most

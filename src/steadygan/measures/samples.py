@@ -11,11 +11,13 @@ import torch
 
 from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.errors import UserError
+from steadygan.game.priors import Classed, class_of
 from steadygan.measures.evaluate import COUNT, LEAST
 from steadygan.measures.features import Progress, quiet
 from steadygan.measures.modes import COUNT as POINTS
 from steadygan.training import pictures
 from steadygan.training.runfolder import read_facts
+from steadygan.training.runs import recorded_recipe
 from steadygan.training.sampling import MOST, draw_latents, load_generator
 
 BATCH = 250
@@ -114,6 +116,17 @@ def drawn(
         made.append(as_bytes(samples.numpy()) if samples.dim() == 4 else samples.numpy())
         progress(min(len(made) * BATCH, count), count)
     return np.concatenate(made)
+
+
+def classes_drawn(run: Path, data: Dataset, count: int, seed: int) -> np.ndarray | None:
+    """The classes, int64 (count,), that `drawn` asks a run's generator for; None where it takes
+    none, or was trained on other classes than the data's."""
+    facts = read_facts(run)
+    names = tuple(facts["data"].get("class_names") or ())
+    prior = recorded_recipe(facts["recipe"]).drawn_prior(len(names))
+    if not isinstance(prior, Classed) or names != data.class_names:
+        return None
+    return class_of(draw_latents(prior, count, seed)).numpy()
 
 
 def as_bytes(images: np.ndarray) -> np.ndarray:

@@ -51,6 +51,12 @@ def _images(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     if "modes" in found:
         of = f"of {found['modes_in_data']}, reverse KL {_number(found['reverse_kl'])} nats"
         lines.append(("modes", str(found["modes"]), of))
+    if "legibility" in found:
+        read = found["legibility"]
+        real = f"real: {_share(read['accuracy_real'])}, {read['model']}"
+        lines.append(("read rightly", _share(read["accuracy"]), real))
+        of_real = f"real: {_number(read['p_real'])}"
+        lines.append(("p of the character", _number(read["p"]), of_real))
     if "classes" in found:
         each = found["classes"]
         seen = f"KL of classes to the data's, {each['covered']} of {each['classes']} covered"

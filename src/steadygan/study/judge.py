@@ -13,7 +13,7 @@ from torch import Tensor
 
 from steadygan.data import Dataset
 from steadygan.errors import UserError
-from steadygan.measures import recognisable, sharpness
+from steadygan.measures import legibility, recognisable, sharpness
 from steadygan.measures.classifier import classifier_of
 from steadygan.measures.energy_distance import energy_distance
 from steadygan.measures.evaluate import evaluate, evaluate_points, ordered, quality
@@ -23,9 +23,8 @@ from steadygan.measures.inception_score import inception_score
 from steadygan.measures.kept import kept_facts
 from steadygan.measures.kernel import kernel_distance
 from steadygan.measures.modes import MIXTURES
-from steadygan.measures.prdc import prdc
 from steadygan.measures.reference import Reference, evenly, reference_of
-from steadygan.measures.samples import as_bytes, drawn
+from steadygan.measures.samples import as_bytes, classes_drawn, drawn
 from steadygan.measures.trajectory import Evaluator, Measure, Schedule
 from steadygan.study.plan import Evaluation
 from steadygan.training import Goal, Trainer, checkpoint
@@ -139,14 +138,13 @@ class Judge:
         precision to coverage against as many of it."""
         found, reference = extract(self.extractor, images), self.reference
         few = too_few(min(len(found), len(reference)), self.extractor.dimension)
-        real = reference.features.rows(reference.some(len(found))).values
         sharp = float(sharpness.sharpness(images).mean())
         kid, _ = kernel_distance(reference.features.values, found.values, DRAFT_SUBSETS)
         return {
             "fid": None if few else frechet_distance(reference.moments, moments(found.values)),
             "kid": kid,
             "inception_score": inception_score(found.probabilities)[0],
-            **prdc(real, found.values),
+            **reference.prdc(found.values, self.say),
             "sharpness": sharp,
             "sharpness_difference": abs(sharp - self.real_sharpness),
         }
@@ -182,7 +180,13 @@ class Judge:
         if self.reference is None:
             return self.quality_of_points(run) if self.data.name in MIXTURES else None
         bar = lambda name: self.progress  # noqa: E731
-        last = evaluate(self.samples(run), self.reference, bar=bar, say=self.say)
+        samples = self.samples(run)
+        last = evaluate(samples, self.reference, bar=bar, say=self.say)
+        if legibility.can_read(self.data):
+            asked = classes_drawn(run, self.data, len(samples), 0)
+            if asked is not None:
+                given = {"say": self.say, "progress": self.progress}
+                last["legibility"] = legibility.legibility(samples, asked, self.data, **given)
         if "classes" in last:
             last["class_kl"] = last["classes"]["kl"]
         found = {
@@ -202,7 +206,8 @@ class Judge:
         """The distances of the run's kept best generator."""
         images = self.samples(run, best=True)
         images = images[ordered(images)]  # as `evaluate` orders them
-        return quality(images, extract(self.extractor, images, self.progress), self.reference)
+        found = extract(self.extractor, images, self.progress)
+        return quality(images, found, self.reference, say=self.say)
 
     def quality_of_points(self, run: Path) -> dict[str, Any]:
         points = self.samples(run)
