@@ -370,6 +370,13 @@ def evaluate(
     pairs: Annotated[
         Path | None, typer.Option("--pairs", help="NAME.png: the nearest pairs of samples.")
     ] = None,
+    legibility: Annotated[
+        bool | None,
+        typer.Option(
+            "--legibility/--no-legibility",
+            help="Read Chinese characters (extra ocr); by default where that is possible.",
+        ),
+    ] = None,
     device: Device = "auto",
     seed: Seed = 0,
 ) -> None:
@@ -385,8 +392,9 @@ def evaluate(
     for key in request.recipe:
         raise UserError(f"{key}= means nothing here; evaluate takes size=, channels= and threads=")
     asked = judging.Asked(
-        source, against, features, count, weights, split, sharpness, best, pairs, device, seed
-    )
+        source, against, features, count, weights, split, sharpness, best, pairs, device, seed,
+        legibility,
+    )  # fmt: skip
     spec, request.data = judging.data_of(asked, request.data)
     _threads(request)
     dataset = opened(spec, request)
