@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import json
 import math
 import random
@@ -84,6 +86,12 @@ def history(method, seed=0, lines=240, steps=900):
 
 def grid(path, clarity, shape=(28, 28), cells=(8, 8), seed=0):
     """A grid of digits that come out of noise as `clarity` goes from 0 to 1."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(drawn(clarity, shape, cells, seed))
+
+
+@functools.cache
+def drawn(clarity, shape, cells, seed):
     rng = random.Random(seed)
     height, width = shape
     columns, rows = cells
@@ -99,8 +107,9 @@ def grid(path, clarity, shape=(28, 28), cells=(8, 8), seed=0):
         cell = Image.blend(haze, cell, max(0.0, min(1.0, clarity)))
         at = (2 + place % columns * (width + 2), 2 + place // columns * (height + 2))
         sheet.paste(cell, at)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
+    png = io.BytesIO()
+    sheet.save(png, "png")
+    return png.getvalue()
 
 
 def run_json(method, seed=0, **changes):
@@ -187,6 +196,77 @@ def five_methods(folder, steps=(1400, 900, 820, 700, 560)):
     return write_study(folder, [f"runs/{method}-s0" for method in LOOKS], command=command)
 
 
+HASH = "8b353e29255e" + "0" * 52
+METRICS = (("fid", "FID-classifier", True), ("inception_score", "IS-classifier", False),
+           ("precision", "precision", False), ("recall", "recall", False),
+           ("sharpness", "mean sharpness", None))  # fmt: skip
+
+
+def judge(info, lines, level, every=20):
+    """Puts evaluations into history lines, distances falling from 200 to `level` and rising by a
+    tenth at the end, and what a study measures of a finished run into run.json."""
+    best = len(lines) - every - 1
+    for place in range(every - 1, len(lines), every):
+        line, t = lines[place], (place + 1) / len(lines)
+        distance = level if place == best else level + (200 - level) * max(0.1, 1 - t) ** 2
+        line |= {"fid": distance, "precision": t / 2, "recall": t / 3, "evaluate_seconds": 0.5}
+    lines.insert(0, {"step": 0, "images": 0, "seconds": 0.0, "fid": 200.0, "precision": 0.0,
+                     "recall": 0.0, "evaluate_seconds": 0.5})  # fmt: skip
+    real = {"fid": 0.57, "precision": 0.87, "recall": 0.86}
+    shared = {"features": "classifier", "feature_hash": HASH, "feature_accuracy": 0.99}
+    numbers = {"inception_score": 8.0, "precision": 0.5, "recall": 0.33, "sharpness": 150.0}
+    info["evaluation"] = {**shared, "every": "5%", "count": 2000, "real": 0.33, "noise": 262.0}
+    info["judged_step"] = info["status"]["step"]
+    info["measures"]["quality"] = {
+        **shared, "count": 10_000, "real": {"inception_score": 9.5, "sharpness": 212.0},
+        "last": {"step": info["status"]["step"], "fid": 1.1 * level, "real_against_real": real,
+                 **numbers},
+        "best": {"step": lines[best + 1]["step"], "fid": level, **numbers},
+    }  # fmt: skip
+    return info, lines
+
+
+def seeded_study(folder, levels, lines=100, **looks):
+    """A study of judged runs, seeds by method: the best distance of each; with its tables."""
+    runs = []
+    for method, of_seeds in levels.items():
+        for seed, level in enumerate(of_seeds):
+            info = run_json(method, seed)
+            judged = judge(info, history(method, seed, lines), level)
+            path = write_run(folder / "runs" / info["name"], *judged, **looks)
+            runs.append(f"runs/{path.name}")
+    write_study(folder, runs, seeds=sorted({s for of in levels.values() for s in range(len(of))}))
+    (folder / "tables.json").write_text(json.dumps(tables(levels)), encoding="utf-8")
+    return folder
+
+
+def tables(levels):
+    """tables.json of such a study, in its form; the intervals are made up."""
+
+    def spread(values):
+        mean = sum(values) / len(values)
+        return {"n": len(values), "mean": mean, "sd": 0.25, "low": mean - 1.5, "high": mean + 2.5}
+
+    def quality(of, factor):
+        others = {"inception_score": 8.0, "precision": 0.5, "recall": 0.33, "sharpness": 150.0}
+        flat = {key: spread([value] * len(of)) for key, value in others.items()}
+        return {"fid": spread([factor * level for level in of]), **flat}
+
+    names = list(levels)
+    pair = {"one": names[0], "other": names[-1], "n": 3, "paired": True, "mean": 12.5, "low": 3.25,
+            "high": 21.75, "p": 0.25, "agreeing": 1.0, "verdict": "likely"}  # fmt: skip
+    return {
+        "format": 1, "notes": [], "main": "fid", "seeds": [0, 1, 2],
+        "said_of_differences": "Of 1 pairs of methods, 0 differ at p <= .05.",
+        "metrics": [{"key": k, "title": t, "lower_is_better": b} for k, t, b in METRICS],
+        "entries": [{"name": name, "method": name, "quality": {
+            "last": quality(of, 1.1), "best": quality(of, 1.0)}} for name, of in levels.items()],
+        "runs": [{"name": f"{name}-s{s}", "entry": name, "seed": s, "state": "finished"}
+                 for name, of in levels.items() for s in range(len(of))],
+        "differences": {"fid": [pair, {**pair, "one": "nobody", "verdict": "open"}]},
+    }  # fmt: skip
+
+
 VOID = {"meta", "img", "input", "br", "link", "hr"}
 
 
@@ -234,4 +314,5 @@ def make():
         Page=Page,
         recipe=recipe, history=history, grid=grid, run_json=run_json, write_run=write_run,
         write_study=write_study, five_methods=five_methods, histogram=histogram,
+        judge=judge, seeded_study=seeded_study, tables=tables,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from steadygan.report import write_report
-from steadygan.report.page import script_json
+from steadygan.report.page import _code, script_json
 
 SCRIPTS = [
     "<script>alert(1)</script>",
@@ -61,12 +61,23 @@ def hostile(make, folder, text):
     info["versions"] |= {f"v{text}": text}
     info["measures"]["recognisable"]["verdict"] = text
     info["measures"]["own"] = {f"m{text}": text}
-    lines = make.history("gan", lines=30)
+    _, lines = make.judge(info, make.history("gan", lines=30), 20.0)
+    quality, evaluation = info["measures"]["quality"], info["evaluation"]
+    for facts in (quality, evaluation):
+        facts |= {"features": text, "feature_hash": text, "count": text}
+    evaluation["every"] = text
+    info["best"] = {"step": text, "samples": text}
     for line in lines:
-        line |= {f"s{key}": 1.0, f"d_loss/{key}": line["d_loss"] / 2, f"z{key}_loss": 1.0}
+        line |= {f"s{key}": 1.0, f"d_loss/{key}": line.get("d_loss", 1) / 2, f"z{key}_loss": 1.0}
     run = make.write_run(folder / "runs" / "a", info, lines)
     make.write_run(folder / "runs" / "b", make.run_json("dcgan"), [])
     make.write_study(folder, ["runs/a", "runs/b", f"runs/missing {key}"], command=text, data=text)
+    tables = make.tables({text: [20.0], "dcgan": [30.0]})
+    tables |= {"said_of_differences": text, "notes": [text], "main": "fid"}
+    tables["metrics"] = [{"key": "fid", "title": text, "lower_is_better": text}]
+    tables["runs"] = [{"name": text, "entry": text}, {"name": "dcgan-s0", "entry": "dcgan"}]
+    tables["differences"]["fid"][0] |= {"other": text, "n": text}
+    (folder / "tables.json").write_text(json.dumps(tables), encoding="utf-8")
     return run
 
 
@@ -75,14 +86,21 @@ def data_of(page):
 
 
 def pages(make, folder, text):
-    """The reports of the study and of its run."""
+    """The reports of the study and of its run, less the 4 MB of plotly, which no word can be in."""
     run = hostile(make, folder, text)
-    return [write_report(path).read_text(encoding="utf-8") for path in (folder, run)]
+    plotly = str(_code()["plotly"])
+    found = [write_report(path).read_text(encoding="utf-8") for path in (folder, run)]
+    assert all(page.count(plotly) == 1 for page in found)
+    return [page.replace(plotly, "") for page in found]
 
 
 @pytest.fixture(scope="module")
 def harmless(make, tmp_path_factory):
     return [make.Page(page) for page in pages(make, tmp_path_factory.mktemp("a"), "harmless")]
+
+
+def test_plotly_itself_holds_no_address():
+    assert not re.search(r"https?://", str(_code()["plotly"]), re.IGNORECASE)
 
 
 def test_there_are_sixty_payloads():

@@ -143,14 +143,14 @@ def test_the_first_view_leaves_out_rare_spikes_only():
     assert 0.98 < high < 1.3
 
 
-def test_sample_grids_stay_aligned_when_some_are_left_out(tmp_path, make, monkeypatch):
+def test_sample_grids_stay_aligned_when_some_are_left_out(tmp_path, make):
     path = make.five_methods(tmp_path / "study")
     runs = read_folder(path).runs
-    whole, none = samples.sample_frames(runs)
+    every = samples.sample_frames(runs)
+    whole, none = samples.lightened(runs, every, samples.MOST_BYTES)
     assert none == 0
     assert [f.images for f in whole[1]][:3] == [1000, 1414, 2000]
-    monkeypatch.setattr(samples, "MOST_BYTES", 1_500_000)
-    some, left_out = samples.sample_frames(runs)
+    some, left_out = samples.lightened(runs, every, 1_500_000)
     assert left_out == sum(map(len, whole)) - sum(map(len, some)) > 0
     assert [mine[-1] for mine in some] == [mine[-1] for mine in whole]
     assert {f.images for f in some[4][:-1]} <= {f.images for f in some[0]}
@@ -165,7 +165,7 @@ def test_pictures_come_from_inside_the_run_folder_only(tmp_path, make):
              {"step": 5, "images": 320, "samples": 7}]  # fmt: skip
     make.write_run(tmp_path / "run", make.run_json("gan"), lines, pictures=False)
     (tmp_path / "run" / "fake.png").write_text("<svg onload=alert(1)>")
-    assert samples.sample_frames(read_folder(tmp_path / "run").runs) == ([[]], 0)
+    assert samples.sample_frames(read_folder(tmp_path / "run").runs) == [[]]
 
 
 def test_codes_know_their_rows_and_columns(tmp_path, make):
@@ -233,6 +233,17 @@ def test_a_folder_that_is_none_is_one_clear_line(tmp_path):
         read_folder(tmp_path)
 
 
+def test_methods_beyond_the_colours_have_another_mark_and_dash(tmp_path, make):
+    names = [f"m{k}-s{seed}" for k in range(17) for seed in (0, 1)]
+    for name in names:
+        info = make.run_json("gan") | {"name": name, "method": name[:-3]}
+        make.write_run(tmp_path / name, info, [])
+    runs = read_folder(make.write_study(tmp_path, names)).runs
+    assert len({(run.colour, run.dash) for run in runs}) == 17
+    assert [runs[2 * k].look for k in (0, 7, 8, 16)] == ["c0", "c7", "c0 k1", "c0 k2"]
+    assert all(one.look == other.look for one, other in zip(runs[::2], runs[1::2], strict=True))
+
+
 def test_seeds_share_a_colour_and_variants_do_not(tmp_path, make):
     names = ["gan-s0", "gan-s1", "dcgan-s0", "gan-b-s0"]
     for name in names:
@@ -241,4 +252,4 @@ def test_seeds_share_a_colour_and_variants_do_not(tmp_path, make):
     runs = read_folder(make.write_study(tmp_path, names)).runs
     assert [run.label for run in runs] == names
     assert [run.colour for run in runs] == [0, 0, 1, 2]
-    assert [run.dash for run in runs] == [0, 1, 0, 0]
+    assert [run.dash for run in runs] == [0, 0, 0, 0]

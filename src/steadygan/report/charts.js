@@ -3,11 +3,14 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const runs = data.runs;
-const axes = ["steps", "images seen", "seconds of training"];
+const minutes = Math.max(0, ...runs.flatMap((run) => run.axes[2])) > 180;
+const axes = ["steps", "images seen", `${minutes ? "minutes" : "seconds"} of training`];
 const dashes = ["solid", "dash", "dot", "dashdot", "longdash"];
 const hidden = new Set();
 const mouse = matchMedia("(hover: hover)").matches;
 let axis = 1;
+/* places on an axis, which come in seconds where it is of time */
+const placed = (values) => (axis === 2 && minutes ? values.map((value) => value === null ? null : value / 60) : values);
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 /* plotly reads a little markup in names: what looks like it is shown as written */
@@ -67,16 +70,23 @@ const upright = (x, colour, dash) => ({
   type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: colour, width: 1.2, dash },
 });
 
-function decades(chart) {
-  const values = chart.lines.flatMap((line) => line.y).filter((value) => value > 0);
-  return Math.log10(Math.max(...values) / Math.min(...values));
+function decades(values) {
+  const known = values.filter((value) => value > 0);
+  return Math.log10(Math.max(...known) / Math.min(...known));
 }
+
+const logarithmic = (values) => ({ type: "log", exponentformat: "none", dtick: decades(values) < 2 ? "D2" : 1 });
+
+const xaxis = () => axisStyle({
+  title: { text: axes[axis], standoff: 6, font: { size: 10.5 } },
+  showgrid: false, showline: true, ticks: "outside", ticklen: 4, tickcolor: css("--rule"), hoverformat: ",.4~r",
+});
 
 function curves(chart) {
   const traces = chart.lines.map((line) => ({
     type: "scatter",
     mode: line.y.length < 4 ? "lines+markers" : "lines",
-    x: runs[line.run].axes[axis],
+    x: placed(runs[line.run].axes[axis]),
     y: line.y,
     name: plain(line.name),
     line: style(line, chart.shared),
@@ -90,15 +100,81 @@ function curves(chart) {
     shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: chart.guide, y1: chart.guide,
       line: { color: css("--faint"), width: 1, dash: "dot" }, layer: "below" });
   if (chart.mark && chart.mark[axis] !== null)
-    shapes.push(upright(chart.mark[axis], css("--muted"), "dot"));
-  const yaxis = axisStyle(chart.log ? { type: "log", exponentformat: "none", dtick: decades(chart) < 2 ? "D2" : 1 } : {});
+    shapes.push(upright(placed(chart.mark)[axis], css("--muted"), "dot"));
+  const yaxis = axisStyle(chart.log ? logarithmic(chart.lines.flatMap((line) => line.y)) : {});
   if (chart.limits) yaxis.range = chart.limits;
   return [traces, layout({
     shapes, yaxis,
-    xaxis: axisStyle({ title: { text: axes[axis], standoff: 6, font: { size: 10.5 } }, showgrid: false, showline: true, ticks: "outside", ticklen: 4, tickcolor: css("--rule"), hoverformat: ",.4~r" }),
+    xaxis: xaxis(),
     showlegend: chart.legend,
     margin: { l: 44, r: 12, t: chart.legend ? 26 : 8, b: 38 },
   })];
+}
+
+/* A line a method: the mean over its seeds, and around it from the lowest to the highest. */
+function bands(chart) {
+  const traces = [];
+  for (const line of chart.lines) {
+    const at = line.axes[axis];
+    const run = runs[line.run];
+    const own = css(`--c${run.colour}`);
+    const visible = !hidden.has(line.run);
+    const x = placed(at.x);
+    if (at.n.some((n) => n > 1))
+      traces.push({
+        type: "scatter", mode: "lines", x: [...x, ...[...x].reverse()],
+        y: [...at.high, ...[...at.low].reverse()],
+        fill: "toself", fillcolor: own + "22", line: { width: 0 }, hoverinfo: "skip", visible,
+      });
+    traces.push({
+      type: "scatter", mode: x.length < 4 ? "lines+markers" : "lines", x, y: at.y, visible,
+      name: plain(line.name), line: { color: own, width: 1.9, dash: dashes[run.dash % dashes.length] },
+      text: at.y.map((_, i) => at.n[i] > 1 ? ` (${at.n[i]} seeds: ${brief(at.low[i])} to ${brief(at.high[i])})` : ""),
+      hovertemplate: "%{y:.4~g}%{text}",
+    });
+  }
+  const levels = chart.guides.map(([level]) => ({
+    type: "line", xref: "paper", x0: 0, x1: 1, y0: level, y1: level,
+    line: { color: css("--faint"), width: 1, dash: "dot" }, layer: "below",
+  }));
+  const scaled = (value) => (chart.log ? Math.log10(value) : value);
+  const named = chart.guides.filter(([, name]) => name).map(([level, name]) => ({
+    xref: "paper", x: 1, xanchor: "right", y: scaled(level), yanchor: "bottom", showarrow: false,
+    text: name, font: { size: 10.5, color: css("--muted") }, bgcolor: css("--paper"), borderpad: 1,
+  }));
+  const values = chart.lines.flatMap((line) => [...line.axes[1].low, ...line.axes[1].high]);
+  const yaxis = axisStyle(chart.log ? logarithmic([...values, ...(chart.limits || [])]) : {});
+  if (chart.limits) yaxis.range = chart.limits.map(scaled);
+  return [traces, layout({
+    shapes: levels, annotations: named, yaxis, xaxis: xaxis(), height: chart.tall ? 420 : 216,
+  })];
+}
+
+const brief = (value) => Number(value.toPrecision(3)).toLocaleString("en-US", { maximumSignificantDigits: 3 });
+const symbols = ["circle", "circle-open", "square", "square-open"];
+
+/* Recall against precision: small a run, large a method's mean; real images in ink. */
+function cloud(chart) {
+  const traces = chart.dots.map((dot) => {
+    const run = dot.run === null ? null : runs[dot.run];
+    const own = run ? css(`--c${run.colour}`) : css("--ink");
+    const large = dot.look === "method";
+    return {
+      type: "scatter", mode: "markers+text", x: [dot.x], y: [dot.y], name: plain(dot.name),
+      visible: run === null || !hidden.has(dot.run),
+      cliponaxis: false,
+      marker: {
+        color: own, opacity: dot.look === "run" ? 0.55 : 1, size: large ? 13 : dot.look === "real" ? 12 : 6,
+        symbol: run ? symbols[run.dash % symbols.length] : "x-thin",
+        line: run ? { width: symbols[run.dash % symbols.length].endsWith("open") ? 2.4 : 0 } : { width: 2, color: own },
+      },
+      text: dot.look === "run" ? "" : plain(dot.name), textposition: dot.x > 0.85 ? "middle left" : "middle right",
+      textfont: { size: 10.5, color: css("--muted") },
+      hovertemplate: `%{fullData.name}<br>recall %{x:.3~f}, precision %{y:.3~f}<extra></extra>`,
+    };
+  });
+  const unit = (title) => axisStyle({ range: [-0.02, 1.02], title: { text: title, standoff: 6, font: { size: 10.5 } } });
+  return [traces, layout({ hovermode: "closest", height: 460, xaxis: unit(chart.x), yaxis: unit(chart.y) })];
 }
 
 function bars(chart) {
@@ -133,7 +209,7 @@ const drawn = new Set();
 
 function draw(place) {
   const chart = data.charts[Number(place.dataset.chart)];
-  const [traces, look] = chart.kind === "bars" ? bars(chart) : curves(chart);
+  const [traces, look] = { bars, bands, cloud, curves }[chart.kind](chart);
   Plotly.react(place, traces, look, config);
   drawn.add(place);
 }
@@ -159,11 +235,13 @@ document.getElementById("axis").addEventListener("change", (event) => {
 
 for (const chip of document.querySelectorAll(".chip"))
   chip.addEventListener("click", () => {
-    const run = Number(chip.dataset.run);
-    const show = hidden.has(run);
-    if (show) hidden.delete(run); else hidden.add(run);
+    const members = chip.dataset.runs.split(" ").map(Number);
+    const show = hidden.has(members[0]);
     chip.setAttribute("aria-pressed", String(show));
-    for (const part of document.querySelectorAll(`[data-owner="${run}"]`)) part.hidden = !show;
+    for (const run of members) {
+      if (show) hidden.delete(run); else hidden.add(run);
+      for (const part of document.querySelectorAll(`[data-owner="${run}"]`)) part.hidden = !show;
+    }
     redraw();
   });
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import quantiles
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steadygan.report.read import AXES, Run
 from steadygan.report.settle import running_median, smoothing_window
 from steadygan.report.text import number
+
+if TYPE_CHECKING:
+    from steadygan.report.bands import Band
 
 MOST_POINTS = 1000
 Values = Sequence[float | None]
@@ -53,6 +56,41 @@ class Bars:
     bound: float | None = None
 
 
+@dataclass(frozen=True)
+class Bands:
+    """One panel of a line a method: its mean over seeds, with their range around it. `limits` are
+    of values also where `log`; `guides` are levels with their names; `tall` for the main one."""
+
+    title: str
+    lines: list[Band]
+    key: str = ""
+    log: bool = False
+    limits: tuple[float, float] | None = None
+    guides: list[tuple[float, str]] = field(default_factory=list)
+    tall: bool = False
+    owner: int | None = None
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A point of a cloud in the looks of a run, or in ink; `look` is run, method or real."""
+
+    run: int | None
+    x: float
+    y: float
+    name: str
+    look: str
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Points in the unit square, named axes."""
+
+    x: str
+    y: str
+    dots: list[Dot]
+
+
 @dataclass
 class Gallery:
     """The charts of one page in order; the template puts each into place by its number."""
@@ -60,9 +98,10 @@ class Gallery:
     runs: list[Run]
     charts: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, chart: Chart | Bars) -> int:
+    def add(self, chart: Chart | Bars | Bands | Cloud) -> int:
         """Takes a chart up and returns its number."""
-        self.charts.append(_bars(chart) if isinstance(chart, Bars) else _curves(chart))
+        made = {Bars: _bars, Chart: _curves, Bands: _bands, Cloud: _cloud}[type(chart)]
+        self.charts.append(made(chart))
         return len(self.charts) - 1
 
     def payload(self) -> dict[str, Any]:
@@ -121,7 +160,11 @@ def thin_axis(values: Values) -> list[float | None]:
 
 def central(lines: Sequence[Line]) -> tuple[float, float] | None:
     """A first view without rare spikes: limits around the central 98 %, or None for all."""
-    values = [value for line in lines for value in finite(line.values)]
+    return central_of([value for line in lines for value in finite(line.values)])
+
+
+def central_of(values: Sequence[float]) -> tuple[float, float] | None:
+    """The same of values."""
     if len(values) < 20:
         return None
     cuts = quantiles(values, n=100)
@@ -174,3 +217,18 @@ def _bars(bars: Bars) -> dict[str, Any]:
         "shares": [_short(share) for share in bars.shares],
         "bound": bars.bound,
     }
+
+
+def _bands(chart: Bands) -> dict[str, Any]:
+    return {
+        "kind": "bands",
+        "lines": [asdict(line) for line in chart.lines],
+        "log": chart.log,
+        "limits": chart.limits,
+        "guides": chart.guides,
+        "tall": chart.tall,
+    }
+
+
+def _cloud(cloud: Cloud) -> dict[str, Any]:
+    return {"kind": "cloud", "x": cloud.x, "y": cloud.y, "dots": [asdict(d) for d in cloud.dots]}

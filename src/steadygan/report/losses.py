@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import mean, stdev
 
-from steadygan.report.charts import Chart, Line, central, column, finite, keys, smoothed
-from steadygan.report.read import AXES, Run
+from steadygan.report.charts import Chart, Line, Values, central, column, finite, keys, smoothed
+from steadygan.report.read import AXES, Run, families
 from steadygan.report.settle import Settling, settle
-from steadygan.report.text import NONE, count, figure
+from steadygan.report.text import NONE, count, figure, number, plus_minus
 
 LOSS = re.compile(r"(?P<player>.+?)_loss(?:/(?P<part>.+))?", re.DOTALL)
 _PLAYERS = {"d": "discriminator", "g": "generator", "q": "recogniser", "e": "encoder",
@@ -17,9 +19,11 @@ _PLAYERS = {"d": "discriminator", "g": "generator", "q": "recogniser", "e": "enc
 
 @dataclass(frozen=True)
 class LossRow:
-    """One line of the table: a run's loss for one player, in words."""
+    """One line of the table: the loss of a run, or of all seeds of a method, for one player, in
+    words."""
 
     run: int
+    name: str
     low: str
     low_step: str
     high: str
@@ -71,15 +75,61 @@ def loss_rows(runs: list[Run]) -> list[tuple[str, list[LossRow]]]:
     ]
 
 
+def method_rows(runs: list[Run]) -> list[tuple[str, list[LossRow]]]:
+    """The same with a line for each method: extremes over its seeds, the mean of the last."""
+    return [
+        (player_name(player), rows)
+        for player in players(runs)
+        if (
+            rows := [
+                _over_seeds(members[0], name, have, player)
+                for name, members in families(runs).items()
+                if (have := [runs[i] for i in members if _has(runs[i], player)])
+            ]
+        )
+    ]
+
+
+def _over_seeds(index: int, name: str, runs: list[Run], player: str) -> LossRow:
+    low, high, lasts, settled = [], [], [], []
+    for run in runs:
+        total = column(run, f"{player}_loss")
+        low.append(_extreme(run, total, min))
+        high.append(_extreme(run, total, max))
+        lasts.append(finite(total)[-1])
+        settling, rows = _settling(run, total)
+        if settling.index is not None:
+            settled.append(number(run.history[rows[settling.index]].get("images")))
+    (least, at_least), (most, at_most) = min(low), max(high, key=lambda pair: pair[0])
+    known = [images for images in settled if images is not None]
+    ends = dict.fromkeys(count(images) for images in (min(known), max(known))) if known else {}
+    return LossRow(
+        run=index,
+        name=name,
+        low=figure(least),
+        low_step=count(at_least),
+        high=figure(most),
+        high_step=count(at_most),
+        last=plus_minus(mean(lasts), stdev(lasts) if len(lasts) > 1 else None),
+        settled=f"{len(settled)} of {len(runs)}",
+        settled_at=f"{' to '.join(ends)} images" if ends else NONE,
+    )
+
+
+def _extreme(run: Run, total: Values, choose: Callable) -> tuple[float, float]:
+    """The least or greatest value of a loss, and its step."""
+    steps = column(run, "step")
+    known = [(value, step) for value, step in zip(total, steps, strict=True) if value is not None]
+    return choose(known, key=lambda pair: pair[0])
+
+
 def _has(run: Run, player: str) -> bool:
     return bool(finite(column(run, f"{player}_loss")))
 
 
 def _row(index: int, run: Run, player: str) -> LossRow:
     total = column(run, f"{player}_loss")
-    steps = column(run, "step")
-    known = [(value, step) for value, step in zip(total, steps, strict=True) if value is not None]
-    low, high = min(known), max(known, key=lambda pair: pair[0])
+    low, high = _extreme(run, total, min), _extreme(run, total, max)
     settling, rows = _settling(run, total)
     at = NONE
     if settling.index is not None:
@@ -87,11 +137,12 @@ def _row(index: int, run: Run, player: str) -> LossRow:
         at = f"{count(images)} images"
     return LossRow(
         run=index,
+        name=run.label,
         low=figure(low[0]),
         low_step=count(low[1]),
         high=figure(high[0]),
         high_step=count(high[1]),
-        last=figure(known[-1][0]),
+        last=figure(finite(total)[-1]),
         settled=count(settling.step) if settling.step is not None else settling.verdict,
         settled_at=at,
     )

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import mean
 
 from steadygan.report.facts import as_dict, as_list, same
-from steadygan.report.read import Run, Study, dig
-from steadygan.report.text import NONE, count, duration, figure, number, percent, rate, words
+from steadygan.report.metrics import differing_features
+from steadygan.report.read import Run, Study, dig, families
+from steadygan.report.text import (
+    NONE,
+    count,
+    duration,
+    figure,
+    listed,
+    number,
+    percent,
+    rate,
+    words,
+)
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
 
 @dataclass(frozen=True)
 class Notice:
-    """A callout; `tone` is bad, warn or note, `run` the index of the run it is about."""
+    """A callout; `tone` is bad, warn or note, `run` the index of the run it is about; `name` what
+    to call it, if it is about all seeds of a method."""
 
     tone: str
     run: int | None
     text: str
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Glance:
-    """One run in the table at a glance; shares are numbers for the bar, the rest is in words."""
+    """One run in the table at a glance, or all seeds of one method; shares are numbers for the
+    bar, the rest is in words. `run` is the index of the (first) run."""
 
     run: int
+    name: str
     paper: str
     state: str
     failed: bool
@@ -47,9 +63,9 @@ def heading(study: Study) -> str:
     data = str(study.info.get("data") or same(study.runs, "data", "name") or "unknown data")
     if study.single:
         return f"{study.runs[0].label} on {data}"
-    families = list(dict.fromkeys(run.family for run in study.runs))
-    number_word = _NUMBERS[len(families)] if len(families) < len(_NUMBERS) else len(families)
-    what = families[0] if len(families) == 1 else f"{number_word} GAN methods"
+    names = list(families(study.runs))
+    number_word = _NUMBERS[len(names)] if len(names) < len(_NUMBERS) else len(names)
+    what = names[0] if len(names) == 1 else f"{number_word} GAN methods"
     return f"{what} on {data}"
 
 
@@ -65,13 +81,23 @@ def summary(study: Study) -> str:
     elif measured:
         noun = _verdict(measured[0]).removeprefix("shows no ").removeprefix("shows ")
         some = f"{len(good)} of {len(study.runs)} runs show {noun}"
-        best = max(measured, key=lambda run: run_share(run) or 0.0)
-        said.append(f"{some}; most recognised: {best.label}, {percent(run_share(best))}.")
+        name, share = _most_recognised(study)
+        said.append(f"{some}; most recognised: {name}, {percent(share)}.")
     failed = [run for run in study.runs if run.failed]
     if failed:
         runs = "1 run" if len(failed) == 1 else f"{len(failed)} runs"
         said.append("The run failed." if study.single else f"{runs} failed.")
     return " ".join(said)
+
+
+def _most_recognised(study: Study) -> tuple[str, float]:
+    """The method (or run, where each has one) with the largest mean share, and that share."""
+    found = []
+    for name, members in families(study.runs).items():
+        share = mean_of([run_share(study.runs[i]) for i in members])
+        if share is not None:
+            found.append((name if study.seeded else study.runs[members[0]].label, share))
+    return max(found, key=lambda pair: pair[1], default=("", 0.0))
 
 
 def glance(index: int, run: Run) -> Glance:
@@ -80,6 +106,7 @@ def glance(index: int, run: Run) -> Glance:
     images, seconds = run.get("status", "images"), run.get("status", "seconds")
     return Glance(
         run=index,
+        name=run.label,
         paper=str(run.get("title") or "").partition(". ")[0].rstrip("."),
         state=run.state,
         failed=run.failed,
@@ -98,6 +125,44 @@ def glance(index: int, run: Run) -> Glance:
     )
 
 
+def glances(study: Study) -> list[Glance]:
+    """The lines of the table at a glance: one a method, over its seeds."""
+    if not study.seeded:
+        return [glance(index, run) for index, run in enumerate(study.runs)]
+    return [
+        _over_seeds(members[0], name, [study.runs[i] for i in members])
+        for name, members in families(study.runs).items()
+    ]
+
+
+def _over_seeds(index: int, name: str, runs: list[Run]) -> Glance:
+    """Means over the runs of one method."""
+    first = glance(index, runs[0])
+    measured = [shows for run in runs if (shows := _shows(run)) is not None]
+    good = sum(measured)
+    verdicts = [_verdict(run) for run in runs if _shows(run) is not None]
+    noun = verdicts[0].removeprefix("shows no ").removeprefix("shows ") if verdicts else ""
+    states = [run.state for run in runs]
+    tally = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
+    seen = [n for run in runs if (n := run.count("measures", "recognisable", "classes_seen"))
+            is not None]  # fmt: skip
+    rates = [rate(run.get("status", "images"), run.get("status", "seconds")) for run in runs]
+    return replace(
+        first,
+        name=name,
+        state=listed(tally),
+        failed=all(run.failed for run in runs),
+        verdict=f"{good} of {len(runs)} show {noun}" if measured else NONE,
+        shows_data=good * 2 > len(measured) if measured else None,
+        share=mean_of([run_share(run) for run in runs]),
+        seen=span(seen) + first.seen.lstrip("0123456789") if seen else NONE,
+        steps=count(mean_of([run.count("status", "step") for run in runs])),
+        images=count(mean_of([run.count("status", "images") for run in runs])),
+        speed=count(mean_of(rates)),
+        seconds=duration(mean_of([run.count("status", "seconds") for run in runs])),
+    )
+
+
 def notices(study: Study) -> list[Notice]:
     """Failures first, then runs that show nothing, then what limits the comparison."""
     runs = list(enumerate(study.runs))
@@ -106,7 +171,7 @@ def notices(study: Study) -> list[Notice]:
         for index, run in runs
         if run.failed
     ]
-    found += [Notice("warn", i, _shows_none(run)) for i, run in runs if _shows(run) is False]
+    found += _shown_none(study)
     found += [
         Notice("warn", index, f"is {run.state}" + (f": {run.reason}" if run.reason else ""))
         for index, run in runs
@@ -117,36 +182,60 @@ def notices(study: Study) -> list[Notice]:
         for index, run in runs
         for mark in as_list(run.get("inexact"))
     ]
-    short = [text for _, run in runs if (text := _short_of_horizon(run, study.single))]
+    short = _short_of_horizon(study)
     if short:
         text = (
             "Ended before the recipe's horizon, so its schedules had not run their course. Seen: "
         )
         found.append(Notice("note", None, text + "; ".join(short) + "."))
+    if study.tables_problem:
+        found.append(Notice("warn", None, f"no tables over seeds: {study.tables_problem}"))
+    if differing := differing_features(study.runs):
+        found.append(Notice("warn", None, differing))
+    return found
+
+
+def speed_table(study: Study) -> list[tuple[int, str, list[str]]]:
+    """The rows of `speed_rows` by method, with its name: means over its seeds."""
+    rows = speed_rows(study.runs)
+    if not study.seeded:
+        return [(index, study.runs[index].label, cells) for index, cells in rows]
+    found = []
+    for name, members in families(study.runs).items():
+        mine = [_speed(study.runs[i]) for i in members]
+        means = [mean_of(list(values)) for values in zip(*mine, strict=True)]
+        found.append((members[0], name, _speed_cells(means)))
     return found
 
 
 def speed_rows(runs: list[Run]) -> list[tuple[int, list[str]]]:
     """For each run: images/s, ms a step, training time, wall time, parameters, horizon seen."""
-    rows = []
-    for index, run in enumerate(runs):
-        status = run.get("status")
-        step, seconds = dig(status, "step"), dig(status, "seconds")
-        steps_rate = rate(step, seconds)
-        sizes = run.get("parameters")
-        known = [n for item in as_dict(sizes).values() if (n := number(item)) is not None]
-        cells = [
-            count(rate(dig(status, "images"), seconds)),
-            figure(1000 / steps_rate, 3) if steps_rate else NONE,
-            duration(seconds),
-            duration(dig(status, "wall_seconds")),
-            count(dig(sizes, "g")),
-            count(dig(sizes, "d")),
-            count(sum(known)) if known else NONE,
-            percent(horizon_share(run)),
-        ]
-        rows.append((index, cells))
-    return rows
+    return [(index, _speed_cells(_speed(run))) for index, run in enumerate(runs)]
+
+
+def _speed(run: Run) -> list[float | None]:
+    status, sizes = run.get("status"), run.get("parameters")
+    step, seconds = dig(status, "step"), dig(status, "seconds")
+    steps_rate = rate(step, seconds)
+    known = [n for item in as_dict(sizes).values() if (n := number(item)) is not None]
+    return [
+        rate(dig(status, "images"), seconds),
+        1000 / steps_rate if steps_rate else None,
+        number(seconds),
+        number(dig(status, "wall_seconds")),
+        number(dig(sizes, "g")),
+        number(dig(sizes, "d")),
+        sum(known) if known else None,
+        horizon_share(run),
+    ]
+
+
+def _speed_cells(values: list[float | None]) -> list[str]:
+    speed, step, seconds, wall, g, d, every, horizon = values
+    return [
+        count(speed), figure(step, 3), duration(seconds), duration(wall), count(g), count(d),
+        count(every), percent(horizon),
+    ]  # fmt: skip
 
 
 def horizon_share(run: Run) -> float | None:
@@ -189,11 +278,45 @@ def _classes_seen(run: Run) -> str:
     return f"{count(seen)} of {classes}" if classes else count(seen)
 
 
-def _short_of_horizon(run: Run, single: bool) -> str:
-    share = horizon_share(run)
-    if share is None or share >= 1 or run.failed:
-        return ""
-    if not single:
-        return f"{run.label} {percent(share)}"
-    seen, horizon = count(run.get("status", "images")), count(run.recipe["horizon_images"])
-    return f"{seen} of {horizon} images ({percent(share)})"
+def _shown_none(study: Study) -> list[Notice]:
+    """A warning for each run that shows nothing of its data; one for all such seeds of a method."""
+    if not study.seeded:
+        none = [(i, run) for i, run in enumerate(study.runs) if _shows(run) is False]
+        return [Notice("warn", index, _shows_none(run)) for index, run in none]
+    found = []
+    for name, members in families(study.runs).items():
+        none = [study.runs[i] for i in members if _shows(study.runs[i]) is False]
+        if none:
+            noun = _verdict(none[0]).removeprefix("shows no ")
+            shares = listed(percent(run_share(run)) for run in none)
+            text = f"{len(none)} of {len(members)} runs show no {noun}: {shares} recognised"
+            found.append(Notice("warn", members[0], text, name))
+    return found
+
+
+def _short_of_horizon(study: Study) -> list[str]:
+    """How much of its horizon each method saw that did not see all of it."""
+    texts = []
+    for name, members in families(study.runs).items():
+        runs = [study.runs[i] for i in members if not study.runs[i].failed]
+        shares = [s for run in runs if (s := horizon_share(run)) is not None and s < 1]
+        if shares and study.single:
+            run = runs[0]
+            seen, whole = count(run.get("status", "images")), count(run.recipe["horizon_images"])
+            texts.append(f"{seen} of {whole} images ({percent(shares[0])})")
+        elif shares:
+            label = name if study.seeded else runs[0].label
+            texts.append(f"{label} {percent(mean(shares))}")
+    return texts
+
+
+def mean_of(values: list[float | None]) -> float | None:
+    """The mean of the values that are known."""
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None
+
+
+def span(values: list[float]) -> str:
+    """Whole numbers from least to greatest: 9 to 10."""
+    ends = dict.fromkeys((count(min(values)), count(max(values))))
+    return " to ".join(ends)

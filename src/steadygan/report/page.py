@@ -15,17 +15,22 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from steadygan.errors import UserError
-from steadygan.report import overview, text
+from steadygan.report import differences, metrics, overview, quality, steady, text
 from steadygan.report.autoencoder import autoencoders
 from steadygan.report.charts import Gallery
 from steadygan.report.facts import facts
-from steadygan.report.losses import loss_chart, loss_rows, player_name, players
-from steadygan.report.read import Run, Study, read_folder
+from steadygan.report.losses import loss_chart, loss_rows, method_rows, player_name, players
+from steadygan.report.read import Run, Study, families, read_folder
 from steadygan.report.recipes import difference, flatten
 from steadygan.report.samples import (
+    MOST_BYTES,
     Frame,
+    Pair,
+    Table,
     at_bound,
+    best_pairs,
     last_table,
+    lightened,
     sample_frames,
     source,
     weight_bars,
@@ -36,7 +41,7 @@ from steadygan.report.signals import signal_groups
 _HERE = Path(__file__).parent
 _SCRIPTS = ("charts.js", "samples.js")
 #: The measures that have a place of their own in the page.
-SHOWN = ("recognisable", "autoencoder")
+SHOWN = ("recognisable", "autoencoder", "quality")
 
 
 def write_report(folder: Path) -> Path:
@@ -60,24 +65,17 @@ def write_report(folder: Path) -> Path:
 
 def render(study: Study) -> str:
     """The whole page as text."""
-    env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    env.filters.update(figure=text.figure, count=text.count, percent=text.percent, words=text.words)
     gallery = Gallery(study.runs)
     context = {
         **_first_screen(study),
+        **_measured(study, gallery),
         **_curves(study.runs, gallery),
         **_pictures(study.runs, gallery),
         **_tables(study.runs),
     }
     context["data"] = script_json({**gallery.payload(), "frames": _frame_data(context["frames"])})
     context.update(_code())
-    return env.get_template("report.html.jinja").render(context)
+    return _templates().get_template("report.html.jinja").render(context)
 
 
 def script_json(value: Any) -> Markup:
@@ -92,14 +90,46 @@ def _first_screen(study: Study) -> dict[str, Any]:
     owner = study.info if not study.single else (study.runs[0].info if study.runs else {})
     return {
         "runs": study.runs,
+        "families": families(study.runs),
+        "others": [i for members in families(study.runs).values() for i in members[1:]],
+        "first": [members[0] for members in families(study.runs).values()],
         "single": study.single,
+        "seeded": study.seeded,
         "heading": overview.heading(study),
         "summary": overview.summary(study),
         "command": str(owner.get("command") or ""),
         "facts": facts(study),
         "notices": overview.notices(study),
-        "glances": [overview.glance(index, run) for index, run in enumerate(study.runs)],
-        "speeds": overview.speed_rows(study.runs),
+        "glances": overview.glances(study),
+        "each_glance": [overview.glance(index, run) for index, run in enumerate(study.runs)],
+        "speeds": overview.speed_table(study),
+        "each_speed": overview.speed_rows(study.runs),
+    }
+
+
+def _measured(study: Study, gallery: Gallery) -> dict[str, Any]:
+    """Quality, stability and differences."""
+    runs = study.runs
+    curves = quality.quality_charts(runs)
+    cloud = None if study.single else quality.precision_recall(study)
+    found = steady.stabilities(runs)
+    scores = steady.score_rows(study, found)
+    best = steady.most_stable(scores)
+    return {
+        "outcome": " ".join(said for said in (quality.outcome(study), best) if said),
+        "quality_curves": [(chart, gallery.add(chart)) for chart in curves],
+        "quality_tables": [] if study.single else quality.quality_tables(study),
+        "numbers": quality.numbers_of(study) if study.single and runs else [],
+        "number_steps": [quality.when_of(run, at) for run in runs[:1] for at in ("last", "best")],
+        "cloud": cloud and gallery.add(cloud),
+        "basis": metrics.basis(runs),
+        "evaluated": quality.evaluated(runs),
+        "scores": scores,
+        "signs": steady.sign_rows(study, found),
+        "parts": steady.PARTS,
+        "main_title": main.title if (main := quality.main_metric(study)) else "",
+        "said_of_differences": differences.said(study),
+        "differences": differences.rows(study),
     }
 
 
@@ -117,29 +147,53 @@ def _curves(runs: list[Run], gallery: Gallery) -> dict[str, Any]:
     return {
         "loss_players": [player_name(player) for player in names],
         "loss_panels": panels,
-        "loss_rows": loss_rows(runs),
+        "loss_rows": method_rows(runs) if len(families(runs)) < len(runs) else loss_rows(runs),
+        "each_loss": loss_rows(runs),
         "definition": DEFINITION,
         "groups": groups,
     }
 
 
 def _pictures(runs: list[Run], gallery: Gallery) -> dict[str, Any]:
-    frames, left_out = sample_frames(runs)
+    found = [
+        table
+        for kind in ("codes", "classes")
+        for index, run in enumerate(runs)
+        if (table := last_table(kind, index, run))
+    ]
+    tables, later = _by_method(runs, found)
+    built = autoencoders(runs)
+    frames, left_out, pairs = _grids(runs, tables + later)
     histograms = [bars for i, run in enumerate(runs) if (bars := weight_bars(i, run))]
     histograms.sort(key=lambda bars: _wgan_first(runs[bars.owner]))
     return {
         "frames": frames,
         "left_out": left_out,
         "last_frames": [source(mine[-1].png) if mine else "" for mine in frames],
-        "autoencoders": autoencoders(runs),
+        "pairs": pairs,
+        "autoencoders": built,
         "histograms": [(bars, at_bound(bars), gallery.add(bars)) for bars in histograms],
-        "tables": [
-            table
-            for kind in ("codes", "classes")
-            for i, run in enumerate(runs)
-            if (table := last_table(kind, i, run))
-        ],
+        "tables": tables,
+        "later_tables": later,
     }
+
+
+def _grids(runs: list[Run], tables: list[Table]) -> tuple[list[list[Frame]], int, list[Pair]]:
+    """Grids through time and those at best, within the page's room for pictures."""
+    taken = sum(len(table.source) * 3 // 4 for table in tables)
+    every = sample_frames(runs)
+    pairs = best_pairs(runs, every)
+    taken += sum((len(pair.best) + len(pair.last)) * 3 // 4 for pair in pairs)
+    frames, left_out = lightened(runs, every, MOST_BYTES - taken)
+    return frames, left_out, pairs
+
+
+def _by_method(runs: list[Run], tables: list[Table]) -> tuple[list[Table], list[Table]]:
+    """The tables of each method's first run that has one, and those of its other seeds."""
+    first: dict[tuple[str, str], Table] = {}
+    for table in tables:
+        first.setdefault((table.kind, runs[table.run].family), table)
+    return list(first.values()), [table for table in tables if table not in first.values()]
 
 
 def _wgan_first(run: Run) -> int:
@@ -187,6 +241,19 @@ def _frame_data(frames: list[list[Frame]]) -> list[list[dict[str, Any]]]:
         ]
         for mine in frames
     ]
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters.update(figure=text.figure, count=text.count, percent=text.percent, words=text.words)
+    return env
 
 
 @cache

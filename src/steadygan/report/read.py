@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from steadygan.errors import UserError
 from steadygan.report.text import clean, number, words
 
 COLOURS = 8
+#: Marks (and dashes) that tell methods of one colour apart.
+MARKS = 4
 AXES = ("step", "images", "seconds")
 _STATES = {
     "finished": "finished",
@@ -28,7 +30,8 @@ class Run:
     """One run folder: `run.json` as `info`, the lines of `history.jsonl` sorted by step.
 
     `label`, `family`, `colour` and `dash` are its looks among the runs of the study: seeds of
-    one method share a family, and with it a colour.
+    one method share a family, and with it a colour; `dash` counts how often the colours were used
+    up before.
     """
 
     folder: Path
@@ -39,6 +42,11 @@ class Run:
     family: str = ""
     colour: int = 0
     dash: int = 0
+
+    @property
+    def look(self) -> str:
+        """The classes that give a part of the page the run's colour and mark."""
+        return f"c{self.colour}" + (f" k{self.dash % MARKS}" if self.dash else "")
 
     def get(self, *path: str) -> Any:
         """The value at a path of keys in `run.json`, or None."""
@@ -77,15 +85,26 @@ class Run:
 
 @dataclass(frozen=True)
 class Study:
-    """The runs that a report is about; `info` is `study.json`, empty for a single run."""
+    """The runs that a report is about; `info` is `study.json`, empty for a single run.
+
+    `tables` is `tables.json`, what the study measured over seeds; empty where there is none, and
+    `tables_problem` says why if it cannot be read.
+    """
 
     folder: Path
     info: dict[str, Any]
     runs: list[Run]
+    tables: dict[str, Any] = field(default_factory=dict)
+    tables_problem: str = ""
 
     @property
     def single(self) -> bool:
         return not self.info
+
+    @property
+    def seeded(self) -> bool:
+        """Whether some method has more than one run: the page then speaks of methods first."""
+        return len(families(self.runs)) < len(self.runs)
 
 
 def read_folder(folder: Path) -> Study:
@@ -95,10 +114,19 @@ def read_folder(folder: Path) -> Study:
         listed = info.get("runs")
         names = [name for name in listed if isinstance(name, str)] if type(listed) is list else []
         runs = [_read_member(folder, name) for name in names]
-        return Study(folder, clean(info) or {"format": 1}, _dress(runs))
+        tables, problem = _read_tables(folder / "tables.json")
+        return Study(folder, clean(info) or {"format": 1}, _dress(runs), tables, problem)
     if (folder / "run.json").is_file():
         return Study(folder, {}, _dress([_read_run(folder)]))
     raise UserError(f"{folder} is no run or study folder: it has no run.json and no study.json")
+
+
+def families(runs: Sequence[Run]) -> dict[str, list[int]]:
+    """The indices of each method's runs, methods and runs in the order of the study."""
+    found: dict[str, list[int]] = {}
+    for index, run in enumerate(runs):
+        found.setdefault(run.family, []).append(index)
+    return found
 
 
 def dig(value: Any, *path: str) -> Any:
@@ -132,6 +160,15 @@ def _read_member(folder: Path, name: str) -> Run:
 def _read_run(folder: Path) -> Run:
     history, bad = _read_history(folder / "history.jsonl")
     return Run(folder, clean(_read_json(folder / "run.json")), history, bad)
+
+
+def _read_tables(path: Path) -> tuple[dict[str, Any], str]:
+    if not path.exists():
+        return {}, ""
+    try:
+        return clean(_read_json(path)), ""
+    except UserError as error:
+        return {}, clean(str(error))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -168,13 +205,11 @@ def _dress(runs: Iterable[Run]) -> list[Run]:
     runs = list(runs)
     methods = [run.method for run in runs]
     alone = len(set(methods)) == len(methods)
-    families: dict[str, int] = {}
+    places: dict[str, int] = {}
     dressed = []
     for run in runs:
         family = run.method if alone else re.sub(r"-s\d+$", "", run.name)
-        seeds_before = sum(other.family == family for other in dressed)
-        colour = families.setdefault(family, len(families)) % COLOURS
+        dash, colour = divmod(places.setdefault(family, len(places)), COLOURS)
         label = run.method if alone else run.name
-        looks = {"label": label, "family": family, "colour": colour, "dash": seeds_before}
-        dressed.append(replace(run, **looks))
+        dressed.append(replace(run, label=label, family=family, colour=colour, dash=dash))
     return dressed

@@ -1,7 +1,7 @@
 /* One slider through the samples of all runs: each shows its latest grid at that moment. */
 
 const player = document.getElementById("player");
-const figures = [...document.querySelectorAll(".sample")];
+const figures = [...document.querySelectorAll(".sample")].map((figure) => [figure, Number(figure.dataset.owner)]);
 const clocks = { images: "images", seconds: "seconds" };
 const thousands = (value) => Math.round(value).toLocaleString("en-US");
 let clock = clocks.images;
@@ -22,7 +22,7 @@ const said = (moment) =>
 function show(place) {
   const moment = moments[place];
   document.getElementById("said").textContent = said(moment);
-  figures.forEach((figure, run) => {
+  figures.forEach(([figure, run]) => {
     const picture = figure.querySelector("img");
     if (!picture) return;
     const frame = data.frames[run].filter((each) => each[clock] <= moment).pop();
@@ -65,8 +65,9 @@ function tell(which) {
 }
 
 if (player) {
-  data.frames.forEach((frames, run) => {
-    if (frames.length) frames[frames.length - 1].source = figures[run].querySelector("img").src;
+  figures.forEach(([figure, run]) => {
+    const frames = data.frames[run];
+    if (frames.length) frames[frames.length - 1].source = figure.querySelector("img").src;
   });
   player.hidden = false;
   document.getElementById("play").addEventListener("click", play);

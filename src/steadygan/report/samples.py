@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from steadygan.report.charts import Bars
-from steadygan.report.read import Run, dig, inside
-from steadygan.report.text import number, words
+from steadygan.report.metrics import DISTANCES, KNOWN, named
+from steadygan.report.read import Run, dig, families, inside
+from steadygan.report.text import count, figure, number, words
 
+#: All pictures of a page, as they lie on disk: a third more in the page.
 MOST_BYTES = 12_000_000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GAP = 2
@@ -41,20 +43,82 @@ class Table:
     labels: list[str]
 
 
-def sample_frames(runs: list[Run]) -> tuple[list[list[Frame]], int]:
-    """The grids of each run by rising images seen, and how many were left out to keep it light.
+@dataclass(frozen=True)
+class Pair:
+    """A run's samples at its best evaluation beside its last ones, each with its step and distance
+    in words; `last` is empty where the best evaluation was the last."""
 
-    Grids are left out by milestone, the same for all runs, so that those shown stay aligned; the
-    last grid of each run always stays.
+    run: int
+    best: str
+    said_of_best: str
+    last: str
+    said_of_last: str
+
+
+def sample_frames(runs: list[Run]) -> list[list[Frame]]:
+    """The grids of each run by rising images seen."""
+    return [_frames(run) for run in runs]
+
+
+def lightened(
+    runs: list[Run], frames: list[list[Frame]], room: int
+) -> tuple[list[list[Frame]], int]:
+    """The grids that keep the page light, and how many were left out.
+
+    Together they keep within `room` bytes. Left out first are those on the way of a method's
+    later seeds; then, by milestones that are the same for all runs, those of the others, so that
+    what is shown stays aligned; then the last ones of later seeds. The last grid of each method's
+    first run always stays.
     """
-    frames = [_frames(run) for run in runs]
     every = sum(map(len, frames))
+    later = {index for members in families(runs).values() for index in members[1:]}
+    if _weight(frames) > room:
+        frames = [mine[-1:] if i in later else mine for i, mine in enumerate(frames)]
     milestones = sorted({frame.images for mine in frames for frame in mine})
-    while len(milestones) > 4 and sum(len(f.png) for mine in frames for f in mine) > MOST_BYTES:
+    while len(milestones) > 4 and _weight(frames) > room:
         milestones = milestones[len(milestones) % 2 == 0 :: 2]
         kept = set(milestones)
         frames = [[f for f in mine if f.images in kept or f is mine[-1]] for mine in frames]
+    if _weight(frames) > room:
+        frames = [[] if i in later else mine for i, mine in enumerate(frames)]
     return frames, every - sum(map(len, frames))
+
+
+def _weight(frames: list[list[Frame]]) -> int:
+    return sum(len(frame.png) for mine in frames for frame in mine)
+
+
+def best_pairs(runs: list[Run], frames: list[list[Frame]]) -> list[Pair]:
+    """What the first run of each method that has pictures of its best evaluation shows there and at
+    the last step; the last ones are those of `frames`."""
+    found = []
+    for members in families(runs).values():
+        pairs = (pair for i in members if (pair := _pair(i, runs[i], frames[i])) is not None)
+        found += [pair for pair in [next(pairs, None)] if pair is not None]
+    return found
+
+
+def _pair(index: int, run: Run, frames: list[Frame]) -> Pair | None:
+    png = read_png(run.folder, run.get("best", "samples"))
+    if png is None or not frames:
+        return None
+    step, last = run.count("best", "step"), frames[-1]
+    same = step == last.step
+    said = [_at(run, "best", step), _at(run, "last", last.step)]
+    return Pair(index, source(png), said[0], "" if same else source(last.png), said[1])
+
+
+def _at(run: Run, at: str, step: float | None) -> str:
+    """`step 1,632, FID-classifier 23.4`; no distance where it is of another step."""
+    said = f"step {count(step)}"
+    if run.count("measures", "quality", at, "step") != step:
+        return said
+    for metric in KNOWN:
+        value = run.count("measures", "quality", at, metric.key)
+        if metric.key in DISTANCES and value is not None:
+            title = named(metric, [run], "measures", "quality").title
+            return f"{said}, {title} {figure(value)}"
+    return said
 
 
 def source(png: bytes) -> str:

@@ -5,9 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from steadygan.report.charts import Chart, Line, central, column, finite, keys, smoothed
+from steadygan.report.bands import bands, columns_of
+from steadygan.report.charts import (
+    Bands,
+    Chart,
+    Line,
+    central,
+    central_of,
+    column,
+    finite,
+    keys,
+    smoothed,
+)
 from steadygan.report.losses import LOSS, player_name
-from steadygan.report.read import AXES, Run
+from steadygan.report.metrics import EVALUATED
+from steadygan.report.read import AXES, Run, families
 
 GROUPS = (
     ("probabilities", "Probabilities", "What D takes for real; at the game's equilibrium ½."),
@@ -47,15 +59,16 @@ class Group:
 
     title: str
     note: str
-    charts: list[Chart]
+    charts: list[Chart | Bands]
 
 
 def signal_groups(runs: list[Run]) -> list[Group]:
     """Every numeric key of any history that is no axis and no loss, in groups."""
     every = dict.fromkeys(key for run in runs for key in keys(run))
-    wanted = [key for key in every if key not in AXES and not LOSS.fullmatch(key)]
+    elsewhere = {*AXES, *EVALUATED}
+    wanted = [key for key in every if key not in elsewhere and not LOSS.fullmatch(key)]
     names = [key for key in wanted if any(finite(column(run, key)) for run in runs)]
-    by_kind: dict[str, list[Chart]] = {kind: [] for kind, _, _ in GROUPS}
+    by_kind: dict[str, list[Chart | Bands]] = {kind: [] for kind, _, _ in GROUPS}
     by_kind["scores"] = _score_panels(runs, [key for key in names if _kind(key) == "scores"])
     order = {key: place for place, key in enumerate(_TITLES)}
     for key in sorted(names, key=lambda key: order.get(key, len(order))):
@@ -74,8 +87,11 @@ def _kind(key: str) -> str:
     return "accuracies" if "accuracy" in key else "own"
 
 
-def _shared_chart(runs: list[Run], key: str, kind: str) -> Chart:
-    """One chart with a line for each run that has the signal."""
+def _shared_chart(runs: list[Run], key: str, kind: str) -> Chart | Bands:
+    """One chart with a line for each run that has the signal, or for each method over its seeds."""
+    title = _TITLES.get(key, key.replace("_", " ").replace("/", " / "))
+    if len(families(runs)) < len(runs):
+        return _over_seeds(runs, key, kind, title)
     columns = [(index, column(run, key)) for index, run in enumerate(runs)]
     known = [(index, values) for index, values in columns if finite(values)]
     lines = [Line(index, values, "", "faint") for index, values in known]
@@ -83,13 +99,24 @@ def _shared_chart(runs: list[Run], key: str, kind: str) -> Chart:
     log = kind == "gradients"
     unit = kind in ("probabilities", "accuracies") and _within_unit(lines)
     return Chart(
-        title=_TITLES.get(key, key.replace("_", " ").replace("/", " / ")),
+        title=title,
         lines=lines,
         key=key,
         log=log,
         limits=(-0.03, 1.03) if unit else (None if log else central(lines)),
         guide=_GUIDES.get(kind, _GUIDES.get(key)),
     )
+
+
+def _over_seeds(runs: list[Run], key: str, kind: str, title: str) -> Bands:
+    found = bands(runs, [smoothed(values) for values in columns_of(runs, key)])
+    values = [value for band in found for value in band.values]
+    log = kind == "gradients"
+    unit = kind in ("probabilities", "accuracies") and all(0 <= value <= 1 for value in values)
+    limits = (-0.03, 1.03) if unit else (None if log else central_of(values))
+    level = _GUIDES.get(kind, _GUIDES.get(key))
+    guides = [] if level is None else [(level, "")]
+    return Bands(title, found, key, log, limits, guides)
 
 
 def _within_unit(lines: list[Line]) -> bool:

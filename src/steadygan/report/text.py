@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -91,6 +92,16 @@ def percent(value: Any) -> str:
     shown = 100 * share
     near_an_end = 0 < shown < 1 or 99 < shown < 100
     return f"{shown:.1f} %" if near_an_end else f"{shown:.0f} %"
+
+
+def plus_minus(mean: Any, sd: Any = None) -> str:
+    """A mean with its standard deviation where there is one: 23.41 ± 0.52."""
+    return figure(mean) + (f" ± {figure(sd, 2)}" if number(sd) is not None else "")
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Short texts in a row: 0, 1, 2."""
+    return ", ".join(texts)
 
 
 def duration(value: Any) -> str:
