@@ -21,7 +21,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.reliability import children, files, games, killing, poisoning, resuming
+from tests.reliability import (
+    archives,
+    children,
+    files,
+    games,
+    killing,
+    pictures,
+    poisoning,
+    resuming,
+)
 
 Tick = Callable[[], None]
 
@@ -57,6 +66,10 @@ def checks() -> Iterator[Check]:
     yield Check("R12", "--stop-after, gan", 5, of_method(killing.stopped_on_time, "gan"))
     for method in games.METHODS:
         yield Check("R13", f"NaN, Inf at steps 0, 1, 100, {method}", 93, poisons(method))
+    yield Check("R14", "mutated images in a folder", 10_000, pictures.mutated_folder)
+    yield Check("R15", "image bombs of each format", 6, refused_bombs)
+    yield Check("R17", "hostile zips", len(archives.HOSTILE), archives.hostile)
+    yield Check("R17", "zips of the largest pictures allowed", 2, large_zips)
 
 
 def of_method(function: Callable, method: str) -> Callable[[int, Path, Tick], str]:
@@ -95,6 +108,14 @@ def full_disks(count: int, folder: Path, tick: Tick) -> str:
         files.really_full(folder / method, method)
         tick()
     return f"{count} real full disks"
+
+
+def refused_bombs(count: int, folder: Path, tick: Tick) -> str:
+    return pictures.refused_bombs(folder)
+
+
+def large_zips(count: int, folder: Path, tick: Tick) -> str:
+    return archives.large(folder)
 
 
 def poisons(method: str) -> Callable[[int, Path, Tick], str]:

@@ -90,7 +90,7 @@ def test_other_sizes_and_images_without_a_line_are_left_out(folder):
         "000009.jpg": "has no line in list_attr_celeba.txt",
     }
     (bad,) = open_data(f"celeba:{folder}", DataSettings(allow_bad=True)).quarantine
-    assert bad["reason"] == "218 x 178; aligned images are 178 x 218"
+    assert bad["reason"] == "218 x 178; aligned ones are 178 x 218"
 
 
 def test_wrong_folders_and_attributes(folder):

@@ -261,3 +261,40 @@ def test_scan_sorts_whatever_the_file_system_says(paint, monkeypatch):
     want = scan(paint.root)
     assert [each.name for each in want] == sorted(each.name for each in want)
     assert want[0].label == "cat"
+
+
+def test_train_and_test_folders_are_the_split(paint):
+    for number in range(6):
+        paint(f"train/cat/{number}.png", number)
+        paint(f"train/dog/{number}.png", 20 + number)
+    paint("test/cat/x.png", 50)
+    paint("test/dog/x.png", 60)
+    data = open_data(f"folder:{paint.root}")
+    assert data.class_names == ("cat", "dog")
+    assert values(data.test) == [50, 60]
+    assert len(data.train) == 12
+    with pytest.raises(UserError, match=r"holdout= means nothing .* its split is given"):
+        open_data(f"folder:{paint.root}", DataSettings(holdout=0.2))
+    (paint.root / "test" / "cat" / "x.png").write_bytes(b"")
+    (paint.root / "test" / "dog" / "x.png").write_bytes(b"")
+    with pytest.raises(UserError, match="no image of its held-out part can be decoded"):
+        open_data(f"folder:{paint.root}", DataSettings(allow_bad=True))
+
+
+def test_train_and_test_without_classes_and_with_loose_images(paint):
+    for number in range(4):
+        paint(f"train/{number}.png", number)
+    paint("test/x.png", 50)
+    data = open_data(f"folder:{paint.root}")
+    assert data.class_names is None
+    assert values(data.test) == [50]
+    paint("train/cat/x.png", 9)
+    with pytest.raises(UserError, match="lie beside 1 class folders"):
+        open_data(f"folder:{paint.root}")
+
+
+def test_train_beside_another_class_is_a_class(paint):
+    for name in ("train", "bus", "test"):
+        for number in range(3):
+            paint(f"{name}/{number}.png", number + len(name) * 10)
+    assert open_data(f"folder:{paint.root}").class_names == ("bus", "test", "train")

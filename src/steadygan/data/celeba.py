@@ -63,12 +63,13 @@ def open_celeba(path: Path | None, settings: DataSettings, progress: Progress | 
     return open_images(images, slot, content.hexdigest(), settings, progress)
 
 
-def cropped(data: bytes, size: int, channels: int) -> np.ndarray:
-    """The centre 108 x 108 of an aligned image as uint8 (channels, size, size). Raises BadImage."""
-    image = picture(data)
-    if image.size != (WIDTH, HEIGHT):
-        raise BadImage(f"{image.width} x {image.height}; aligned images are {WIDTH} x {HEIGHT}")
-    return planes(image, size, channels, CROP)
+def cropped(data: bytes, size: int, channels: int, large: bool) -> np.ndarray:
+    """The centre 108 x 108 of an aligned image as uint8 (channels, size, size). Raises as
+    `picture`."""
+    with picture(data, large) as image:
+        if image.size != (WIDTH, HEIGHT):
+            raise BadImage(f"{image.width} x {image.height}; aligned ones are {WIDTH} x {HEIGHT}")
+        return planes(image, size, channels, CROP)
 
 
 def _images_under(path: Path, spec: str) -> Path:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -25,7 +24,8 @@ SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 )
 MAX_PIXELS = 2**24  # 16.8 Mpx; a 481 KB PNG of more once took 676 MB
-LARGE = 2**22  # pictures above it are decoded one at a time: each may take 200 MB on the way
+LARGE = 2**22  # pictures of more pixels are decoded by one thread: each takes up to 150 MB
+_STRIP = 256  # rows
 MAX_BYTES = 16 * MAX_PIXELS  # more than MAX_PIXELS take uncompressed in any of the formats
 
 # Antialiased in Pillow (the kernel widens with the factor), and with less ringing than Lanczos
@@ -51,11 +51,14 @@ DAMAGE = (
 )
 
 _CONVERTIBLE = ("1", "L", "P", "RGB", "CMYK", "YCbCr")  # by planes(), without an error
-_one_large = threading.Lock()
 
 
 class BadImage(Exception):
     """A file that cannot be decoded whole; the text is the reason, in one line."""
+
+
+class LargeImage(Exception):
+    """A picture of more than LARGE pixels, where it was not to be decoded."""
 
 
 @contextmanager
@@ -70,15 +73,17 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def decode(data: bytes, size: int, channels: int) -> np.ndarray:
-    """A whole image file to uint8 (channels, size, size). Raises BadImage with the reason."""
-    return planes(picture(data), size, channels)
+def decode(data: bytes, size: int, channels: int, large: bool = True) -> np.ndarray:
+    """A whole image file to uint8 (channels, size, size). Raises as `picture`."""
+    with picture(data, large) as image:
+        return planes(image, size, channels)
 
 
-def picture(data: bytes) -> Image.Image:
+@contextmanager
+def picture(data: bytes, large: bool = True) -> Iterator[Image.Image]:
     """A whole image file as an upright opaque picture of 8 bits a channel, loaded.
 
-    Raises BadImage with the reason.
+    Raises BadImage with the reason, and LargeImage for more than LARGE pixels unless `large`.
     """
     if not data:
         raise BadImage("empty file")
@@ -88,9 +93,11 @@ def picture(data: bytes) -> Image.Image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadImage(f"{width} x {height} is more than {MAX_PIXELS:,} pixels")
-            with _one_large if width * height > LARGE else nullcontext():
-                image.load()
-                return _eight_bit(ImageOps.exif_transpose(image))
+            if width * height > LARGE and not large:
+                raise LargeImage
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            yield _eight_bit(image)
     except UnidentifiedImageError as error:  # its own text holds a memory address
         raise BadImage("no PNG, JPEG, WebP, BMP, GIF or TIFF, or a damaged header") from error
     except Image.DecompressionBombError as error:
@@ -104,7 +111,8 @@ def planes(image: Image.Image, size: int, channels: int, crop: int | None = None
     """The centre square of an opaque 8-bit image as uint8 (channels, size, size); `crop`: its side
     in pixels of the image, none for the largest."""
     grey = channels == 1 or image.mode in ("1", "L")
-    image = image.convert("L" if grey else "RGB")
+    mode = "L" if grey else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
     if crop:  # cut out first: resize() lets pixels just outside of its box bleed in
         left, top = (image.width - crop) // 2, (image.height - crop) // 2
         image = image.crop((left, top, left + crop, top + crop))
@@ -140,6 +148,15 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise BadImage(f"32-bit pixels (mode {image.mode}) have no fixed white; save 8 or 16 bits")
     if image.has_transparency_data:
-        image = image if image.mode == "RGBA" else image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return _over_white(image)
     return image if image.mode in _CONVERTIBLE else image.convert("RGB")  # raises, for LAB
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """A picture with alpha over white, in strips: whole, it would take three more of its size."""
+    over = Image.new("RGB", image.size)
+    for top in range(0, image.height, _STRIP):
+        strip = image.crop((0, top, image.width, min(top + _STRIP, image.height))).convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        over.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+    return over

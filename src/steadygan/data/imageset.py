@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,13 @@ import numpy as np
 
 from steadygan.data.cache import open_entry, write_rows
 from steadygan.data.dataset import Dataset, DataSettings, Progress, fingerprint, from_rows
-from steadygan.data.images import BadImage, decode, quiet_pillow
+from steadygan.data.images import BadImage, LargeImage, decode, quiet_pillow
 from steadygan.data.scan import Found, printable
 from steadygan.errors import UserError
 
 DEFAULT_SIZE, DEFAULT_CHANNELS = 64, 3
 MAX_BAD_SHARE = 0.01
+LARGE_BYTES = 2**22
 _BLOCK = 256  # images in memory at once, and between two calls of progress
 
 
@@ -27,9 +29,9 @@ class ImageSet:
     """Encoded images before they are decoded.
 
     `spec`: what was asked for, such as `folder:/x`. `found`: the images, whose `label` is a class
-    name or none. `read(each)`: an image's bytes. `decode(bytes, size, channels)`: uint8
-    (channels, size, size); none is that of images.py. Both raise BadImage with the reason, and are
-    called from threads.
+    name or none. `read(each)`: an image's bytes. `decode(bytes, size, channels, large)`:
+    uint8 (channels, size, size); none is that of images.py. Both raise BadImage with the reason,
+    and are called from threads.
     `held`: names of the images that are held out, where the split is given; none splits by
     content. `class_names`: in their order, where that is not the sorted labels.
     """
@@ -37,7 +39,7 @@ class ImageSet:
     spec: str
     found: list[Found]
     read: Callable[[Found], bytes]
-    decode: Callable[[bytes, int, int], np.ndarray] | None = None
+    decode: Callable[[bytes, int, int, bool], np.ndarray] | None = None
     held: frozenset[str] | None = None
     class_names: tuple[str, ...] | None = None
 
@@ -180,15 +182,25 @@ def _decode_all(
 
     decoded = images.decode or decode
 
-    def one(each: Found) -> _Decoded:
+    def work(each: Found, large: bool) -> _Decoded:
         try:
             data = images.read(each)
-            return hashlib.sha256(data).digest(), decoded(data, size, channels), ""
+            return hashlib.sha256(data).digest(), decoded(data, size, channels, large), ""
         except BadImage as error:
             return b"", None, str(error)
 
-    found = images.found
-    with quiet_pillow(), ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+    # One thread for all large files and pictures: eight at a time would fill the memory, and so
+    # would what the allocator keeps for each thread that has ever held one.
+    large_ones = ThreadPoolExecutor(max_workers=1)
+
+    def one(each: Found) -> _Decoded:
+        if not each.stamp or each.stamp[0] <= LARGE_BYTES:
+            with suppress(LargeImage):
+                return work(each, False)
+        return large_ones.submit(work, each, True).result()
+
+    found, workers = images.found, min(8, os.cpu_count() or 1)
+    with quiet_pillow(), large_ones, ThreadPoolExecutor(max_workers=workers) as pool:
         for start in range(0, len(found), _BLOCK):
             block = found[start : start + _BLOCK]
             yield from zip(block, pool.map(one, block), strict=True)

@@ -15,7 +15,8 @@ from steadygan.errors import UserError
 
 class Found(NamedTuple):
     """One image file. `name`: path below the root, with /. `label`: its first-level folder, none
-    for a loose file. `stamp`: size, mtime and ctime in ns; empty where it is no regular file."""
+    for a loose file. `stamp`: size, mtime and ctime in ns; empty where it is no regular file (in an
+    archive the size alone; in a table nothing)."""
 
     name: str
     label: str | None

@@ -89,7 +89,12 @@ def _require_small_directory(path: Path, size: int, spec: str) -> None:
             at = tail.rfind(_END)
             if at < 0 or at + _END_SIZE > len(tail):
                 raise UserError(f"{spec}: no whole zip file: its end is missing")
-            end, (entries, length) = start + at, struct.unpack_from("<HI", tail, at + 10)
+            disk, entries, length, comment = struct.unpack_from("<H4xHI4xH", tail, at + 4)
+            if disk not in (0, 0xFFFF):
+                raise UserError(f"{spec}: one part of a split archive; join its parts first")
+            if at + _END_SIZE + comment != len(tail):
+                raise UserError(f"{spec}: no whole zip file: other bytes follow its end")
+            end = start + at
             locator = tail[max(0, at - 20) : at]
             if len(locator) == 20 and locator.startswith(b"PK\x06\x07"):
                 entries, length = _zip64_directory(file, locator, spec)
@@ -210,7 +215,7 @@ def _found(infos: dict[str, zipfile.ZipInfo], spec: str) -> list[Found]:
     for name in sorted(infos):
         below = name[len(prefix) :]
         folder, slash, _ = below.partition("/")
-        found.append(Found(below, folder if slash else None, ()))
+        found.append(Found(below, folder if slash else None, (infos[name].file_size,)))
     if not found:
         raise UserError(
             f"{spec}: no images in it; known endings: {' '.join(sorted(SUFFIXES))}; "
