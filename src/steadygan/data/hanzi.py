@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from steadygan.data.dataset import Dataset, DataSettings, Progress, fingerprint
-from steadygan.data.hanzi_strokes import HOW_TO_GET
+from steadygan.data.hanzi_strokes import GET
 from steadygan.data.rows import Rows, open_rows
 from steadygan.errors import UserError
 
@@ -28,7 +28,7 @@ def open_hanzi(path: Path | None, settings: DataSettings, progress: Progress | N
     """A built set. Raises UserError without a path, and for a folder that is damaged or no set."""
     if path is None:
         raise UserError(
-            f"--data hanzi needs a built set, hanzi:DIR: {HOW_TO_GET}, then `steadygan data build "
+            f"--data hanzi needs a built set, hanzi:DIR: {GET}, then `steadygan data build "
             "hanzi package DIR`"
         )
     record, content = _read_record(path)

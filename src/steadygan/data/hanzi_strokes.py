@@ -17,7 +17,7 @@ import numpy as np
 from steadygan.errors import UserError
 
 LICENCE = "ARPHICPL.TXT"
-HOW_TO_GET = "get it by `npm pack hanzi-writer-data && tar xzf hanzi-writer-data-*.tgz`"
+GET = "`npm pack hanzi-writer-data && tar xzf hanzi-writer-data-*.tgz`"
 # The box the package draws in: x from 0 to 1024, y from 900 (top) down to -124.
 _EM, _TOP = 1024.0, 900.0
 _MAX_BYTES = 2**20  # the largest file of the package has 12 KB
@@ -41,11 +41,11 @@ def gb2312_level_1() -> tuple[str, ...]:
 def require_package(folder: Path) -> None:
     """Raises UserError where `folder` is not that of the package, with its licence."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give that of hanzi-writer-data: {HOW_TO_GET}")
+        raise UserError(f"{folder}: no such folder; give that of hanzi-writer-data: {GET}")
     if not (folder / LICENCE).is_file() or not (folder / "一.json").is_file():
         raise UserError(
             f"{folder}: no {LICENCE} or 一.json in it, so it is not the folder of "
-            f"hanzi-writer-data; {HOW_TO_GET}, and give package/"
+            f"hanzi-writer-data; get it by {GET}, and give package/"
         )
 
 

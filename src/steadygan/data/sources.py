@@ -14,7 +14,7 @@ from steadygan.data.digits import open_fashion, open_mnist
 from steadygan.data.folder import open_folder
 from steadygan.data.gaussians import open_grid, open_ring
 from steadygan.data.hanzi import open_hanzi
-from steadygan.data.hanzi_strokes import HOW_TO_GET
+from steadygan.data.hanzi_strokes import GET
 from steadygan.data.hub import open_hub
 from steadygan.data.hwdb import open_hwdb
 from steadygan.data.stacked import open_stacked
@@ -113,7 +113,7 @@ SOURCES: dict[str, Source] = {
             "Chinese characters as handwriting, made by `data build hanzi`; 28x28 by default",
             open_hanzi,
             _IMAGES,
-            f"{HOW_TO_GET}, then `steadygan data build hanzi package DIR`",
+            f"{GET}, then `steadygan data build hanzi package DIR`",
         ),
         Source(
             "hwdb",
@@ -121,7 +121,7 @@ SOURCES: dict[str, Source] = {
             "handwritten characters of CASIA-HWDB, from all .gnt files below DIR; 28x28",
             open_hwdb,
             _IMAGES | {"holdout", "allow_bad"},
-            "ask CASIA for HWDB1.0 or 1.1 (offline, isolated), and unpack the .gnt files into DIR",
+            "HWDB1.0 or 1.1 (offline, isolated) from CASIA, its .gnt files unpacked into DIR",
         ),
         Source(
             "ring",
