@@ -13,6 +13,7 @@ build_app = typer.Typer(
     name="build", help="Make a data set in a folder of its own.", no_args_is_help=True
 )
 app.add_typer(build_app)
+SHOWN = 10  # pairs of near duplicates
 
 
 def say(text: str) -> None:
@@ -30,9 +31,90 @@ def list_sources() -> None:
         print(f"{'':{width}}    to get it: {source.missing}")
 
 
+@app.command()
+def show(
+    data: Annotated[str, typer.Argument(help="A source, as `steadygan data list` names them.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(help="size= channels= holdout= attribute= allow_bad=true"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="NAME.png; SOURCE-sheet.png here by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """What a data set holds: counts, sizes, fingerprint, duplicates, and a contact sheet."""
+    import json
+
+    from steadygan.data import open_data
+    from steadygan.data.show import facts_of, in_words, write_sheet
+    from steadygan.errors import UserError
+    from steadygan.study.progress import bars, counting
+    from steadygan.study.request import read_request
+
+    request = read_request(settings or [])
+    for key in request.recipe:
+        raise UserError(f"{key}= means nothing here; data show takes the settings of data")
+    if out is not None and out.suffix != ".png":
+        raise UserError(f"--out {out}: wants NAME.png")
+    with bars() as progress:
+        dataset = open_data(data, request.data, progress=counting(progress, "decoding"))
+        facts = facts_of(dataset, counting(progress, "duplicates"))
+    if len(dataset.shape) == 3:
+        out = out or Path(f"{dataset.name}-sheet.png")
+        facts["sheet"], facts["sheet_rows"] = str(out), write_sheet(dataset, out)
+    if as_json:
+        print(json.dumps(facts, indent=1, ensure_ascii=False))
+        return
+    print(in_words(facts))
+    if "sheet" in facts:
+        names = ", ".join(dict.fromkeys(facts["sheet_rows"]))
+        print(f"sheet        {out}" + (f"; rows from the top: {names}" if names else ""))
+
+
 @build_app.callback()
 def build_group() -> None:
     """Make a data set in a folder of its own."""
+
+
+@build_app.command("folder")
+def build_folder_set(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A folder; class = subfolder.")],
+    out: Annotated[Path, typer.Argument(help="A new folder; open it as --data folder:OUT.")],
+    size: Annotated[int, typer.Option("--size", help="Side of the images in pixels.")] = 64,
+    grey: Annotated[bool, typer.Option("--grey", help="One channel.")] = False,
+    trim: Annotated[bool, typer.Option("--trim", help="Cut empty margins off.")] = False,
+    dedupe: Annotated[bool, typer.Option("--dedupe", help="Remove near duplicates.")] = False,
+    pad: Annotated[
+        bool, typer.Option("--pad/--crop", help="Fill up to a square, or crop its centre.")
+    ] = True,
+    split: Annotated[
+        float | None, typer.Option("--split", help="Share to train on; 0.9 by default.")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option("--licence", help="Of the pictures, for the data card.")
+    ] = None,
+) -> None:
+    """A data set of your own pictures: cleaned, made square, split, with a data card."""
+    from steadygan.data.build import Options, build_folder
+    from steadygan.study.progress import bars, counting
+
+    options = Options(size, grey, trim, dedupe, pad, split, licence)
+    with bars() as progress:
+        made = build_folder(source, out, options, counting(progress, "preparing"))
+    for bad in made.bad:
+        say(f"left out {bad['path']}: {bad['reason']}")
+    for kept, removed, pair in made.pairs[:SHOWN]:
+        say(f"near duplicate {removed} of {kept} (differs by {pair.rms:.1f} of 255)")
+    if len(made.pairs) > SHOWN:
+        say(f"and {len(made.pairs) - SHOWN} more in {out}/duplicates.csv")
+    if licence is None:
+        say("note: the card says 'licence: not stated'; --licence TEXT states it")
+    say(
+        f"{made.found:,} files: {len(made.kept):,} images in {len(made.class_names):,} classes, "
+        f"{len(made.bad):,} left out, {len(made.pairs):,} near duplicates removed"
+    )
+    print(f"folder:{out}")
 
 
 @build_app.command("hanzi")

@@ -124,7 +124,7 @@ def _build(
     bad: list[dict[str, str]] = []
     decoded = folder / "decoded.raw"
     with open(decoded, "wb") as file:
-        for each, (digest, pixels, reason) in _decode_all(images, size, channels, progress):
+        for each, (digest, pixels, reason) in decode_all(images, size, channels, progress):
             if pixels is None:
                 bad.append({"path": printable(each.name), "reason": reason})
             else:
@@ -172,17 +172,17 @@ def _require_two(images: ImageSet, digests: list[bytes], bad: list[dict[str, str
         )
 
 
-_Decoded = tuple[bytes, "np.ndarray | None", str]  # sha256 of the file, pixels or none, reason
+Decoded = tuple[bytes, "np.ndarray | None", str]  # sha256 of the file, pixels or none, reason
 
 
-def _decode_all(
+def decode_all(
     images: ImageSet, size: int, channels: int, progress: Progress | None
-) -> Iterator[tuple[Found, _Decoded]]:
+) -> Iterator[tuple[Found, Decoded]]:
     """Each image with what became of it, in order. Threads, because Pillow lets go of the GIL."""
 
     decoded = images.decode or decode
 
-    def work(each: Found, large: bool) -> _Decoded:
+    def work(each: Found, large: bool) -> Decoded:
         try:
             data = images.read(each)
             return hashlib.sha256(data).digest(), decoded(data, size, channels, large), ""
@@ -193,7 +193,7 @@ def _decode_all(
     # would what the allocator keeps for each thread that has ever held one.
     large_ones = ThreadPoolExecutor(max_workers=1)
 
-    def one(each: Found) -> _Decoded:
+    def one(each: Found) -> Decoded:
         if not each.stamp or each.stamp[0] <= LARGE_BYTES:
             with suppress(LargeImage):
                 return work(each, False)
