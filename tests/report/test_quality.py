@@ -6,7 +6,17 @@ from statistics import mean, stdev
 
 import pytest
 
-from steadygan.report import bands, differences, quality, steady, write_report
+from steadygan.report import (
+    bands,
+    differences,
+    losses,
+    quality,
+    samples,
+    signals,
+    steady,
+    text,
+    write_report,
+)
 from steadygan.report.read import Run, read_folder
 
 LEVELS = {"gan": [40.0, 44.0, 48.0], "wgan": [50.0, 50.0, 50.0], "dcgan": [20.0, 22.0, 24.0]}
@@ -165,7 +175,6 @@ def test_the_page_says_what_every_number_stands_on(page, make):
     assert "The distance is 0.33 for as many real images and 262 for noise." in said
     assert "Lowest FID-classifier at the last step: dcgan, 24.2 ± 0.25." in said
     assert "below it the 95 % bootstrap interval" in said
-    assert "fid" not in {chart.get("key") for chart in data_of(page)["charts"]}
 
 
 def test_runs_judged_by_other_features_are_a_warning(folder, make, tmp_path):
@@ -183,6 +192,42 @@ def test_differences_are_those_that_hold_or_are_likely(study):
     assert (row.one, row.other, row.mean, row.p) == ("gan", "dcgan", "12.5", "0.25")
     assert (row.interval, row.seeds, row.verdict) == ("3.25 to 21.75", "3 pairs", "likely")
     assert differences.said(study).startswith("Of 1 pairs")
+
+
+def test_what_is_shown_as_quality_is_no_signal(study):
+    keys = {chart.key for group in signals.signal_groups(study.runs) for chart in group.charts}
+    assert "g_gradient_norm" in keys
+    assert not keys & {"fid", "precision", "evaluate_seconds"}
+
+
+def test_signals_of_several_seeds_are_a_band_a_method(study):
+    groups = signals.signal_groups(study.runs)
+    charts = [c for group in groups for c in group.charts if c.key == "g_gradient_norm"]
+    assert [band.name for band in charts[0].lines] == ["gan", "wgan", "dcgan"]
+    assert charts[0].lines[0].axes[1]["n"][0] == 3
+
+
+def test_losses_over_seeds_have_a_row_a_method(study):
+    (player, rows), _ = losses.method_rows(study.runs)
+    assert (player, [row.name for row in rows]) == ("discriminator", ["gan", "wgan", "dcgan"])
+    lines = [line for run in study.runs[:3] for line in run.history if "d_loss" in line]
+    low = min(lines, key=lambda line: line["d_loss"])
+    assert (rows[0].low, rows[0].low_step) == (f"{low['d_loss']:.4g}", str(low["step"]))
+    last = [run.history[-1]["d_loss"] for run in study.runs[:3]]
+    assert rows[0].last == text.plus_minus(mean(last), stdev(last))
+
+
+def test_later_seeds_lose_their_grids_first(study):
+    runs = study.runs[:3]
+    frames = [[samples.Frame(k, 64.0 * k, k, bytes(100)) for k in range(6)] for _ in runs]
+    kept, left_out = samples.lightened(runs, frames, 1800)
+    assert ([len(mine) for mine in kept], left_out) == ([6, 6, 6], 0)
+    kept, left_out = samples.lightened(runs, frames, 800)
+    assert ([len(mine) for mine in kept], left_out) == ([6, 1, 1], 10)
+    assert kept[1] == frames[1][-1:]
+    kept, _ = samples.lightened(runs, frames, 400)
+    assert [len(mine) for mine in kept] == [3, 0, 0]
+    assert kept[0][-1] == frames[0][-1]
 
 
 def test_precision_and_recall_have_a_dot_a_run_and_one_a_method(study):
@@ -220,7 +265,7 @@ def test_what_the_score_is_made_of_is_said_with_the_reasons(study):
     assert first.usable == ("", "")
     dcgan = steady.sign_rows(study, steady.stabilities(study.runs))[2]
     assert dcgan.usable[0].endswith(" images")
-    assert dcgan.usable[1].endswith(" in 3 of 3")
+    assert dcgan.usable[1].endswith(" in 3 of 3 runs")
 
 
 @pytest.mark.parametrize("odd", ["x", [1], {"a": 1}, 10**400, None])

@@ -61,7 +61,7 @@ def over_seeds(seeds: list[Points]) -> dict[str, list[Any]]:
         if values:
             mean = sum(values) / len(values)
             for key, value in zip(found, (place, mean, min(values), max(values)), strict=False):
-                found[key].append(float(f"{value:.5g}") if key != "x" else value)
+                found[key].append(float(f"{value:.{7 if key == 'x' else 5}g}"))
             found["n"].append(len(values))
     return found
 

@@ -75,7 +75,7 @@ function decades(values) {
   return Math.log10(Math.max(...known) / Math.min(...known));
 }
 
-const logarithmic = (values) => ({ type: "log", exponentformat: "none", dtick: decades(values) < 2 ? "D2" : 1 });
+const logarithmic = (values, tall) => ({ type: "log", exponentformat: "none", dtick: decades(values) < (tall ? 4 : 2) ? "D2" : 1 });
 
 const xaxis = () => axisStyle({
   title: { text: axes[axis], standoff: 6, font: { size: 10.5 } },
@@ -143,7 +143,7 @@ function bands(chart) {
     text: name, font: { size: 10.5, color: css("--muted") }, bgcolor: css("--paper"), borderpad: 1,
   }));
   const values = chart.lines.flatMap((line) => [...line.axes[1].low, ...line.axes[1].high]);
-  const yaxis = axisStyle(chart.log ? logarithmic([...values, ...(chart.limits || [])]) : {});
+  const yaxis = axisStyle(chart.log ? logarithmic([...values, ...(chart.limits || [])], chart.tall) : {});
   if (chart.limits) yaxis.range = chart.limits.map(scaled);
   return [traces, layout({
     shapes: levels, annotations: named, yaxis, xaxis: xaxis(), height: chart.tall ? 420 : 216,
@@ -155,6 +155,12 @@ const symbols = ["circle", "circle-open", "square", "square-open"];
 
 /* Recall against precision: small a run, large a method's mean; real images in ink. */
 function cloud(chart) {
+  const labelled = []; // dots whose names would lie on another's keep theirs for the pointer
+  const free = (dot) => {
+    if (dot.look === "run" || labelled.some((other) => Math.abs(other.x - dot.x) < 0.24 && Math.abs(other.y - dot.y) < 0.034)) return false;
+    labelled.push(dot);
+    return true;
+  };
   const traces = chart.dots.map((dot) => {
     const run = dot.run === null ? null : runs[dot.run];
     const own = run ? css(`--c${run.colour}`) : css("--ink");
@@ -168,7 +174,7 @@ function cloud(chart) {
         symbol: run ? symbols[run.dash % symbols.length] : "x-thin",
         line: run ? { width: symbols[run.dash % symbols.length].endsWith("open") ? 2.4 : 0 } : { width: 2, color: own },
       },
-      text: dot.look === "run" ? "" : plain(dot.name), textposition: dot.x > 0.85 ? "middle left" : "middle right",
+      text: free(dot) ? plain(dot.name) : "", textposition: dot.x > 0.85 ? "middle left" : "middle right",
       textfont: { size: 10.5, color: css("--muted") },
       hovertemplate: `%{fullData.name}<br>recall %{x:.3~f}, precision %{y:.3~f}<extra></extra>`,
     };

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from steadygan.report.bands import Band
 
 MOST_POINTS = 1000
+#: With more runs than this on a page each curve is drawn by fewer points.
+MANY_RUNS, FEWER_POINTS = 12, 400
 Values = Sequence[float | None]
 
 
@@ -98,10 +100,17 @@ class Gallery:
     runs: list[Run]
     charts: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def most(self) -> int:
+        """How many points a curve has at most."""
+        return MOST_POINTS if len(self.runs) <= MANY_RUNS else FEWER_POINTS
+
     def add(self, chart: Chart | Bars | Bands | Cloud) -> int:
         """Takes a chart up and returns its number."""
-        made = {Bars: _bars, Chart: _curves, Bands: _bands, Cloud: _cloud}[type(chart)]
-        self.charts.append(made(chart))
+        if isinstance(chart, Chart):
+            self.charts.append(_curves(chart, self.most))
+        else:
+            self.charts.append({Bars: _bars, Bands: _bands, Cloud: _cloud}[type(chart)](chart))
         return len(self.charts) - 1
 
     def payload(self) -> dict[str, Any]:
@@ -111,7 +120,7 @@ class Gallery:
                 "label": run.label,
                 "colour": run.colour,
                 "dash": run.dash,
-                "axes": [thin_axis(column(run, axis)) for axis in AXES],
+                "axes": [thin_axis(column(run, axis), self.most) for axis in AXES],
             }
             for run in self.runs
         ]
@@ -133,12 +142,12 @@ def finite(values: Values) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def thin(values: Values) -> list[float | None]:
-    """At most MOST_POINTS values: each stretch's lowest and highest, so that no spike is lost."""
-    if len(values) <= MOST_POINTS:
+def thin(values: Values, most: int = MOST_POINTS) -> list[float | None]:
+    """At most `most` values: each stretch's lowest and highest, so that no spike is lost."""
+    if len(values) <= most:
         return [_short(value) for value in values]
     kept: list[float | None] = []
-    for start, stop in _stretches(len(values)):
+    for start, stop in _stretches(len(values), most):
         stretch = finite(values[start:stop])
         if not stretch:
             kept += [None, None]
@@ -149,12 +158,14 @@ def thin(values: Values) -> list[float | None]:
     return kept
 
 
-def thin_axis(values: Values) -> list[float | None]:
+def thin_axis(values: Values, most: int = MOST_POINTS) -> list[float | None]:
     """The places at which `thin` puts what it keeps."""
-    if len(values) <= MOST_POINTS:
+    if len(values) <= most:
         return list(values)
     return [
-        values[at] for start, stop in _stretches(len(values)) for at in (start, (start + stop) // 2)
+        values[at]
+        for start, stop in _stretches(len(values), most)
+        for at in (start, (start + stop) // 2)
     ]
 
 
@@ -182,8 +193,8 @@ def smoothed(values: Values) -> list[float | None]:
     return [None if value is None else next(smooth) for value in values]
 
 
-def _stretches(length: int) -> list[tuple[int, int]]:
-    pieces = MOST_POINTS // 2
+def _stretches(length: int, most: int) -> list[tuple[int, int]]:
+    pieces = most // 2
     return [(length * i // pieces, length * (i + 1) // pieces) for i in range(pieces)]
 
 
@@ -191,9 +202,9 @@ def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.5g}")
 
 
-def _curves(chart: Chart) -> dict[str, Any]:
+def _curves(chart: Chart, most: int) -> dict[str, Any]:
     lines = [
-        {"run": line.run, "name": line.name, "look": line.look, "y": thin(line.values)}
+        {"run": line.run, "name": line.name, "look": line.look, "y": thin(line.values, most)}
         for line in chart.lines
     ]
     return {

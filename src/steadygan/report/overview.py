@@ -20,6 +20,8 @@ from steadygan.report.text import (
     words,
 )
 
+#: More warnings of one kind than this stand in one.
+MOST_NOTICES = 4
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
 
@@ -60,7 +62,8 @@ class Glance:
 
 def heading(study: Study) -> str:
     """The title of the page: which methods on which data."""
-    data = str(study.info.get("data") or same(study.runs, "data", "name") or "unknown data")
+    name = dig(study.info, "data_used", "name") or study.info.get("data")
+    data = words(name or same(study.runs, "data", "name") or "unknown data")
     if study.single:
         return f"{study.runs[0].label} on {data}"
     names = list(families(study.runs))
@@ -283,7 +286,8 @@ def _shown_none(study: Study) -> list[Notice]:
     if not study.seeded:
         none = [(i, run) for i, run in enumerate(study.runs) if _shows(run) is False]
         return [Notice("warn", index, _shows_none(run)) for index, run in none]
-    found = []
+    found: list[Notice] = []
+    short: list[str] = []
     for name, members in families(study.runs).items():
         none = [study.runs[i] for i in members if _shows(study.runs[i]) is False]
         if none:
@@ -291,6 +295,9 @@ def _shown_none(study: Study) -> list[Notice]:
             shares = listed(percent(run_share(run)) for run in none)
             text = f"{len(none)} of {len(members)} runs show no {noun}: {shares} recognised"
             found.append(Notice("warn", members[0], text, name))
+            short.append(f"{name} {len(none)} of {len(members)} ({shares} recognised)")
+    if len(found) > MOST_NOTICES:
+        return [Notice("warn", None, f"Runs that show no {noun}: {'; '.join(short)}.")]
     return found
 
 

@@ -163,7 +163,8 @@ def _pictures(runs: list[Run], gallery: Gallery) -> dict[str, Any]:
     ]
     tables, later = _by_method(runs, found)
     built = autoencoders(runs)
-    frames, left_out, pairs = _grids(runs, tables + later)
+    others = [table.source for table in found] + [each.source for each in built]
+    frames, left_out, pairs = _grids(runs, sum(map(len, others)))
     histograms = [bars for i, run in enumerate(runs) if (bars := weight_bars(i, run))]
     histograms.sort(key=lambda bars: _wgan_first(runs[bars.owner]))
     return {
@@ -178,13 +179,13 @@ def _pictures(runs: list[Run], gallery: Gallery) -> dict[str, Any]:
     }
 
 
-def _grids(runs: list[Run], tables: list[Table]) -> tuple[list[list[Frame]], int, list[Pair]]:
-    """Grids through time and those at best, within the page's room for pictures."""
-    taken = sum(len(table.source) * 3 // 4 for table in tables)
+def _grids(runs: list[Run], taken: int) -> tuple[list[list[Frame]], int, list[Pair]]:
+    """Grids through time and those at best, within the room for pictures that is left after
+    `taken`, the length of others in the page."""
     every = sample_frames(runs)
     pairs = best_pairs(runs, every)
-    taken += sum((len(pair.best) + len(pair.last)) * 3 // 4 for pair in pairs)
-    frames, left_out = lightened(runs, every, MOST_BYTES - taken)
+    taken += sum(len(pair.best) + len(pair.last) for pair in pairs)
+    frames, left_out = lightened(runs, every, MOST_BYTES - taken * 3 // 4)
     return frames, left_out, pairs
 
 

@@ -20,7 +20,7 @@ from steadygan.report.metrics import (
     reference,
 )
 from steadygan.report.read import Run, Study, dig, families
-from steadygan.report.text import NONE, count, figure, number, plus_minus
+from steadygan.report.text import NONE, count, figure, measured, number, plus_minus
 
 #: On a logarithmic scale where values span this much.
 ON_LOG = (*DISTANCES, "kid", "reverse_kl")
@@ -72,7 +72,7 @@ class Spread:
     @property
     def cell(self) -> Cell:
         known = self.low is not None and self.high is not None
-        interval = f"{figure(self.low)} to {figure(self.high)}" if known else ""
+        interval = f"{measured(self.low)} to {measured(self.high)}" if known else ""
         return Cell(plus_minus(self.mean, self.sd), interval)
 
 
@@ -136,7 +136,7 @@ def _table(study: Study, at: str) -> Table:
         if any(cell.said != NONE for cell in cells):
             most = max(found[family].n for found in shown.values() if family in found)
             rows.append(Row(members[0], family, f"{most} of {len(members)}", cells))
-    real = [figure(real_value(study.runs, metric.key)) for metric in shown]
+    real = [measured(real_value(study.runs, metric.key)) for metric in shown]
     intervals = any(cell.interval for row in rows for cell in row.cells)
     return Table(at, list(shown), rows, real if set(real) != {NONE} else [], intervals)
 
@@ -163,7 +163,7 @@ def numbers_of(study: Study) -> list[tuple[Metric, str, str, str]]:
     rows = []
     for metric in metrics(study):
         at = [run.get("measures", "quality", when, metric.key) for when in ("last", "best")]
-        rows.append((metric, *map(figure, at), figure(real_value([run], metric.key))))
+        rows.append((metric, *map(measured, at), measured(real_value([run], metric.key))))
     return rows
 
 

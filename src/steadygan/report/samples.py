@@ -14,7 +14,7 @@ from steadygan.report.read import Run, dig, families, inside
 from steadygan.report.text import count, figure, number, words
 
 #: All pictures of a page, as they lie on disk: a third more in the page.
-MOST_BYTES = 12_000_000
+MOST_BYTES = 11_000_000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GAP = 2
 

@@ -95,8 +95,14 @@ def percent(value: Any) -> str:
 
 
 def plus_minus(mean: Any, sd: Any = None) -> str:
-    """A mean with its standard deviation where there is one: 23.41 ± 0.52."""
-    return figure(mean) + (f" ± {figure(sd, 2)}" if number(sd) is not None else "")
+    """A mean with its standard deviation where there is one: 23.41 ± 0.52, 0.871 ± 0.012."""
+    return measured(mean) + (f" ± {figure(sd, 2)}" if number(sd) is not None else "")
+
+
+def measured(value: Any) -> str:
+    """A measure to as many figures as are worth reading: 23.41, 0.871."""
+    finite = number(value)
+    return figure(value, 3 if finite is not None and abs(finite) < 1 else 4)
 
 
 def listed(texts: Iterable[str]) -> str:
