@@ -25,7 +25,8 @@ function show(place) {
   figures.forEach(([figure, run]) => {
     const picture = figure.querySelector("img");
     if (!picture) return;
-    const frame = data.frames[run].filter((each) => each[clock] <= moment).pop();
+    const mine = data.frames[run]; // a run with its last grid alone keeps it
+    const frame = mine.length === 1 ? mine[0] : mine.filter((each) => each[clock] <= moment).pop();
     picture.classList.toggle("before", !frame);
     if (frame && picture.src !== frame.source) picture.src = frame.source;
     figure.querySelector(".when").textContent = frame
