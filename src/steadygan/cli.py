@@ -27,10 +27,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-DATA_HELP = "mnist, mnist:DIR, fashion-mnist[:DIR], folder:DIR, ring or grid."
+DATA_HELP = "mnist, folder:DIR, zip:FILE, ...; `steadygan data list` names all."
 KEYS_HELP = (
-    "key=value settings: size= channels= flip= holdout= (data), batch= width= lr= objective= ... "
-    "(method; `steadygan methods NAME` lists them), preset=light|paper, precision= threads= "
+    "key=value settings: size= channels= flip= holdout= attribute= (data), batch= width= lr= "
+    "objective= ... (method; `steadygan methods NAME` lists them), preset=light|paper, "
+    "precision= threads= "
     "log_every= save_every= sample_every= (run)."
 )
 ALLOWED = {False: [], True: ["allow_bad=true"]}

@@ -41,13 +41,19 @@ def test_the_draw_is_one_for_good(few):
     ]
 
 
+def test_what_a_run_records_opens_it_again(few):
+    data = open_data("stacked-mnist")
+    assert data.settings.channels == 3
+    assert open_data(data.spec, data.settings).fingerprint == data.fingerprint
+
+
 def test_sizes_and_settings_that_mean_nothing(few):
     plain = open_data("stacked-mnist").test.items[:100].astype(float)
     large = open_data("stacked-mnist", DataSettings(size=32)).test.items[:100].astype(float)
     assert large.shape == (100, 3, 32, 32)
     # Each channel keeps its own ink.
     assert np.abs(large.mean(axis=(2, 3)) - plain.mean(axis=(2, 3))).max() < 3
-    with pytest.raises(UserError, match="channels= means nothing for --data stacked-mnist"):
+    with pytest.raises(UserError, match="channels=1: stacked-mnist has a digit in each"):
         open_data("stacked-mnist", DataSettings(channels=1))
     with pytest.raises(UserError, match="no train-images"):
         open_data("stacked-mnist:/nowhere")

@@ -80,7 +80,7 @@ SOURCES: dict[str, Source] = {
             "stacked-mnist[:DIR]",
             "triples of digits as red, green and blue: 1,000 modes to be found; 28x28",
             open_stacked,
-            frozenset({"size", "flip"}),
+            _IMAGES,
             "nothing with the shipped digits; DIR as for mnist:DIR",
         ),
         Source(

@@ -12,6 +12,7 @@ import numpy as np
 from steadygan.data.dataset import Dataset, DataSettings, Progress
 from steadygan.data.digits import open_mnist
 from steadygan.data.rows import Rows, open_rows
+from steadygan.errors import UserError
 
 TRAIN, TEST = 50_000, 10_000
 
@@ -20,8 +21,10 @@ def open_stacked(path: Path | None, settings: DataSettings, progress: Progress |
     """50,000 + 10,000 triples of digits, uint8 (N, 3, 28, 28), without labels.
 
     The triples of the held-out part are drawn from held-out digits. Digits are those of `mnist`,
-    shipped or in the folder `path`. Raises UserError as they do.
+    shipped or in the folder `path`. Raises UserError as they do, and for one channel.
     """
+    if settings.channels == 1:
+        raise UserError("channels=1: stacked-mnist has a digit in each of three; leave it out")
     digits = open_mnist(path, DataSettings(), progress)
     spec = "stacked-mnist" if path is None else f"stacked-mnist:{path}"
 
