@@ -105,7 +105,7 @@ def test_the_distance_is_drawn_over_images_and_time_with_real_images_and_noise(s
     main, *others = quality.quality_charts(study.runs)
     assert (main.title, main.key, main.tall) == ("FID-classifier ↓", "fid", True)
     assert [chart.key for chart in others] == ["precision", "recall"]
-    assert (main.log, main.guides) == (True, [(262.0, "noise")])  # real images: far below
+    assert (main.log, main.guides) == (True, [(0.33, "real images"), (262.0, "noise")])
     dcgan = next(band for band in main.lines if band.name == "dcgan")
     _, images, seconds = dcgan.axes
     assert images["x"][0] == 0
@@ -117,6 +117,7 @@ def test_the_distance_is_drawn_over_images_and_time_with_real_images_and_noise(s
 
 def test_real_images_far_below_the_curves_do_not_flatten_them(make):
     info, lines = make.judge(make.run_json("gan"), make.history("gan"), 20.0)
+    info["evaluation"]["real"] = 0.1
     chart, *_ = quality.quality_charts([Run(None, info, lines, family="gan")])
     assert chart.log
     assert [name for _, name in chart.guides] == ["noise"]
@@ -192,6 +193,19 @@ def test_differences_are_those_that_hold_or_are_likely(study):
     assert (row.one, row.other, row.mean, row.p) == ("gan", "dcgan", "12.5", "0.25")
     assert (row.interval, row.seeds, row.verdict) == ("3.25 to 21.75", "3 pairs", "likely")
     assert differences.said(study).startswith("Of 1 pairs")
+
+
+def test_a_study_that_has_only_begun_knows_its_methods(make, tmp_path):
+    """Runs without a folder are seeds of their methods by their names, and are said together."""
+    make.seeded_study(tmp_path, {"gan": [40.0], "dcgan": [20.0]}, lines=30, pictures=False)
+    runs = [f"runs/{method}-s{seed}" for method in ("gan", "dcgan", "wgan") for seed in range(3)]
+    make.write_study(tmp_path, runs)
+    said = make.Page(write_report(tmp_path).read_text()).said
+    assert "Three GAN methods on mnist" in said
+    assert "7 runs are not started: there is no run folder yet" in said
+    assert "1 of 1 show digits 1 finished, 2 not started" in said
+    assert [row.seeds for row in quality.quality_tables(read_folder(tmp_path))[0].rows] == [
+        "1 of 3", "1 of 3"]  # fmt: skip
 
 
 def test_what_is_shown_as_quality_is_no_signal(study):

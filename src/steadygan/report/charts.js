@@ -157,7 +157,7 @@ const symbols = ["circle", "circle-open", "square", "square-open"];
 function cloud(chart) {
   const labelled = []; // dots whose names would lie on another's keep theirs for the pointer
   const free = (dot) => {
-    if (dot.look === "run" || labelled.some((other) => Math.abs(other.x - dot.x) < 0.24 && Math.abs(other.y - dot.y) < 0.034)) return false;
+    if (dot.look === "run" || labelled.some((other) => Math.abs(other.x - dot.x) < 0.03 + 0.017 * other.name.length && Math.abs(other.y - dot.y) < 0.03)) return false;
     labelled.push(dot);
     return true;
   };

@@ -155,7 +155,7 @@ def _over_seeds(index: int, name: str, runs: list[Run]) -> Glance:
         name=name,
         state=listed(tally),
         failed=all(run.failed for run in runs),
-        verdict=f"{good} of {len(runs)} show {noun}" if measured else NONE,
+        verdict=f"{good} of {len(measured)} show {noun}" if measured else NONE,
         shows_data=good * 2 > len(measured) if measured else None,
         share=mean_of([run_share(run) for run in runs]),
         seen=span(seen) + first.seen.lstrip("0123456789") if seen else NONE,
@@ -175,11 +175,7 @@ def notices(study: Study) -> list[Notice]:
         if run.failed
     ]
     found += _shown_none(study)
-    found += [
-        Notice("warn", index, f"is {run.state}" + (f": {run.reason}" if run.reason else ""))
-        for index, run in runs
-        if not run.failed and run.state != "finished"
-    ]
+    found += _not_finished(runs)
     found += [
         Notice("warn", index, f"does not repeat exactly: {words(mark)}")
         for index, run in runs
@@ -279,6 +275,22 @@ def _classes_seen(run: Run) -> str:
     if seen is None:
         return NONE
     return f"{count(seen)} of {classes}" if classes else count(seen)
+
+
+def _not_finished(runs: list[tuple[int, Run]]) -> list[Notice]:
+    """A warning for each run that did not end, or for many of one state and reason together."""
+    by_text: dict[str, list[int]] = {}
+    for index, run in runs:
+        if not run.failed and run.state != "finished":
+            text = f"{run.state}" + (f": {run.reason}" if run.reason else "")
+            by_text.setdefault(text, []).append(index)
+    found = []
+    for text, mine in by_text.items():
+        if len(mine) > MOST_NOTICES:
+            found.append(Notice("warn", None, f"{len(mine)} runs are {text}"))
+        else:
+            found += [Notice("warn", index, f"is {text}") for index in mine]
+    return found
 
 
 def _shown_none(study: Study) -> list[Notice]:

@@ -26,7 +26,7 @@ from steadygan.report.text import NONE, count, figure, measured, number, plus_mi
 ON_LOG = (*DISTANCES, "kid", "reverse_kl")
 WIDE = 6.0
 #: A reference is drawn where it lies within this factor of the curves.
-NEAR = 30.0
+NEAR = 100.0
 
 
 @dataclass(frozen=True)

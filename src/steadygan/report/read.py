@@ -204,11 +204,13 @@ def _dress(runs: Iterable[Run]) -> list[Run]:
     """Gives each run its label, and one colour to each family of seeds."""
     runs = list(runs)
     methods = [run.method for run in runs]
-    alone = len(set(methods)) == len(methods)
+    stems = [re.sub(r"-s\d+$", "", run.name) for run in runs]
+    # a run that has not begun yet has no method, so its seeds are known by the name alone
+    alone = len(set(methods)) == len(set(stems)) == len(runs)
     places: dict[str, int] = {}
     dressed = []
-    for run in runs:
-        family = run.method if alone else re.sub(r"-s\d+$", "", run.name)
+    for run, stem in zip(runs, stems, strict=True):
+        family = run.method if alone else stem
         dash, colour = divmod(places.setdefault(family, len(places)), COLOURS)
         label = run.method if alone else run.name
         dressed.append(replace(run, label=label, family=family, colour=colour, dash=dash))
