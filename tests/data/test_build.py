@@ -137,12 +137,12 @@ def test_no_pair_is_missed_and_chains_do_not_grow():
 
 def test_pairs_are_listed_and_the_larger_file_is_kept(source, tmp_path):
     # An uncompressed copy in another class: the larger file, so the drawing gives way to it.
-    drawing(0).save(source / "chairs" / "copy.bmp")
+    drawing(1).save(source / "永 <b>|" / "copy.bmp")
     out = tmp_path / "out"
     made = build_folder(source, out, Options(dedupe=True))
     with open(out / "duplicates.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
-    assert [row[:2] for row in rows[1:]] == [["chairs/copy.bmp", "永 <b>|/0.png"]]
+    assert [row[:2] for row in rows[1:]] == [["永 <b>|/copy.bmp", "chairs/1.png"]]
     assert len(made.kept) == 12
     assert len([f for f in files_below(out) if f.endswith("copy.png")]) == 1
     assert json.loads((out / "card.json").read_text())["near_duplicates_removed"] == 1
@@ -207,6 +207,25 @@ def test_a_build_that_is_killed_leaves_no_set(source, tmp_path):
     running.communicate()
     assert not out.exists()
     assert build_folder(source, out).kept  # what was left of it is in nobody's way
+
+
+def test_a_set_appears_by_one_rename_when_all_of_it_is_there(source, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    rename, whole = os.rename, []
+
+    def cut_off(one, other):
+        if other != out:
+            return rename(one, other)
+        whole.append(files_below(one))
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "rename", cut_off)
+    with pytest.raises(UserError, match="Input/output error"):
+        build_folder(source, out)
+    assert not out.exists()
+    monkeypatch.undo()
+    build_folder(source, out)
+    assert whole == [files_below(out)]
 
 
 def test_a_full_disk_is_one_line(source, tmp_path, monkeypatch):
