@@ -128,7 +128,7 @@ def test_logs_pictures_and_saves_change_nothing(method, tmp_path):
         )
     ):
         trainer = games.trainer_of(games.small(method), tmp_path / str(n), cadence=cadence)
-        trainer.run(Goal(steps=5), Hooks())
+        trainer.run(Goal(steps=3), Hooks())
         ends.append(trainer.gathered())
     assert games.unlike(*ends) == []
 
