@@ -12,7 +12,7 @@ help:
 	@echo "make format       let ruff fix and format"
 	@echo "make reliability  the long fault counts, with a table"
 	@echo "make bench        speed of a training step against a textbook loop"
-	@echo "make properties   what only training shows of each method, with a table (15 minutes)"
+	@echo "make properties   what only training shows of each method, with a table (20 minutes)"
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
