@@ -85,9 +85,7 @@ def features(count, seed, dimension=6):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_sampler_over_n_images_is_estimated_within_a_factor_of_two(atoms, seed):
     chosen = np.random.default_rng(seed).integers(0, atoms, 1000)
-    found = support(
-        features(atoms, seed + 10)[chosen], nearest_distance(features(1000, seed + 50))
-    )
+    found = support(features(atoms, seed + 10)[chosen], nearest_distance(features(1000, seed + 50)))
     assert atoms / 2 < found["support"] < 2 * atoms
     assert found["support_at_least"] is None
 
