@@ -12,7 +12,7 @@ from steadygan.data.gaussians import RING_STD, open_ring, ring_centres
 from steadygan.errors import UserError
 from steadygan.measures import feature_classifier, features
 from steadygan.measures.evaluate import evaluate, evaluate_points, ordered, quality
-from steadygan.measures.features import extract
+from steadygan.measures.features import checked_name, extract, find_features
 from steadygan.measures.frechet import frechet_distance, moments
 from steadygan.measures.reference import Reference, distinct, evenly, reference_of
 from steadygan.measures.words import distance_name, in_words
@@ -181,19 +181,22 @@ def test_stacked_digits_are_counted_in_triples(monkeypatch):
     digits = open_data("mnist", DataSettings(size=12))
     rows = np.random.default_rng(0).integers(0, 9000, (200, 3))
     triples = digits.train.items[rows][:, :, 0]
-    data = replace(dataset(channels=3), name="stacked-mnist")
-    found = evaluate(triples, reference_of(data, extractor(channels=3), say=silent), say=silent)
+    data = replace(dataset(channels=3, labels=False), name="stacked-mnist")
+    assert checked_name("auto", data) == "classifier"
+    own = reference_of(data, find_features("auto", data, say=silent), say=silent)
+    found = evaluate(triples, own, say=silent)
+    assert (found["features"], found["feature_dimension"]) == ("classifier", 384)
     assert found["digit_accuracy"] > 0.85
     labels = digits.train.labels[rows]
     exact = len(np.unique(labels, axis=0))
     assert abs(found["modes"] - exact) < 0.2 * exact
     assert found["modes_in_data"] == 1000
     assert found["reverse_kl"] > math.log(1000 / 200) - 1e-9
-    one = evaluate(
-        np.repeat(triples[:1], 60, 0),
-        reference_of(data, extractor(channels=3), say=silent),
-        say=silent,
-    )
+    other = reference_of(data, replace(extractor(channels=3), accuracy=None), say=silent)
+    counted = evaluate(triples, other, say=silent)
+    for key in ("modes", "reverse_kl", "digit_accuracy"):
+        assert counted[key] == found[key]
+    one = evaluate(np.repeat(triples[:1], 60, 0), own, say=silent)
     assert (one["modes"], one["reverse_kl"]) == (1, pytest.approx(math.log(1000)))
 
 

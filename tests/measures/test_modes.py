@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy as scipy_entropy
 
 from steadygan.data.gaussians import GRID_STD, RING_STD, grid_centres, ring_centres
 from steadygan.measures.classes import class_histogram, divergence, shares_of
 from steadygan.measures.modes import entropy, jensen_shannon, mode_coverage
-from steadygan.measures.stacked import digits_of, stacked_modes
+from steadygan.measures.stacked import ChannelClassifier, stacked_modes
 
 
 def mixture(centres, std, counts, seed=0):
@@ -64,7 +65,7 @@ def test_entropy_and_js_are_scipys():
 
 
 def every_triple():
-    return np.stack(np.meshgrid(*[np.arange(10)] * 3), -1).reshape(-1, 3)
+    return np.arange(1000)
 
 
 def test_every_triple_once_is_every_mode_and_no_divergence():
@@ -87,15 +88,20 @@ def test_uneven_triples_diverge_as_scipy_says():
     assert found["reverse_kl"] == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_order_of_channels_tells_triples_apart():
-    assert stacked_modes(np.array([[1, 2, 3], [3, 2, 1], [1, 2, 3]]))["modes"] == 2
+def test_each_channel_is_read_by_itself_and_their_order_counts():
+    """A classifier that is sure of the digit a channel's grey value stands for."""
 
+    class Sure(torch.nn.Module):
+        def forward(self, x):
+            digit = ((x[:, 0, 0, 0] + 1) * 127.5 / 10).round().long()
+            return x.flatten(1)[:, :4], 3 * torch.nn.functional.one_hot(digit, 10).float()
 
-def test_each_channel_is_read_by_itself():
-    images = np.zeros((4, 3, 5, 5), np.uint8)
-    wanted = np.random.default_rng(0).integers(0, 10, (4, 3))
-    images[:] = wanted[..., None, None] * 10
-    assert (digits_of(images, lambda x: x[:, 0, 0, 0] // 10) == wanted).all()
+    wanted = torch.randint(0, 10, (64, 3), generator=torch.Generator().manual_seed(0))
+    images = (wanted * 10 / 127.5 - 1)[..., None, None].expand(-1, -1, 5, 5)
+    features, logits = ChannelClassifier(Sure())(images)
+    assert (logits.argmax(1) == wanted @ torch.tensor([100, 10, 1])).all()
+    assert logits.softmax(1).max() == pytest.approx((math.e**3 / (math.e**3 + 9)) ** 3, rel=1e-4)
+    assert torch.equal(features, images.flatten(2)[..., :4].flatten(1))
 
 
 # ---- classes -------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from steadygan.data import Dataset
 from steadygan.errors import UserError
 from steadygan.measures import classes, memorisation, modes, sharpness, stacked
 from steadygan.measures.birthday import support
-from steadygan.measures.features import Features, Progress, extract, quiet
+from steadygan.measures.features import Features, Progress, extract, find_features, quiet
 from steadygan.measures.frechet import frechet_distance, moments, too_few
 from steadygan.measures.inception_score import SPLITS, inception_score
 from steadygan.measures.kernel import SUBSETS, kernel_distance
@@ -128,8 +128,8 @@ def evaluate(
         result["classes"] = classes.class_histogram(
             predicted, reference.labels(), data.class_names or ()
         )
-    if data.name == "stacked-mnist":
-        result |= stacked_result(images, data, bar, say)
+    if stacked.is_stacked(data):
+        result |= stacked_result(images, found, reference, bar, say)
     tick()
     return as_json(result)
 
@@ -160,20 +160,15 @@ def ordered(images: np.ndarray) -> np.ndarray:
 
 
 def stacked_result(
-    images: np.ndarray, data: Dataset, bar: Bar, say: Callable[[str], None]
+    images: np.ndarray, found: Features, reference: Reference, bar: Bar, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """`modes` and `reverse_kl` of stacked digits, read by a classifier of single ones."""
-    from steadygan.data import DataSettings, open_data
-    from steadygan.measures.feature_classifier import feature_classifier_of
-    from steadygan.measures.features import Extractor
-
-    digits = open_data("mnist", DataSettings(size=data.shape[1]))
-    network, accuracy = feature_classifier_of(digits, say, bar("classifier of digits"))
-    reader = Extractor("classifier", network, 0, "", "none", accuracy)
-    triples = stacked.digits_of(
-        images, lambda channel: extract(reader, channel).probabilities.argmax(1).numpy()
-    )
-    return {**stacked.stacked_modes(triples), "digit_accuracy": accuracy}
+    """`modes` and `reverse_kl` of stacked digits, by the features where they know the digits."""
+    reader = reference.extractor
+    if not reader.knows_classes:
+        reader = find_features("classifier", reference.data, say=say, progress=bar("classifier"))
+        found = extract(reader, images, bar("reading the digits"))
+    triples = found.probabilities.argmax(1).numpy()
+    return {**stacked.stacked_modes(triples), "digit_accuracy": reader.accuracy}
 
 
 def evaluate_points(points: np.ndarray, data: Dataset) -> dict[str, Any]:

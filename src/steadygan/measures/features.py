@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from steadygan.data import Dataset
 from steadygan.errors import UserError, did_you_mean
-from steadygan.measures import effnet, inception, weights
+from steadygan.measures import effnet, inception, stacked, weights
 from steadygan.measures.feature_classifier import (
     DIMENSION,
     feature_classifier_of,
@@ -42,7 +42,7 @@ class Extractor:
 
     `hash` is a hex sha256 over its weights and how images are resized. `accuracy` is that on the
     held-out part, where the network was trained on the data; its logits are then over the data's
-    classes.
+    classes (over the triples of digits for stacked MNIST, and the accuracy that on single ones).
     """
 
     name: str
@@ -86,14 +86,14 @@ def checked_name(name: str, data: Dataset, weights_file: Path | None = None) -> 
     """The extractor's name with `auto` made out, refused where it cannot serve this data: quick,
     for before anything takes long. See `find_features`."""
     if name == "auto":
-        name = "classifier" if data.classes > 1 else "effnet"
+        name = "classifier" if data.classes > 1 or stacked.is_stacked(data) else "effnet"
     if name not in NAMES:
         raise UserError(f"--features {name}: unknown{did_you_mean(name, NAMES)}")
     if weights_file is not None and name != "inception":
         raise UserError(f"--weights {weights_file}: belongs to --features inception")
     if name == "inception" and weights_file is None:
         raise UserError(f"--features inception wants --weights OUT.safetensors: {weights.WHERE}")
-    if name == "classifier":
+    if name == "classifier" and not stacked.is_stacked(data):
         require_classes(data)
     if name == "effnet":
         effnet.require_extra()
@@ -110,13 +110,17 @@ def find_features(
     progress: Progress = quiet,
 ) -> Extractor:
     """The extractor called `name`; `auto` is the classifier where the data has classes, else
-    effnet. `weights_file` is what `steadygan weights import` wrote, for inception alone.
+    effnet. That of stacked MNIST is one of single digits, on each channel. `weights_file` is what
+    `steadygan weights import` wrote, for inception alone.
 
     Raises `UserError` for an unknown name, an extra that is not installed, and weights or classes
     that are not there. `progress` counts the classifier's training steps where it is trained.
     """
     name = checked_name(name, data, weights_file)
-    if name == "classifier":
+    if name == "classifier" and stacked.is_stacked(data):
+        network, accuracy = stacked.channel_classifier_of(data, say, progress)
+        about = network.dimension, "none", accuracy
+    elif name == "classifier":
         network, accuracy = feature_classifier_of(data, say, progress)
         about = DIMENSION, "none", accuracy
     elif name == "effnet":
