@@ -18,6 +18,8 @@ from steadygan.data.hanzi_strokes import read_characters
 from steadygan.errors import UserError
 from steadygan.measures import feature_classifier, legibility
 from steadygan.measures.legibility import chance_of_one, greedy, is_chinese, reader
+from steadygan.study.judge import Judge
+from steadygan.study.plan import Evaluation
 from steadygan.training import train
 from tests.reliability import games
 
@@ -191,3 +193,13 @@ def test_a_package_without_its_model_is_said(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="holds no recognition model"):
         reader()
     reader.cache_clear()
+
+
+def test_a_study_counts_what_is_read(run, data, monkeypatch):
+    monkeypatch.setattr(feature_classifier, "IMAGES", 128 * 10)
+    found = Judge(data, Evaluation(draft=100, count=150), lambda said: None).quality(run)
+    assert found["last"]["legible"] == found["last"]["legibility"]["accuracy"]
+    assert found["real"]["legible"] == found["last"]["legibility"]["accuracy_real"] > 0.5
+    plain = dataclasses.replace(data, class_names=tuple("abcdef"))
+    found = Judge(plain, Evaluation(draft=100, count=150), lambda said: None).quality(run)
+    assert "legible" not in found["last"]

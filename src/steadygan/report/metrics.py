@@ -44,6 +44,7 @@ KNOWN = (
     Metric("coverage", "Coverage", False),
     Metric("sharpness", "Mean sharpness", None),
     Metric("sharpness_difference", "Difference in sharpness", True),
+    Metric("legible", "Read rightly", False),
     Metric("class_kl", "Class KL", True),
     Metric("modes", "Modes", False),
     Metric("high_quality", "High-quality share", False),

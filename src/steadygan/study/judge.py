@@ -182,18 +182,15 @@ class Judge:
         bar = lambda name: self.progress  # noqa: E731
         samples = self.samples(run)
         last = evaluate(samples, self.reference, bar=bar, say=self.say)
-        if legibility.can_read(self.data):
-            asked = classes_drawn(run, self.data, len(samples), 0)
-            if asked is not None:
-                given = {"say": self.say, "progress": self.progress}
-                last["legibility"] = legibility.legibility(samples, asked, self.data, **given)
+        last |= self.legibility(run, samples)
         if "classes" in last:
             last["class_kl"] = last["classes"]["kl"]
         found = {
             **self.extractor.facts(),
             "count": self.evaluation.count,
             "real": {"inception_score": last["inception_score_real"],
-                     "sharpness": last["sharpness_real"]},
+                     "sharpness": last["sharpness_real"],
+                     "legible": last.get("legibility", {}).get("accuracy_real")},
             "last": {"step": read_facts(run)["status"]["step"], **last},
         }  # fmt: skip
         if kept_best := checkpoint.listed(run / "best"):
@@ -201,6 +198,17 @@ class Judge:
             same = step == found["last"]["step"]
             found["best"] = {"step": step, **(numbers_of(last) if same else self.at_best(run))}
         return found
+
+    def legibility(self, run: Path, samples: np.ndarray) -> dict[str, Any]:
+        """`legibility` and its share read rightly, `legible`, where samples can be read."""
+        asked = None
+        if legibility.can_read(self.data):
+            asked = classes_drawn(run, self.data, len(samples), 0)
+        if asked is None:
+            return {}
+        given = {"say": self.say, "progress": self.progress}
+        found = legibility.legibility(samples, asked, self.data, **given)
+        return {"legibility": found, "legible": found["accuracy"]}
 
     def at_best(self, run: Path) -> dict[str, float | None]:
         """The distances of the run's kept best generator."""

@@ -42,6 +42,7 @@ METRICS = (
     Metric("coverage", "coverage", False),
     Metric("sharpness", "mean sharpness", None),
     Metric("sharpness_difference", "difference in sharpness", True),
+    Metric("legible", "read rightly", False),
     Metric("class_kl", "class KL", True),
     Metric("modes", "modes", False),
     Metric("high_quality", "high-quality share", False),
