@@ -10,7 +10,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from steadygan.cli import minutes, say
+from steadygan.cli.options import minutes, say
 from steadygan.data import open_data
 from steadygan.measures.purity import purity_of_run
 from steadygan.methods import find

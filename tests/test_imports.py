@@ -14,7 +14,7 @@ FILES = sorted(SRC.rglob("*.py"))
 #: Each folder sees those before it. `spec` and `errors` stand above all, `cli` below.
 ORDER = [
     "errors", "spec", "data", "networks", "game", "methods", "training", "measures", "diagnosis",
-    "study", "report", "studio", "export", "cli_data", "cli",
+    "study", "report", "studio", "export", "cli",
 ]  # fmt: skip
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from steadygan.cli.options import say
 
 app = typer.Typer(name="data", help="Data sets: list, look at, build.", no_args_is_help=True)
 build_app = typer.Typer(
@@ -14,10 +15,6 @@ build_app = typer.Typer(
 )
 app.add_typer(build_app)
 SHOWN = 10  # pairs of near duplicates
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 @app.command("list")

@@ -1,0 +1,116 @@
+"""What several commands share: their options, and what reads them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steadygan.errors import UserError
+
+DATA_HELP = "mnist, folder:DIR, zip:FILE, ...; `steadygan data list` names all."
+KEYS_HELP = (
+    "key=value settings: size= channels= flip= holdout= attribute= (data), batch= width= lr= "
+    "objective= ... (method; `steadygan methods NAME` lists them), preset=light|paper, "
+    "precision= threads= "
+    "log_every= save_every= sample_every= (run)."
+)
+ALLOWED = {False: [], True: ["allow_bad=true"]}
+UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}
+
+Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
+Steps = Annotated[int | None, typer.Option("--steps", help="Turns in all.")]
+Budget = Annotated[str | None, typer.Option("--budget", help="Training time, such as 45s, 5m, 2h.")]
+Out = Annotated[Path | None, typer.Option("--out", help="A folder of its own.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+AllowBad = Annotated[
+    bool, typer.Option("--allow-bad", help="Go on where over 1 % of the images are bad.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**62)]
+StopAfter = Annotated[
+    str | None, typer.Option("--stop-after", help="Save and exit 75 after this wall-clock time.")
+]
+EvaluateEvery = Annotated[
+    str,
+    typer.Option(
+        "--evaluate-every",
+        help="Judge samples on the way: steps (500), training time (30s), share of the goal (5%), "
+        "auto (5% of the goal, at most a tenth of the time) or none.",
+    ),
+]
+Layout = Annotated[
+    str, typer.Option("--layout", help="Of the table: summary, or paper for those of papers.")
+]
+
+
+def minutes(text: str | None, option: str) -> float | None:
+    """`45s`, `5m`, `2h` (or a plain number of minutes) as minutes."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if not found or float(found[1]) == 0:
+        raise UserError(f"{option} {text}: wants a time above 0 such as 45s, 5m or 2h")
+    return float(found[1]) * UNITS[found[2] or "m"]
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def command_line() -> str:
+    """What was typed, for the run folder."""
+    return shlex.join(["steadygan", *sys.argv[1:]])
+
+
+def opened(source: str, request: object) -> object:
+    """The data set, decoded with a progress bar; bad files are said."""
+    from steadygan.data import open_data
+    from steadygan.study.progress import bars, counting
+
+    with bars() as progress:
+        data = open_data(source, request.data, progress=counting(progress, "decoding"))
+    for bad in data.quarantine:
+        say(f"left out {bad['path']}: {bad['reason']}")
+    return data
+
+
+def use_threads(request: object) -> None:
+    if request.run.threads is not None:
+        import torch
+
+        torch.set_num_threads(request.run.threads)
+
+
+def seconds(stop_after: str | None) -> float | None:
+    asked = minutes(stop_after, "--stop-after")
+    return None if asked is None else 60.0 * asked
+
+
+def schedule(text: str) -> str | None:
+    """`--evaluate-every` as it is recorded, checked."""
+    from steadygan.measures.trajectory import Schedule
+
+    if text == "none":
+        return None
+    Schedule.read(text)
+    return text
+
+
+@contextmanager
+def reported_if_it_stops(folder: Path) -> Iterator[None]:
+    """A run or study that fails or is stopped half-way has its report all the same."""
+    from steadygan.errors import NonFiniteError
+    from steadygan.report import write_report
+    from steadygan.training import Stopped
+
+    try:
+        yield
+    except (NonFiniteError, Stopped):
+        say(str(write_report(folder)))
+        raise

@@ -1,0 +1,216 @@
+"""Commands on studies: compare, work, table, report."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steadygan.cli.options import (
+    ALLOWED,
+    KEYS_HELP,
+    AllowBad,
+    Budget,
+    Data,
+    Device,
+    EvaluateEvery,
+    Layout,
+    Out,
+    Steps,
+    StopAfter,
+    command_line,
+    minutes,
+    opened,
+    reported_if_it_stops,
+    say,
+    schedule,
+    seconds,
+    use_threads,
+)
+from steadygan.errors import UserError
+
+app = typer.Typer()
+
+
+@app.command()
+def compare(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="METHOD[:key=value,...]... [key=value]...", help=KEYS_HELP),
+    ],
+    data: Data = "mnist",
+    steps: Steps = None,
+    budget: Budget = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**62, help="The first seed.")] = 0,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="How many.")] = 1,
+    out: Out = None,
+    device: Device = "auto",
+    allow_bad: AllowBad = False,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Runs at a time.")] = None,
+    engine: Annotated[str, typer.Option("--engine", help="local or ray.")] = "local",
+    address: Annotated[
+        str | None, typer.Option("--address", help="A Ray cluster: auto or HOST:PORT.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print the commands for another scheduler instead.")
+    ] = False,
+    evaluate_every: EvaluateEvery = "auto",
+    count: Annotated[
+        int, typer.Option("--count", min=50, help="Samples that a finished run is judged by.")
+    ] = 10_000,
+    features: Annotated[
+        str,
+        typer.Option("--features", help="Of distances: auto, classifier, effnet, inception, none."),
+    ] = "auto",
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Those of inception; `weights import` writes.")
+    ] = None,
+    layout: Layout = "summary",
+    stop_after: StopAfter = None,
+) -> None:
+    """Train methods x seeds, each for the same steps or budget, into one table and report.
+
+    Without --steps or --budget: 10 minutes a run. Without --out: the first free runs/compare-DATA.
+    Called again with the same --out and settings it goes on where it was cut off.
+    """
+    from steadygan import training
+    from steadygan.game.guidelines import notes_on_all
+    from steadygan.study import compare as study
+    from steadygan.study.plan import Evaluation, Study, begin, entries_of, in_turn
+    from steadygan.study.progress import StudyBars, bars, counting
+    from steadygan.study.request import is_setting, read_request
+    from steadygan.training.runs import free_folder, goal_of
+
+    named = [word for word in words if not is_setting(word)]
+    keys = [word for word in words if is_setting(word)]
+    request = read_request([*keys, *ALLOWED[allow_bad]])
+    if not named:
+        raise UserError(
+            "compare wants at least one method: steadygan compare gan dcgan --data mnist"
+        )
+    budget_minutes = minutes(budget, "--budget")
+    goal_of(steps, budget_minutes)
+    file = None if weights is None else str(weights.absolute())
+    every = schedule(evaluate_every)
+    evaluation = Evaluation(every=every, count=count, features=features, weights=file)
+    chosen = _engine(engine, address, jobs)
+    _known(layout, features, weights)
+    shared_out = _threads_each(jobs or 1)
+    use_threads(request)
+    dataset = opened(data, request)
+    planned = Study(
+        entries_of(named, dataset.shape, request.recipe), dataset, request,
+        tuple(range(seed, seed + seeds)), steps, budget_minutes, device, command_line(),
+        shared_out, evaluation,
+    )  # fmt: skip
+    recipes = {entry.name: entry.recipe for entry in planned.entries}
+    for note in notes_on_all(recipes, dataset.shape, dataset.classes):
+        say(f"note: {note}")
+    out = out or free_folder(f"runs/compare-{dataset.name}")
+    if plan:
+        study.require_fits(planned)
+        for name in in_turn(begin(planned, out)):
+            print(shlex.join(["steadygan", "work", str(out), name]))
+        print(shlex.join(["steadygan", "table", str(out)]))
+        return
+    stop = training.StopAsked(seconds(stop_after))
+    with stop.listening(), bars() as progress, reported_if_it_stops(out):
+        outside = study.Outside(
+            engine=chosen,
+            watching=lambda runs, done: StudyBars(progress, runs, done),
+            stop=stop,
+            say=say,
+            progress=counting(progress, "preparing"),
+        )
+        study.run_study(planned, out, outside)
+        path = _tabled(out, layout, outside.failed)
+    print(path)
+    study.raise_if_failed(outside)
+
+
+@app.command()
+def work(
+    out: Annotated[Path, typer.Argument(help="A study folder.")],
+    run: Annotated[str, typer.Argument(help="A run of it, such as dcgan-s0.")],
+    stop_after: StopAfter = None,
+    fed: Annotated[bool, typer.Option("--fed", hidden=True)] = False,
+) -> None:
+    """Work on one run of a study, as `compare --plan` prints it: train or go on, then judge."""
+    from steadygan import training
+    from steadygan.study import queue
+    from steadygan.study.progress import StudyBars, bars
+    from steadygan.study.work import work
+
+    stop = training.StopAsked(seconds(stop_after))
+    if fed:
+        tell = queue.fed(stop)
+        with stop.listening():
+            work(out, run, tell, stop)
+        return
+    with stop.listening(), bars() as progress:
+        watch = StudyBars(progress, 1, 0)
+        watch(run, {"begins": True})
+        path = work(out, run, lambda event: watch(run, event), stop)
+    print(path)
+
+
+@app.command()
+def table(
+    out: Annotated[Path, typer.Argument(help="A study folder.")], layout: Layout = "summary"
+) -> None:
+    """Write the table and report of a study again from its runs, and print the table."""
+    path = _tabled(out, layout, {})
+    print((out / "table.md").read_text(encoding="utf-8"), end="")
+    print(path)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A run or study folder.")]) -> None:
+    """Write report.html again from a run or study folder."""
+    from steadygan.report import write_report
+
+    print(write_report(folder))
+
+
+def _engine(name: str, address: str | None, jobs: int | None) -> object:
+    """What a study's runs are worked on by."""
+    from steadygan.errors import did_you_mean
+    from steadygan.study.cluster import on_ray
+    from steadygan.study.queue import local
+
+    if name not in ("local", "ray"):
+        raise UserError(f"--engine {name}{did_you_mean(name, ('local', 'ray'))}")
+    if name == "local" and address is not None:
+        raise UserError(f"--address {address}: belongs to --engine ray")
+    return local(jobs or 1) if name == "local" else on_ray(address, jobs)
+
+
+def _known(layout: str, features: str, weights: Path | None) -> None:
+    """Refuse a layout or features that nobody knows, before anything runs."""
+    from steadygan.errors import did_you_mean
+    from steadygan.measures.features import NAMES
+    from steadygan.study.table import layout_called
+
+    layout_called(layout)
+    if features not in (known := ("auto", "none", *NAMES)):
+        raise UserError(f"--features {features}: unknown{did_you_mean(features, known)}")
+    if (features == "inception") != (weights is not None):
+        raise UserError("--features inception and --weights OUT.safetensors belong together")
+
+
+def _threads_each(jobs: int) -> int:
+    """The threads of each of `jobs` runs at a time, so that all of them share the cores."""
+    import torch
+
+    return max(1, torch.get_num_threads() // jobs)
+
+
+def _tabled(out: Path, layout: str, failed: dict[str, str]) -> Path:
+    """Write a study's tables and report; the report's path."""
+    from steadygan.report import write_report
+    from steadygan.study.table import write_tables
+
+    write_tables(out, layout, failed)
+    return write_report(out)
