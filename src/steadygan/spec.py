@@ -102,10 +102,12 @@ def split_commas(cls: type[BaseModel], key: str, value: Any) -> Any:
     """Text for a tuple field is split at commas: `0.5,0.999`, `(0.5, 0.999)`; `none` is None where
     the field may be None (and text where it is a word: `d_norm=none`)."""
     field = cls.model_fields.get(key)
-    if field is not None and isinstance(value, str) and _is_tuple(field.annotation):
+    if field is None or not isinstance(value, str):
+        return value
+    if value.lower() == "none" and type(None) in typing.get_args(field.annotation):
+        return None
+    if _is_tuple(field.annotation):
         return tuple(piece.strip() for piece in value.strip("()[] ").split(",") if piece.strip())
-    if field is not None and isinstance(value, str) and value.lower() == "none":
-        return None if type(None) in typing.get_args(field.annotation) else value
     return value
 
 

@@ -33,6 +33,8 @@ FAMILIES = (Objective, Optimizer, Part, Prior, Networks)
         (Optimizer, "adam:lr=1e-4,betas=0,0.9", Adam(lr=1e-4, betas=(0.0, 0.9))),
         (Optimizer, "adam:betas=(0.5, 0.9),lr=2e-4", Adam(lr=2e-4, betas=(0.5, 0.9))),
         (Optimizer, "adam:weight-decay=1e-5", Adam(weight_decay=1e-5)),
+        (Optimizer, "adam:betas_end=0,0.99", Adam(betas_end=(0.0, 0.99))),
+        (Optimizer, "adam:betas_end=none", Adam()),
         (Networks, "dcgan:stages=none,d_norm=none", DCGANNetworks(stages=None, d_norm="none")),
         (Networks, "mlp:d_dropout=false", MLPNetworks(d_dropout=False)),
         (Objective, {"name": "minimax"}, Minimax()),
