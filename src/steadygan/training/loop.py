@@ -201,6 +201,11 @@ class Trainer:
         facts = identity(recipe, self.data.describe(), self.seed, self.placement)
         return {"identity": facts, "seconds": self.seconds, "written": time.time()}
 
+    @property
+    def moment(self) -> int:
+        """Steps of every kind so far: turns, and those of pre-training stages."""
+        return self.turn + sum(self.stage_steps.values())
+
     def save(self) -> Path:
         """Write a checkpoint of this moment; never one with a non-finite number in it.
 
@@ -212,8 +217,7 @@ class Trainer:
             bad = next(n for n, t in tensors.items() if not guards.all_finite([t]))
             raise NonFiniteError(f"step {self.turn}: NaN or Inf in {bad}; nothing was saved")
         self.folder.sync_history()
-        number = self.turn + sum(self.stage_steps.values())
-        return checkpoint.save(self.folder.checkpoints, number, tensors, self.info())
+        return checkpoint.save(self.folder.checkpoints, self.moment, tensors, self.info())
 
     def restore(self, found: checkpoint.Checkpoint) -> None:
         """Take up the state of a checkpoint, bit for bit."""
@@ -233,6 +237,7 @@ class Trainer:
         if self.turn == 0 and not any(read_history(self.folder.path)):
             # after the save: a run killed between the two goes on
             self.log(with_samples=True, measured=hooks.evaluate(self))
+        saved = self.moment
         for stage in self.recipe.stages:
             while self.stage_steps[stage] < self.recipe.stage_length(stage):
                 if goal.reached(self.turn, self.seconds):  # a budget counts pre-training too
@@ -241,11 +246,11 @@ class Trainer:
                 self.play_stage_step(stage)
                 if due(self.stage_steps[stage], self.cadence.save_every):
                     self.save()
+                    saved = self.moment
                 hooks.on_turn(self)
                 self._stop_if_asked(hooks)
             if self.turn == 0:
                 hooks.on_stage(self, stage)
-        saved = self.turn
         last = goal.reached(self.turn, self.seconds)
         while not last:
             before = self.images
@@ -257,11 +262,11 @@ class Trainer:
                 self.log(pictured, measured)
             if not last and due(self.turn, self.cadence.save_every):
                 self.save()
-                saved = self.turn
+                saved = self.moment
             hooks.on_turn(self)
             if not last:  # after a turn, so that even a short --stop-after gets on
                 self._stop_if_asked(hooks)
-        if saved != self.turn:
+        if saved != self.moment:  # also where a stage's last step spent the budget
             self.save()
 
     def _stop_if_asked(self, hooks: Hooks) -> None:
