@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from steadygan.errors import UserError
-from steadygan.training import Hooks, checkpoint, resume, runfolder, train
+from steadygan.training import Cadence, Hooks, Stopped, checkpoint, resume, runfolder, train
 from tests.reliability import files, games
 
 
@@ -50,6 +50,27 @@ def test_r6_a_folder_or_an_empty_file_in_place_of_a_checkpoint(finished, tmp_pat
     path, _ = checkpoint.load_newest(run / "checkpoints", said.append)
     assert checkpoint.step_of(path) == 4
     assert len(said) == 3
+
+
+def test_r6_a_damaged_checkpoint_takes_no_whole_ones_place(tmp_path):
+    cadence = Cadence(save_every=2)
+    run = train(games.small("gan"), games.images(), out=tmp_path / "run", steps=6, device="cpu",
+                cadence=cadence)  # fmt: skip
+    newest, before = checkpoint.listed(run / "checkpoints")
+    newest.write_bytes(newest.read_bytes()[:-1])
+    said = []
+
+    def stop():
+        return Stopped("one turn", 75)
+
+    with pytest.raises(Stopped):
+        resume(run, data=games.images(), hooks=Hooks(stop=stop), say=said.append)
+    assert said[-1] == "step-000006.safetensors is now step-000006.safetensors.damaged"
+    kept = checkpoint.listed(run / "checkpoints")
+    assert [checkpoint.step_of(path) for path in kept] == [5, 4]
+    assert kept[1] == before
+    for path in kept:
+        checkpoint.load(path)
 
 
 def test_r7_order_of_a_save(tmp_path):

@@ -144,6 +144,20 @@ def require_room(folder: Path, checkpoint_bytes: int) -> None:
         )
 
 
+def set_aside(folder: Path, whole: Path, say: Callable[[str], None]) -> None:
+    """Rename the checkpoints newer than `whole`, which are damaged: by their numbers they would
+    take the places of whole ones among those that are kept."""
+    for path in listed(folder):
+        if path == whole:
+            return
+        aside = path.with_name(f"{path.name}.damaged")
+        try:
+            os.replace(path, aside)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be renamed: {error.strerror or error}") from None
+        say(f"{path.name} is now {aside.name}")
+
+
 def load(path: Path) -> Checkpoint:
     """Read one checkpoint whole. Raises `CheckpointError` with the path if anything is off."""
     try:

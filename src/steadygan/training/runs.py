@@ -102,6 +102,7 @@ def resume(
             raise CheckpointError(f"{found_at}: {error}") from None
         if goal.steps is not None and goal.steps < trainer.turn:
             raise UserError(f"--steps {goal.steps}: {path} is at step {trainer.turn} already")
+        checkpoint.set_aside(folder.checkpoints, found_at, say)
         folder.cut_history(trainer.turn)
         marks = [*recorded.get("inexact", []), *differences]
         folder.update_facts(goal=goal.as_facts(), inexact=sorted(set(marks)))
