@@ -51,6 +51,15 @@ def test_each_tensor_is_watched_for_itself(value, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("bad", ["cpu", "meta", None])
+def test_numbers_are_summed_on_the_device_where_they_are(bad, monkeypatch):
+    """RMSProp keeps step counters on the CPU where weights are on a GPU; "meta" stands for one."""
+    sums = {device: poisoning.NAN if device == bad else 0.0 for device in ("cpu", "meta")}
+    monkeypatch.setattr(torch.Tensor, "item", lambda tensor: sums[tensor.device.type])
+    both = [torch.ones(2), torch.ones(2, device="meta"), torch.ones(3)]
+    assert guards.all_finite(both) is (bad is None)
+
+
 def test_a_layer_that_overflows_is_named(tmp_path):
     trainer = games.trainer_of(games.small("gan"), tmp_path / "run")
     d = trainer.table.discriminator

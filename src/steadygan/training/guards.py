@@ -21,9 +21,13 @@ from steadygan.training.state import optimizer_tensors
 
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:
-    """True if no element of any float tensor is NaN or Inf. One synchronisation."""
-    sums = [t.detach().sum() for t in tensors if t.is_floating_point()]
-    return not sums or math.isfinite(torch.stack([s.float() for s in sums]).sum().item())
+    """True if no element of any float tensor is NaN or Inf. One synchronisation a device: some
+    optimizers keep their step counter on the CPU wherever the weights are."""
+    sums: dict[torch.device, list[Tensor]] = {}
+    for tensor in tensors:
+        if tensor.is_floating_point():
+            sums.setdefault(tensor.device, []).append(tensor.detach().sum().float())
+    return all(math.isfinite(torch.stack(each).sum().item()) for each in sums.values())
 
 
 def watched(update: Update) -> Iterable[Tensor]:
