@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from steadygan.data import DataSettings, open_data
+from steadygan.data.images import MAX_BYTES
 from steadygan.errors import UserError
 
 
@@ -118,6 +119,11 @@ def test_bad_rows_are_quarantined_and_named(hub, tmp_path):
     rows["img"][1] = {"bytes": b"?", "path": None}
     rows["img"][2] = None
     rows["img"][3] = {"bytes": None, "path": str(tmp_path / "gone.png")}
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)  # no block of it is on the disk
+    rows["img"].append({"bytes": None, "path": str(tmp_path / "huge.png")})
+    rows["class"].append(0)
+    rows["id"].append(6)
     (tmp_path / "there.png").write_bytes(rows["img"][4]["bytes"])
     rows["img"][4] = {"bytes": None, "path": str(tmp_path / "there.png")}
     rows["class"][5] = -1
@@ -128,6 +134,7 @@ def test_bad_rows_are_quarantined_and_named(hub, tmp_path):
         "train/2": "no image in this row",
         "train/3": "cannot be read: No such file or directory",
         "train/5": "has no class label",
+        "train/6": f"{MAX_BYTES + 1:,} bytes are more than any image within the pixel limit",
     }
 
 

@@ -125,7 +125,9 @@ def _bytes(value: dict[str, Any] | None) -> bytes:
     if (data := value.get("bytes")) is None:
         try:
             path = Path(value["path"])
-            data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
+            if (size := path.stat().st_size) > MAX_BYTES:
+                raise BadImage(f"{size:,} bytes are more than any image within the pixel limit")
+            data = path.read_bytes()
         except OSError as error:
             raise BadImage(f"cannot be read: {error.strerror or error}") from error
     return data
