@@ -18,7 +18,8 @@ def versions() -> dict[str, str]:
 
 
 def identity(recipe: dict, data: dict, seed: int, placement: Placement) -> dict[str, Any]:
-    """Everything that decides a run's bits. Two runs of one identity are bitwise equal."""
+    """Everything that decides a run's bits. Two runs of one identity are bitwise equal on a CPU; on
+    a GPU kernels may add in another order from run to run."""
     return {
         "recipe": recipe,
         "data": {"fingerprint": data["fingerprint"], "settings": data["settings"]},

@@ -79,10 +79,11 @@ def resume(
 ) -> Path:
     """Go on with a run from its newest whole checkpoint, to its own goal or a new one.
 
-    The result is bitwise that of a run never interrupted. Where that cannot be (another torch,
-    data, recipe, machine arithmetic), it is refused with the differences listed, unless
-    `allow_inexact`: then they are said and the run is marked. `recipe` and `data` are needed only
-    where run.json cannot rebuild them (ready modules, a data set of one's own).
+    The result is bitwise that of a run never interrupted, on a CPU (see `facts.identity`). Where
+    that cannot be (another torch, data, recipe, machine arithmetic), it is refused with the
+    differences listed, unless `allow_inexact`: then they are said and the run is marked. `recipe`
+    and `data` are needed only where run.json cannot rebuild them (ready modules, a data set of
+    one's own).
     """
     path = Path(path)
     with torch.random.fork_rng(), RunFolder.open(path) as folder:
