@@ -32,8 +32,8 @@ Deal = Callable[[str, int], Hand]
 class Recipe(Spec):
     """Networks + objective + parts + optimizers + steps a turn + EMA + schedules.
 
-    Eight known methods do not fit a list of parts: those subclass Recipe in their own file and
-    write `start`, `step` or `stages` themselves; their settings are fields like any other.
+    A game that is no list of parts subclasses Recipe in its method's file and writes `start`,
+    `step`, `stages` or the losses itself; its settings are fields like any other.
     """
 
     method: str = ""
