@@ -12,6 +12,8 @@ from steadygan.measures.stability import (
     Point,
     RunStability,
     first_usable,
+    of_run,
+    points_of,
     run_stability,
     stability_score,
 )
@@ -41,6 +43,17 @@ def test_the_parts_of_a_run_by_hand():
     assert (run.survived, run.reason) == (True, "")
 
 
+def test_a_relapse_is_over_one_and_a_half_times_the_best_before_it_and_not_the_last():
+    assert stable(40, 60).relapses == 0.0, "1.5 times is the limit"
+    assert stable(40, 100, 90, 60).relapses == 2 / 4, "90 is over 1.5 x 40, not over 1.5 x 100"
+
+
+def test_a_jump_is_between_neighbours_of_a_run_the_last_one_too():
+    assert stable(50, 40, 80).worst_jump == 2.0
+    assert stable(80, 40, 50).worst_jump == 1.25
+    assert stable(30, 30, start=10.0).worst_jump == 1.0, "the untrained generator is none of them"
+
+
 def test_usable_is_nine_tenths_of_the_way_from_noise_to_real():
     """410 - 0.9 x 400 = 50: at 50 and not a hair above."""
     found = first_usable(points(200, 50.001, 50, 20), REAL, NOISE)
@@ -48,6 +61,7 @@ def test_usable_is_nine_tenths_of_the_way_from_noise_to_real():
     run = stable(200, 50.001, 50, 20)
     assert (run.usable_images, run.usable_seconds) == (300, 6.0)
     assert stable(200, 51).usable_images is None
+    assert stable(60, 40, start=45.0).usable_images == 200, "the untrained generator is not asked"
 
 
 def test_learned_is_how_far_from_the_start_to_real_the_best_samples_got():
@@ -56,7 +70,8 @@ def test_learned_is_how_far_from_the_start_to_real_the_best_samples_got():
     assert stable(500).learned == 0.0
     assert stable(math.inf).learned == 0.0
     assert stable(210, start=None).learned == (NOISE - 210) / (NOISE - REAL)
-    assert stable(5, start=9.0).learned is None, "the start was no worse than real data"
+    for start in (9.0, REAL):
+        assert stable(5, start=start).learned is None, "the start was no worse than real data"
     assert run_stability(points(40), [], math.nan, math.nan).learned is None
 
 
@@ -88,11 +103,46 @@ def test_an_evaluation_on_the_way_that_is_not_finite_is_a_relapse_and_no_end():
     run = stable(60, math.nan, 40)
     assert run.survived
     assert (run.relapses, run.worst_jump, run.last_over_best) == (1 / 3, math.inf, 1.0)
+    early = stable(math.inf, math.nan, 40)
+    assert (early.relapses, early.worst_jump) == (2 / 3, math.inf)
 
 
 def test_a_failed_run_keeps_its_reason_whatever_it_had_reached():
     run = stable(60, 40, failed="NaN or Inf in G")
     assert (run.survived, run.reason, run.best) == (False, "NaN or Inf in G", 40)
+
+
+def test_a_run_is_read_from_its_facts_and_its_history():
+    history = [
+        {"images": 0, "seconds": 0.0, "fid": 400.0, "energy_distance": 1.0},
+        {"images": 50, "seconds": 1.0, "g_gradient_norm": 2.0},
+        {"images": 100, "seconds": 2.0, "fid": None},
+        {"images": 200, "seconds": 4.0, "fid": 40.0},
+        {"images": 300, "seconds": 6.0, "energy_distance": 45.0},
+    ]
+    found = [Point(0, 0.0, 400.0), Point(100, 2.0, math.inf), Point(200, 4.0, 40.0),
+             Point(300, 6.0, 45.0)]  # fmt: skip
+    assert points_of(history) == found
+    facts = {"status": {"state": "finished"}, "evaluation": {"real": REAL, "noise": NOISE}}
+    run = of_run(facts, history)
+    assert run == run_stability(found, history, REAL, NOISE)
+    assert (run.usable_images, run.relapses, run.g_gradient_norm) == (200, 1 / 3, 2.0)
+    assert of_run({"evaluation": {"real": None}}, history).usable_images is None
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({"state": "failed", "reason": "NaN in D"}, "NaN in D"),
+        ({"state": "failed"}, "failed"),
+        ({"state": "stopped", "reason": "stopped by SIGTERM"}, ""),
+        ({"state": "running"}, ""),
+    ],
+)
+def test_only_a_run_that_failed_has_its_reason_held_against_it(status, reason):
+    history = [{"images": n, "seconds": n, "fid": 400.0 - n} for n in (0, 100, 200)]
+    run = of_run({"status": status, "evaluation": {"real": REAL, "noise": NOISE}}, history)
+    assert (run.reason, run.survived) == (reason, not reason)
 
 
 def test_without_an_evaluation_nothing_is_said_of_quality():
@@ -196,6 +246,13 @@ def test_an_infinite_jump_or_end_makes_the_part_zero_not_an_error():
     assert (score.kept, score.smooth) == (2 / 3, 2 / 3)
     assert score.repeatable == 1.0, "over the ends that are finite"
     assert 0 < score.score < 1
+
+
+@pytest.mark.parametrize("last", [0.0, -0.001])
+def test_ends_at_zero_or_below_have_no_spread_over_their_mean(last):
+    """An unbiased estimate such as KID may fall there."""
+    score = stability_score([run(last), run(last)])
+    assert (score.repeatable, score.score) == (None, 1.0)
 
 
 def test_no_runs_at_all_are_refused():

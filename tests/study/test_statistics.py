@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from steadygan.study.statistics import (
+    DRAWS,
     Spread,
     bootstrap_interval,
     difference,
@@ -26,7 +27,8 @@ def test_a_spread_is_mean_sample_deviation_and_interval():
     assert (found.low, found.high) == (1.0, 6.0), "with three seeds, their range"
     assert spread([2.0]) == Spread(1, 2.0)
     assert spread([]) is None
-    assert spread([float("nan"), 2.0]) == Spread(1, 2.0)
+    assert spread([float("nan"), 2.0, float("inf")]) == Spread(1, 2.0)
+    assert spread([1.0, float("nan"), 3.0]).n == 2
 
 
 def test_the_bootstrap_is_the_percentiles_of_all_resamples():
@@ -35,7 +37,12 @@ def test_the_bootstrap_is_the_percentiles_of_all_resamples():
     means = [np.mean(drawn) for drawn in itertools.product(values, repeat=5)]
     exact = np.percentile(means, [2.5, 97.5])
     assert bootstrap_interval(values) == pytest.approx(tuple(exact), abs=0.1)
-    assert bootstrap_interval(values) == bootstrap_interval(values), "the same every time"
+
+
+def test_the_bootstrap_is_the_same_every_time():
+    """Of many values, whose resamples hardly ever have the same mean twice."""
+    values = np.random.default_rng(5).normal(size=30)
+    assert bootstrap_interval(values) == bootstrap_interval(values)
 
 
 def test_the_bootstrap_covers_the_mean_of_many_seeds():
@@ -54,6 +61,11 @@ def test_signs_are_flipped_in_every_way():
     assert sign_flip_p(np.array([1.0, -1.0])) == 1.0
 
 
+def test_what_is_as_far_but_for_rounding_counts_as_far():
+    assert sign_flip_p(np.array([0.1, 0.2, 0.1, 0.7])) == 2 / 16
+    assert exchange_p(np.array([0.4, -1.2, 0.0]), np.array([0.7, -1.3, 0.4])) == 16 / 20
+
+
 def test_flipped_signs_agree_with_scipy():
     differences = np.random.default_rng(1).normal(0.5, 1, 10)
     found = stats.permutation_test(
@@ -67,6 +79,16 @@ def test_many_seeds_are_drawn_near_to_exact():
     t = stats.ttest_1samp(differences, 0).pvalue
     assert sign_flip_p(differences) == pytest.approx(t, abs=0.02)
     assert sign_flip_p(differences) == sign_flip_p(differences)
+    assert sign_flip_p(np.ones(30)) == 1 / (DRAWS + 1), "what was found is among them: never 0"
+
+
+def test_exchanged_labels_of_many_seeds_are_drawn_near_to_exact():
+    random = np.random.default_rng(6)
+    a, b = random.normal(0.5, 1, 20), random.normal(0, 1, 18)
+    t = stats.ttest_ind(a, b, equal_var=False).pvalue
+    assert exchange_p(a, b) == pytest.approx(t, abs=0.02)
+    assert exchange_p(a, b) == exchange_p(a, b)
+    assert exchange_p(a + 100, b) == 1 / (DRAWS + 1)
 
 
 def test_exchanged_labels_agree_with_scipy():
@@ -94,12 +116,24 @@ def test_without_common_seeds_it_is_welchs():
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
     assert (found.paired, found.agreeing, found.p) == (False, None, 2 / 20)
     assert difference("a", {0: 1.0}, "b", {1: 2.0, 2: 3.0}) is None
+    assert difference("a", {1: 2.0, 2: 3.0}, "b", {0: 1.0}) is None
+    assert difference("a", a, "b", {5: 10.0, 6: 14.0}).n == 2, "as many as the smaller side has"
+
+
+def test_three_a_side_without_common_seeds_can_be_likely_either_way():
+    low, high = {0: 1.0, 1: 2.0, 2: 3.0}, {5: 10.0, 6: 14.0, 7: 12.0}
+    for one, other in ((low, high), (high, low)):
+        found = difference("a", one, "b", other)
+        assert (found.p, found.verdict) == (2 / 20, "likely")
+    assert difference("a", low, "b", {5: 2.0, 6: 20.0, 7: 3.5}).verdict == "open"
 
 
 def test_three_seeds_can_be_likely_and_never_hold():
     """The least p of three is 1/4, however far apart they are."""
     found = difference("a", by_seed(100.0, 101.0, 102.0), "b", by_seed(1.0, 1.0, 1.0))
     assert (found.p, found.agreeing, found.verdict) == (0.25, 1.0, "likely")
+    below = difference("a", by_seed(1.0, 1.0, 1.0), "b", by_seed(100.0, 101.0, 102.0))
+    assert (below.mean, below.p, below.verdict) == (-100.0, 0.25, "likely")
     far = difference("a", by_seed(1.0, 2.0, 30.0), "b", by_seed(0.0, 0.0, 0.0))
     assert far.verdict == "open", "the signs agree, but the interval holds 0"
     mixed = difference("a", by_seed(5.0, 5.0, -1.0), "b", by_seed(0.0, 0.0, 0.0))
@@ -111,6 +145,13 @@ def test_six_seeds_that_agree_hold():
     assert (found.p, found.verdict) == (2 / 64, "holds")
     five = difference("a", by_seed(*[2.0] * 5), "b", by_seed(*[0.0] * 5))
     assert five.verdict == "likely"
+
+
+def test_a_p_of_one_in_twenty_holds():
+    """6 of the 120 ways to choose three of these ten are as far apart."""
+    b = dict(enumerate([5.0, 6.0, 8.0, 9.0, 10.0, 11.0, 12.0], 3))
+    found = difference("a", by_seed(1.0, 4.0, 7.0), "b", b)
+    assert (found.p, found.verdict) == (0.05, "holds")
 
 
 def test_equal_methods_do_not_differ():
