@@ -164,14 +164,15 @@ def test_points_are_drawn_as_a_scatter(tmp_path):
     assert size_of(out / games.history(out)[-1]["samples"]) == (512, 512)
 
 
-def test_a_torn_last_line_is_cut_off_and_the_lines_after_a_checkpoint_too(tmp_path):
+@pytest.mark.parametrize("torn", ['{"step": 5, "na', '{"step": 5, "name": "é'])
+def test_a_torn_last_line_is_cut_off_and_the_lines_after_a_checkpoint_too(torn, tmp_path):
     from steadygan.training.runfolder import RunFolder, read_history
 
     folder = RunFolder.create(tmp_path / "run")
     for step in range(5):
         folder.append({"step": step, "name": "é"})
     with folder.history_path.open("ab") as file:
-        file.write(b'{"step": 5, "na')
+        file.write(torn.encode()[:-1])  # also inside a character
     assert [line["step"] for line in read_history(folder.path)] == [0, 1, 2, 3, 4]
     folder.cut_history(3)
     assert folder.history_path.read_text(encoding="utf-8").splitlines()[-1] == (

@@ -169,7 +169,7 @@ def read_history(path: Path) -> Iterator[dict[str, Any]]:
     history = path / "history.jsonl"
     if not history.exists():
         return
-    with history.open(encoding="utf-8") as file:
+    with history.open(encoding="utf-8", errors="replace") as file:  # torn inside a character
         for line in file:
             try:
                 yield json.loads(line)
