@@ -13,8 +13,8 @@ from steadygan.study import queue
 from steadygan.study.compare import Outside, run_study
 from steadygan.study.plan import Evaluation, begin
 from steadygan.study.queue import RETRIES, Worker, local
-from steadygan.training import StopAsked, checkpoint
-from steadygan.training.runfolder import RunFolder, read_history
+from steadygan.training import StopAsked, Stopped, checkpoint
+from steadygan.training.runfolder import NEEDED, RunFolder, read_history
 from tests.reliability import children
 
 STEPS = 120
@@ -165,7 +165,17 @@ def test_a_worker_that_dies_again_and_again_is_a_failed_run(program, tmp_path):
     assert failures == {"gan-s0": ("its process was killed by SIGKILL", 137)}
     assert (tmp_path / "tries").read_text().count("x") == 1 + RETRIES
     assert [e for _, e in events if "begins" in e] == [{"begins": True}]
+    says = "its process was killed by SIGKILL; going on from its last checkpoint"
+    assert [e["says"] for _, e in events if "says" in e] == [says] * RETRIES
     assert events[-1] == ("gan-s0", {"ends": "its process was killed by SIGKILL"})
+
+
+def test_what_a_dead_worker_leaves_behind_holds_up_nothing(program, tmp_path):
+    program(f"sleep 60 & echo $! >> {tmp_path}/left; kill -9 $$")
+    assert list(engine_on(tmp_path)[0]) == ["gan-s0"]
+    left = (tmp_path / "left").read_text().split()
+    assert len(left) == 1 + RETRIES
+    until(lambda: not any(Path(f"/proc/{process}").exists() for process in left), 10)
 
 
 def test_a_run_that_fails_in_words_is_not_tried_again(program, tmp_path):
@@ -174,6 +184,27 @@ def test_a_run_that_fails_in_words_is_not_tried_again(program, tmp_path):
     assert failures == {"gan-s0": ("no room", 2), "wgan-s0": ("no room", 2)}
     assert (tmp_path / "tries").read_text().count("x") == 2, "the study goes on to the next run"
     assert ("gan-s0", {"says": "a warning"}) in events
+
+
+def test_the_error_is_the_line_marked_as_one_and_is_not_said_twice(program, tmp_path):
+    program("echo steadygan: no >&2; echo steadygan: no room >&2; echo at exit >&2; exit 2")
+    failures, events = engine_on(tmp_path)
+    assert failures == {"gan-s0": ("no room", 2)}
+    said = [event["says"] for _, event in events if "says" in event]
+    assert said == ["at exit"]
+
+
+def test_a_run_that_wrote_down_why_it_failed_is_believed_but_not_one_that_was_killed(
+    program, tmp_path
+):
+    path = tmp_path / "runs" / "gan-s0" / "run.json"
+    path.parent.mkdir(parents=True)
+    status = {"state": "failed", "reason": "NaN in D", "exit_code": 3}
+    path.write_text(json.dumps({**dict.fromkeys(NEEDED), "status": status}))
+    program("echo steadygan: NaN >&2; exit 3")
+    assert engine_on(tmp_path)[0] == {"gan-s0": ("NaN in D", 3)}
+    program("kill -9 $$")
+    assert engine_on(tmp_path)[0] == {"gan-s0": ("its process was killed by SIGKILL", 137)}
 
 
 def test_a_worker_that_ends_without_a_word_has_its_exit_code_for_a_reason(program, tmp_path):
@@ -190,6 +221,44 @@ def test_what_workers_tell_is_handed_on_and_other_lines_are_said(program, tmp_pa
                     {"says": "[1]"}, {"ends": ""}]  # fmt: skip
 
 
+def test_what_a_worker_tells_at_its_very_end_is_handed_on_before_its_end(monkeypatch, tmp_path):
+    """Told after the queue has looked at the events and before it looks at the worker."""
+
+    class Late:
+        def __init__(self, out, run, events):
+            self.run, self.events = run, events
+
+        def ended(self):
+            for n in (1, 2):
+                self.events.put((self.run, {"says": f"last words {n}"}))
+            return 0
+
+    monkeypatch.setattr(queue, "Worker", Late)
+    told = [event for _, event in engine_on(tmp_path)[1]]
+    assert told == [{"begins": True}, {"says": "last words 1"}, {"says": "last words 2"},
+                    {"ends": ""}]  # fmt: skip
+
+
+def test_a_worker_has_ended_when_all_it_said_is_read(program, tmp_path):
+    class Slow(Worker):
+        def _read(self, pipe, taken):
+            time.sleep(0.3)
+            super()._read(pipe, taken)
+
+    program("echo hello; echo a warning >&2")
+    worker = Slow(tmp_path, "gan-s0", events := SimpleQueue())
+    until(lambda: worker.ended() is not None, 10)
+    assert events.qsize() == 2
+
+
+def test_a_worker_has_a_session_of_its_own_so_that_ctrl_c_does_not_reach_it(program, tmp_path):
+    program("""read pid name state parent group session rest < /proc/$$/stat
+            echo "$session is $pid" """)
+    _, events = engine_on(tmp_path)
+    session, own = events[1][1]["says"].split(" is ")
+    assert session == own != str(os.getsid(0))
+
+
 def test_no_more_than_the_jobs_asked_for_work_at_once(program, tmp_path):
     count = f"mkdir -p {tmp_path}/now; touch {tmp_path}/now/$$; ls {tmp_path}/now | wc -l"
     program(f"{count} >> {tmp_path}/most; sleep 0.3; rm {tmp_path}/now/$$")
@@ -199,19 +268,35 @@ def test_no_more_than_the_jobs_asked_for_work_at_once(program, tmp_path):
 
 
 def test_a_stop_ends_waiting_runs_unbegun_and_lets_working_ones_save(program, tmp_path):
-    program(f"cat > /dev/null; echo saved >> {tmp_path}/saved; exit 143")
+    program(f"cat > /dev/null; sleep 0.3; echo saved >> {tmp_path}/saved; exit 143")
     looks = []
 
     def stop():
         looks.append(1)
         return StopAsked(received=signal.SIGINT)() if len(looks) > 3 else None
 
-    from steadygan.training import Stopped
-
     with pytest.raises(Stopped, match="SIGINT") as caught:
         engine_on(tmp_path, ("a-s0", "b-s0"), stop=stop)
     assert caught.value.exit_code == 130
     assert (tmp_path / "saved").read_text() == "saved\n"
+
+
+@pytest.mark.parametrize("end", ["exit 143", "kill -9 $$"])
+def test_a_worker_that_ends_by_a_stop_is_no_failure_and_makes_no_room(program, tmp_path, end):
+    """The first run ends, so the third could begin; the second is asked to stop."""
+    program(f"case $5 in b-s0) cat > /dev/null; echo x >> {tmp_path}/asked; {end};; esac")
+    events = []
+
+    def stop():
+        over = ("a-s0", {"ends": ""}) in events
+        return StopAsked(received=signal.SIGTERM)() if over else None
+
+    watch = lambda run, event: events.append((run, event))  # noqa: E731
+    with pytest.raises(Stopped):
+        local(2)(tmp_path, ["a-s0", "b-s0", "c-s0"], watch, stop)
+    assert (tmp_path / "asked").read_text() == "x\n"
+    begins = {"begins": True}
+    assert events == [("a-s0", begins), ("b-s0", begins), ("a-s0", {"ends": ""})]
 
 
 def test_a_worker_that_does_not_stop_is_killed_when_patience_ends(program, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
@@ -87,11 +88,17 @@ class Worker:
             self.process.kill()
         if self.process.poll() is None:
             return None
+        self._end_its_own()
         for reader in self.readers:
             reader.join()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             pipe.close()
         return self.process.returncode
+
+    def _end_its_own(self) -> None:
+        """End what it started and left behind, which would hold its stdout open without end."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def failure(self, path: Path) -> Failure:
         """Why it ended as it did, by its run folder or its last words."""
@@ -145,9 +152,8 @@ class _Queue:
         self.tries[run] = self.tries.get(run, 0) + 1
         self.working[run] = Worker(self.out, run, self.events)
 
-    def _pass_on(self) -> None:
-        """Hand on what the workers tell; waits a moment where they tell nothing."""
-        wait = 0.1
+    def _pass_on(self, wait: float = 0.1) -> None:
+        """Hand on what the workers tell; waits so many seconds where they tell nothing."""
         while True:
             try:
                 run, event = self.events.get(timeout=wait)
@@ -160,6 +166,7 @@ class _Queue:
         for run, worker in list(self.working.items()):
             if (code := worker.ended()) is None:
                 continue
+            self._pass_on(wait=0.0)  # its last words, told since we looked
             del self.working[run]
             if stopped is not None:
                 continue  # it has saved, or it is gone on with from what it saved last
