@@ -119,6 +119,10 @@ def test_training_alone_is_judged_on_the_way_where_it_is_asked_for(steadygan):
     assert steadygan("resume", "r", "--steps", "8")[0] == 0
     found = [line["step"] for line in read_history(run) if "energy_distance" in line]
     assert found == [0, 2, 4, 6, 8]
+    facts = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**facts, "device": "cuda"}))
+    code, _, err = steadygan("resume", "r", "--steps", "9", "--allow-inexact")
+    assert code == 0, err
     assert steadygan("sample", "r", "--best", "--out", "best.npy", "--count", "9")[0] == 0
     code, _, err = steadygan("train", "gan", *SMALL[:-4], "--device", "cpu", "--out", "bare")
     assert code == 0, err
@@ -206,3 +210,13 @@ def test_study_json_is_plain(steadygan):
     assert facts["evaluation"]["every"] is None
     assert facts["threads"] == 1
     assert facts["steps"] == 4
+
+
+def test_runs_side_by_side_share_the_threads(steadygan, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    alone = [word for word in SMALL if word != "threads=1"]
+    for jobs, threads in ((1, 5), (2, 2), (9, 1)):
+        steadygan("compare", "gan", *alone, "--out", f"s{jobs}", "--plan", "--jobs", jobs)
+        assert read_study(steadygan.here / f"s{jobs}")["threads"] == threads

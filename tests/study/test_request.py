@@ -3,7 +3,7 @@
 import pytest
 
 from steadygan.errors import UserError
-from steadygan.methods import find
+from steadygan.methods import find, methods
 from steadygan.study.compose import compose
 from steadygan.study.describe import difference, flat, sheet
 from steadygan.study.plan import entries_of
@@ -140,8 +140,14 @@ def test_the_same_entry_twice_and_an_unknown_method_are_refused():
 def test_sheet_and_difference_name_what_matters():
     text = sheet(find("wgan"))
     assert "Algorithm 1" in text
-    assert "on_d.weight-clip.bound = 0.01" in text
+    assert "weight-clip.bound = 0.01" in text
     rows = difference(find("wgan"), find("wgan-gp")).splitlines()
     assert any(row.split() == ["networks.kernel", "4", "5"] for row in rows)
     assert not any(row.startswith("batch") for row in rows), "equal keys are left out"
     assert flat(find("gan").recipe)["d_optimizer.lr"] == "0.0002"
+
+
+@pytest.mark.parametrize("name", methods())
+def test_a_sheet_is_made_of_what_the_command_line_takes(name):
+    method = find(name)
+    assert compose(method, (1, 32, 32), flat(method.recipe)) == method.recipe

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from steadygan.cli.options import say
+from steadygan.cli.options import require_keys_of_data, say, use_threads
 
 app = typer.Typer(name="data", help="Data sets: list, look at, build.", no_args_is_help=True)
 build_app = typer.Typer(
@@ -50,8 +50,8 @@ def show(
     from steadygan.study.request import read_request
 
     request = read_request(settings or [])
-    for key in request.recipe:
-        raise UserError(f"{key}= means nothing here; data show takes the settings of data")
+    require_keys_of_data(request, "data show")
+    use_threads(request)
     if out is not None and out.suffix != ".png":
         raise UserError(f"--out {out}: wants NAME.png")
     with bars() as progress:

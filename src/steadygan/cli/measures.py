@@ -7,8 +7,15 @@ from typing import Annotated
 
 import typer
 
-from steadygan.cli.options import DATA_HELP, Device, Seed, opened, say, use_threads
-from steadygan.errors import UserError
+from steadygan.cli.options import (
+    DATA_HELP,
+    Device,
+    Seed,
+    opened,
+    require_keys_of_data,
+    say,
+    use_threads,
+)
 
 app = typer.Typer()
 
@@ -61,8 +68,7 @@ def evaluate(
     from steadygan.study.request import read_request
 
     request = read_request(settings or [])
-    for key in request.recipe:
-        raise UserError(f"{key}= means nothing here; evaluate takes size=, channels= and threads=")
+    require_keys_of_data(request, "evaluate")
     asked = judging.Asked(
         source, against, features, count, weights, split, sharpness, best, pairs, device, seed,
         legibility,

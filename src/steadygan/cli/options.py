@@ -80,6 +80,14 @@ def opened(source: str, request: object) -> object:
     return data
 
 
+def require_keys_of_data(request: object, command: str) -> None:
+    """Refuse keys other than those of data and `threads`, for a command that trains nothing."""
+    for key in (*request.recipe, *sorted(request.run.model_fields_set - {"threads"})):
+        raise UserError(
+            f"{key}= means nothing here; {command} takes the settings of data and threads="
+        )
+
+
 def use_threads(request: object) -> None:
     if request.run.threads is not None:
         import torch

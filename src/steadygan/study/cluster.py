@@ -56,7 +56,9 @@ def on_ray(address: str | None = None, jobs: int | None = None) -> Engine:
         try:
             import ray
         except ModuleNotFoundError:
-            raise UserError("--engine ray: ray is not installed: pip install ray") from None
+            raise UserError(
+                "--engine ray: ray is not installed: pip install 'steadygan[ray]'"
+            ) from None
         facts = read_study(out)
         threads = facts["threads"]
         own = {} if address else {"num_cpus": (jobs or 1) * threads, "include_dashboard": False}

@@ -7,27 +7,36 @@ import json
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method
 
+#: The fields of a recipe that hold parts.
+PARTS = ("on_d", "on_g", "tricks")
+
 
 def flat(recipe: Recipe) -> dict[str, str]:
-    """A recipe as `key: value` lines; parts by their name."""
+    """A recipe as the keys and values that the command line takes; a part it has is `true`."""
     found: dict[str, str] = {}
 
     def walk(value: object, place: str) -> None:
         if isinstance(value, dict):
-            if "name" in value:
-                found[place] = str(value["name"])
             for key, inner in value.items():
-                if key != "name":
-                    walk(inner, f"{place}.{key}" if place else key)
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            for part in value:
-                walk(part, f"{place}.{part['name']}")
+                walk(inner, place if key == "name" else f"{place}.{key}")
         else:
-            found[place] = json.dumps(value, ensure_ascii=False)
+            found[place] = value if isinstance(value, str) else _said(value)
 
-    walk(recipe.model_dump(mode="json"), "")
-    found.pop("method", None)
+    fields = recipe.model_dump(mode="json")
+    for key, value in fields.items():
+        if key in PARTS:
+            for part in value:
+                walk({**part, "name": "true"}, part["name"])
+        elif key != "method":
+            walk(value, key)
     return found
+
+
+def _said(value: object) -> str:
+    """A value that is no text, as one types it."""
+    if isinstance(value, list):
+        return ",".join(map(_said, value))
+    return "none" if value is None else json.dumps(value)
 
 
 def sheet(method: Method) -> str:

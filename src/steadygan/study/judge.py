@@ -122,7 +122,8 @@ class Judge:
             return lambda trainer: None
         facts = {"every": every}
         facts |= self.references
-        facts |= self.extractor.facts() if self.extractor is not None else {}
+        if self.extractor is not None:
+            facts |= {**self.extractor.facts(), "weights": self.evaluation.weights}
         return Evaluator(Schedule.read(every), goal, measure, self.evaluation.draft, facts)
 
     def measure(self) -> Measure | None:

@@ -24,10 +24,15 @@ OPTIMISES = {
     "wasserstein-low": "Wasserstein distance",
     "began": "Wasserstein distance",
     "ebgan": "total variation",
-    "quadratic-potential": "quadratic potential",
+    "d2gan": "KL and reverse KL",
     "loss-sensitive": "loss-sensitive margin",
     "rpgan": "relativistic JS divergence",
     "ragan": "relativistic average JS divergence",
+}
+#: What a part on D makes of it.
+OPTIMISES_WITH = {
+    "quadratic-potential": "quadratic potential",
+    "wasserstein-divergence": "Wasserstein divergence",
 }
 PEARSON = "Pearson divergence"
 TRAINING_SET = "training set"
@@ -48,6 +53,10 @@ def optimises(recipe: Mapping[str, Any]) -> str:
     said = OPTIMISES.get(name, name)
     if name == "lsgan":
         said = PEARSON if is_pearson(*objective["coding"]) else "least squares"
+    for part in recipe.get("on_d") or ():
+        said = OPTIMISES_WITH.get(part["name"], said)
+    if recipe.get("g_adversarial") == 0:  # G has nothing of the game's objective
+        said = ", ".join(part["name"] for part in recipe["on_g"]).replace("-", " ")
     if recipe.get("method") == "decoding" and recipe.get("decode_weight", 1):
         said = said.removesuffix(" divergence") + " + λ·KL divergence"
     return said

@@ -254,13 +254,13 @@ def _rebuilt(
         settings = checked("data", DataSettings, **recorded["data"]["settings"])
         data = open_data(recorded["data"]["spec"], settings)
     torch.set_num_threads(recorded["threads"])
-    device = _device_or_auto(recorded["device"])
+    device = device_or_auto(recorded["device"])
     placed = place(device, recorded["precision"], needs_double_backward(recipe))
     cadence = Cadence(**recorded.get("cadence", {}))
     return Trainer(recipe, data, folder, recorded["seed"], placed, cadence)
 
 
-def _device_or_auto(name: str) -> str:
+def device_or_auto(name: str) -> str:
     """The recorded device, or what there is here; resume then lists the difference."""
     try:
         return str(find_device(name))
