@@ -69,3 +69,13 @@ def test_in_eval_mode_the_running_statistics_are_used_all_the_same():
         inside = net(x)
     assert torch.equal(inside, net(x))
     assert not torch.equal(inside, net.train()(x))
+
+
+def test_the_statistics_of_an_instance_norm_stay_too():
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4, track_running_stats=True))
+    x, before = torch.randn(8, 1, 6, 6), buffers(net)
+    with buffers_kept(net):
+        inside = net(x)
+    assert differing(buffers(net), before) == []
+    assert torch.equal(inside, net(x))
+    assert len(differing(buffers(net), before)) > 0

@@ -58,6 +58,10 @@ def test_a_resumed_budget_goes_on_from_the_time_spent(clock, tmp_path):
     resume(out, data=games.images(), budget_minutes=0.15, say=games.quiet)
     assert read_facts(out)["status"]["step"] == 9
     assert read_facts(out)["goal"] == {"budget_seconds": 9.0}
+    with pytest.raises(UserError, match=r"--budget 6s: .* has trained for 9.0 s already"):
+        resume(out, data=games.images(), budget_minutes=0.1, say=games.quiet)
+    assert read_facts(out)["goal"] == {"budget_seconds": 9.0}
+    resume(out, data=games.images(), budget_minutes=0.15, say=games.quiet)  # its own: all done
     resume(out, data=games.images(), steps=10, say=games.quiet)
     assert read_facts(out)["status"]["step"] == 10
     assert read_facts(out)["goal"] == {"steps": 10}

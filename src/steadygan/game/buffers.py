@@ -1,4 +1,4 @@
-"""Forwards that leave no trace: batch-norm statistics stay as they were.
+"""Forwards that leave no trace: the statistics of normalisation layers stay as they were.
 
 A player that stands still, and any forward made only for a penalty or a log line, uses the
 statistics of its own batch (training mode) without moving the running ones.
@@ -11,18 +11,23 @@ from contextlib import contextmanager
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 
 @contextmanager
 def buffers_kept(module: nn.Module) -> Iterator[None]:
-    """Within, training-mode forwards of `module` leave its batch-norm buffers untouched.
+    """Within, training-mode forwards of `module` leave its normalisation buffers untouched.
 
     A layer of one's own with buffers takes part by having a boolean attribute `buffers_kept`.
     """
     tracking = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    # Instance norm moves its statistics whenever it has some; by nothing at momentum 0.
+    instance = {m: m.momentum for m in module.modules() if isinstance(m, _InstanceNorm)}
     own = [m for m in module.modules() if getattr(m, "buffers_kept", None) is False]
     for layer in tracking:
         layer.track_running_stats = False
+    for layer in instance:
+        layer.momentum = 0.0
     for layer in own:
         layer.buffers_kept = True
     try:
@@ -30,5 +35,7 @@ def buffers_kept(module: nn.Module) -> Iterator[None]:
     finally:
         for layer in tracking:
             layer.track_running_stats = True
+        for layer, momentum in instance.items():
+            layer.momentum = momentum
         for layer in own:
             layer.buffers_kept = False

@@ -89,7 +89,8 @@ def resume(
     with torch.random.fork_rng(), RunFolder.open(path) as folder:
         recorded = read_facts(path)
         asked = steps is not None or budget_minutes is not None
-        goal = goal_of(steps, budget_minutes) if asked else Goal(**recorded["goal"])
+        before = Goal(**recorded["goal"])
+        goal = goal_of(steps, budget_minutes) if asked else before
         found_at, found = checkpoint.load_newest(folder.checkpoints, say)
         trainer = _rebuilt(recorded, folder, recipe, data)
         here = trainer.info()["identity"]
@@ -103,6 +104,10 @@ def resume(
             raise CheckpointError(f"{found_at}: {error}") from None
         if goal.steps is not None and goal.steps < trainer.turn:
             raise UserError(f"--steps {goal.steps}: {path} is at step {trainer.turn} already")
+        spent = trainer.seconds
+        if goal != before and goal.budget_seconds is not None and goal.budget_seconds < spent:
+            said = f"--budget {goal.budget_seconds:g}s"
+            raise UserError(f"{said}: {path} has trained for {spent:.1f} s already")
         checkpoint.set_aside(folder.checkpoints, found_at, say)
         folder.cut_history(trainer.turn)
         marks = [*recorded.get("inexact", []), *differences]
