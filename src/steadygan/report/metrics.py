@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 
+from steadygan.measures.metrics import METRICS, OF_FEATURES, Metric
 from steadygan.report.facts import as_dict, as_list, distinct
 from steadygan.report.read import Run, Study, dig
-from steadygan.report.text import count, listed, number, percent
+from steadygan.report.text import count, heading, listed, number, percent
 
-#: Measures that are other numbers on other features, and bear their name.
-OF_FEATURES = ("fid", "kid", "inception_score")
-#: The distances to real data, of images and of points.
-DISTANCES = ("fid", "energy_distance")
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A measure of samples; None as `lower_is_better` where neither way is better."""
-
-    key: str
-    title: str
-    lower_is_better: bool | None
-
-    @property
-    def arrow(self) -> str:
-        return {True: "↓", False: "↑", None: ""}[self.lower_is_better]
-
-    @property
-    def way(self) -> str:
-        """What the arrow says, in words."""
-        return {True: "lower is better", False: "higher is better", None: ""}[self.lower_is_better]
-
-
-KNOWN = (
-    Metric("fid", "FID", True),
-    Metric("kid", "KID", True),
-    Metric("energy_distance", "Energy distance", True),
-    Metric("inception_score", "IS", False),
-    Metric("precision", "Precision", False),
-    Metric("recall", "Recall", False),
-    Metric("density", "Density", False),
-    Metric("coverage", "Coverage", False),
-    Metric("sharpness", "Mean sharpness", None),
-    Metric("sharpness_difference", "Difference in sharpness", True),
-    Metric("legible", "Read rightly", False),
-    Metric("class_kl", "Class KL", True),
-    Metric("modes", "Modes", False),
-    Metric("high_quality", "High-quality share", False),
-    Metric("mode_js", "JS of modes to evenly", True),
-    Metric("reverse_kl", "Reverse KL", True),
-)
+#: The measures, with titles as headings have them.
+KNOWN = tuple(replace(each, title=heading(each.title)) for each in METRICS)
 #: Keys of the history that are shown as quality, so not as signals.
 EVALUATED = {*(metric.key for metric in KNOWN), "evaluate_seconds"}
 
@@ -61,8 +22,8 @@ def metrics(study: Study) -> list[Metric]:
     for item in as_list(study.tables.get("metrics")):
         key, title, lower = (dig(item, k) for k in ("key", "title", "lower_is_better"))
         if isinstance(key, str) and isinstance(title, str):
-            title = title[:1].upper() + title[1:]
-            listed_ones.append(Metric(key, title, lower if isinstance(lower, bool) else None))
+            lower = lower if isinstance(lower, bool) else None
+            listed_ones.append(Metric(key, heading(title), lower))
     if listed_ones:
         return listed_ones
     found = [

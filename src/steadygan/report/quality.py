@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
+from steadygan.measures.metrics import Metric
+from steadygan.measures.stability import DISTANCES
 from steadygan.report.bands import Band, bands, columns_of
 from steadygan.report.charts import Bands, Cloud, Dot, central_of
 from steadygan.report.facts import as_dict, as_list
 from steadygan.report.metrics import (
-    DISTANCES,
     KNOWN,
-    Metric,
     basis_on_the_way,
     metrics,
     named,

@@ -14,6 +14,11 @@ _SCHEME = re.compile(r"https?:/+", re.IGNORECASE)
 _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
 
+def heading(title: str) -> str:
+    """A title with a capital."""
+    return title[:1].upper() + title[1:]
+
+
 def clean(value: Any) -> Any:
     """JSON from a run folder, made safe to show: nothing in it links out, hides or breaks writing.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from steadygan.errors import UserError
+from steadygan.measures.metrics import METRICS, OF_FEATURES, Metric
 from steadygan.measures.stability import (
     NOT_EVALUATED,
     RunStability,
@@ -20,38 +21,6 @@ from steadygan.measures.stability import (
 from steadygan.study.plan import planned, read_study, run_name
 from steadygan.study.statistics import Spread, spread
 from steadygan.training.runfolder import read_facts, read_history
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number that says how good samples are; None as `lower_is_better` where neither is."""
-
-    key: str
-    title: str
-    lower_is_better: bool | None
-
-
-METRICS = (
-    Metric("fid", "FID", True),
-    Metric("kid", "KID", True),
-    Metric("energy_distance", "energy distance", True),
-    Metric("inception_score", "IS", False),
-    Metric("precision", "precision", False),
-    Metric("recall", "recall", False),
-    Metric("density", "density", False),
-    Metric("coverage", "coverage", False),
-    Metric("sharpness", "mean sharpness", None),
-    Metric("sharpness_difference", "difference in sharpness", True),
-    Metric("legible", "read rightly", False),
-    Metric("class_kl", "class KL", True),
-    Metric("modes", "modes", False),
-    Metric("high_quality", "high-quality share", False),
-    Metric("reverse_kl", "reverse KL", True),
-)
-
-
-#: Measures that are other numbers on other features.
-OF_FEATURES = ("fid", "kid", "inception_score")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,46 @@
+"""The measures that tables and reports show, by their keys in run.json and the history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Measures that are other numbers on other features, and bear their name.
+OF_FEATURES = ("fid", "kid", "inception_score")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how good samples are; None as `lower_is_better` where neither is."""
+
+    key: str
+    title: str
+    lower_is_better: bool | None
+
+    @property
+    def arrow(self) -> str:
+        return {True: "↓", False: "↑", None: ""}[self.lower_is_better]
+
+    @property
+    def way(self) -> str:
+        """What the arrow says, in words."""
+        return {True: "lower is better", False: "higher is better", None: ""}[self.lower_is_better]
+
+
+METRICS = (
+    Metric("fid", "FID", True),
+    Metric("kid", "KID", True),
+    Metric("energy_distance", "energy distance", True),
+    Metric("inception_score", "IS", False),
+    Metric("precision", "precision", False),
+    Metric("recall", "recall", False),
+    Metric("density", "density", False),
+    Metric("coverage", "coverage", False),
+    Metric("sharpness", "mean sharpness", None),
+    Metric("sharpness_difference", "difference in sharpness", True),
+    Metric("legible", "read rightly", False),
+    Metric("class_kl", "class KL", True),
+    Metric("modes", "modes", False),
+    Metric("high_quality", "high-quality share", False),
+    Metric("mode_js", "JS of modes to evenly", True),
+    Metric("reverse_kl", "reverse KL", True),
+)
