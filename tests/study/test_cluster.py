@@ -4,6 +4,9 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -84,7 +87,16 @@ class InHere:
             pass
 
     def __init__(self):
-        self.started = []
+        self.started, self.calls, self.has = [], [], {"CPU": 8.0}
+
+    def init(self, **asked):
+        self.calls.append(("init", asked))
+
+    def shutdown(self):
+        self.calls.append(("shutdown", {}))
+
+    def cluster_resources(self):
+        return self.has
 
     def remote(self, **asked):
         self.started.append(asked)
@@ -94,6 +106,9 @@ class InHere:
         return reference.value()
 
     def wait(self, references, num_returns, timeout):
+        for reference in references[:num_returns]:
+            with suppress(self.exceptions.RayError):  # raised where it is asked for
+                reference.value()
         return references[:num_returns], references[num_returns:]
 
 
@@ -124,7 +139,7 @@ class Method:
 
 class Later:
     def __init__(self, call, given):
-        self.value = lambda: call(*given)
+        self.value = cache(lambda: call(*given))
 
 
 @pytest.fixture
@@ -154,6 +169,9 @@ def test_tasks_ask_for_fresh_processes_that_ray_starts_again(ray_here, made, tmp
     assert failures["gan-lr-1e38-s0"][1] == 3
     ends = [(run, event["ends"][:6]) for run, event in events if "ends" in event]
     assert ends == [("gan-s0", ""), ("gan-lr-1e38-s0", "step 0")]
+    of_one = [event for run, event in events if run == "gan-s0"]
+    assert (of_one[0], of_one[-1]) == ({"begins": True}, {"ends": ""})
+    assert [event.get("share") for event in of_one].count(1.0) == 1, "told, and once"
     assert read_facts(tmp_path / "runs/gan-s0")["status"]["state"] == "finished"
 
 
@@ -182,5 +200,162 @@ def test_without_ray_it_is_one_line(made, tmp_path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match="pip install ray"):
+    with pytest.raises(UserError, match=r"pip install .steadygan\[ray\]."):
         run_study(made.planned("gan"), tmp_path / "s", Outside(engine=cluster.on_ray()))
+
+
+@pytest.fixture
+def worked(monkeypatch):
+    """Tasks that do nothing but what a test puts in here; the runs worked on, in turn."""
+    runs = []
+
+    def task(out, run, board, folder, cache):
+        runs.append(run)
+        return task.does(run, board) or ("", 0)
+
+    task.does = lambda run, board: None
+    monkeypatch.setattr(cluster, "_work", task)
+    task.runs = runs
+    return task
+
+
+def engine_on(out, study, watch=lambda run, event: None, **more):
+    from steadygan.study.plan import begin, in_turn
+
+    engine = cluster.on_ray(**more)
+    return engine(out, in_turn(begin(study, out)), watch, lambda: None)
+
+
+def test_a_ray_of_its_own_is_as_large_as_the_jobs_and_ends(ray_here, worked, made, tmp_path):
+    study = made.planned("gan", seeds=(0, 1, 2), threads=3)
+    assert engine_on(tmp_path, study, jobs=2) == {}
+    (_, asked), last = ray_here.calls
+    assert (asked["address"], asked["num_cpus"], asked["include_dashboard"]) == (None, 6, False)
+    assert last[0] == "shutdown"
+    board, task = ray_here.started
+    assert board == {"num_cpus": 0}
+    assert (task["num_cpus"], task["num_gpus"]) == (3, 0)
+    assert worked.runs == ["gan-s0", "gan-s1", "gan-s2"]
+
+
+def test_a_cluster_is_taken_as_large_as_it_is(ray_here, worked, made, tmp_path):
+    begun = []
+    worked.does = lambda run, board: begun.append([r for r, e in events if "begins" in e])
+    events = []
+    study = made.planned("gan", seeds=(0, 1, 2))
+    engine_on(tmp_path, study, lambda *event: events.append(event), address="auto")
+    assert ray_here.calls[0][1]["address"] == "auto"
+    assert not {"num_cpus", "include_dashboard"} & set(ray_here.calls[0][1])
+    assert begun[0] == ["gan-s0", "gan-s1", "gan-s2"], "all at once where no jobs are asked for"
+
+
+def test_no_more_tasks_than_jobs(ray_here, worked, made, tmp_path):
+    begun, events = [], []
+    worked.does = lambda run, board: begun.append(
+        sum("begins" in e for _, e in events) - sum("ends" in e for _, e in events)
+    )
+    study = made.planned("gan", seeds=range(4))
+    engine_on(tmp_path, study, lambda *event: events.append(event), jobs=2)
+    assert begun == [2, 2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("device", "has", "gpus"), [("auto", 2.0, 1), ("auto", 0.0, 0), ("cpu", 2.0, 0)]
+)
+def test_a_task_asks_for_a_gpu_where_it_is_to_use_one(
+    ray_here, worked, made, tmp_path, device, has, gpus
+):
+    ray_here.has["GPU"] = has
+    engine_on(tmp_path, made.planned("gan", device=device))
+    assert ray_here.started[1]["num_gpus"] == gpus
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "said"),
+    [
+        ("far:1", ConnectionError("no such host\nand a long trace"),
+         "--engine ray --address far:1: no such host"),
+        (None, Exception("The node timed out."), "--engine ray: The node timed out."),
+        (None, RuntimeError(), "--engine ray: RuntimeError"),
+    ],
+)  # fmt: skip
+def test_a_ray_that_does_not_start_is_one_line(ray_here, made, tmp_path, address, error, said):
+    def init(**asked):
+        raise error
+
+    ray_here.init = init
+    with pytest.raises(UserError) as caught:
+        engine_on(tmp_path, made.planned("gan"), address=address)
+    assert str(caught.value) == said
+    assert [name for name, _ in ray_here.calls] == ["shutdown"], "nothing half begun stays"
+
+
+def test_a_ray_of_its_own_ends_with_an_error_too(ray_here, worked, made, tmp_path):
+    def watch(run, event):
+        raise RuntimeError("a broken watch")
+
+    with pytest.raises(RuntimeError, match="broken watch"):
+        engine_on(tmp_path, made.planned("gan"), watch)
+    assert ray_here.calls[-1][0] == "shutdown"
+
+
+def test_a_task_that_ray_gives_up_is_a_failed_run_and_the_others_go_on(
+    ray_here, worked, made, tmp_path
+):
+    def does(run, board):
+        if run == "gan-s0":
+            raise ray_here.exceptions.RayError("the worker died\nand a long trace")
+
+    worked.does = does
+    events = []
+    study = made.planned("gan", seeds=(0, 1))
+    failures = engine_on(tmp_path, study, lambda *event: events.append(event), jobs=1)
+    assert failures == {"gan-s0": ("the worker died", 1)}
+    assert worked.runs[-1] == "gan-s1"
+    assert ("gan-s0", {"ends": "the worker died"}) in events
+
+
+def test_a_task_that_does_not_stop_is_left_when_patience_ends(
+    ray_here, worked, made, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 0.2)
+    waits = []
+
+    def wait(references, num_returns, timeout):
+        waits.append(time.monotonic())
+        time.sleep(0.01)
+        return [], references
+
+    ray_here.wait = wait
+    stop = lambda: Stopped("stopped", 143) if waits else None  # noqa: E731
+    with pytest.raises(Stopped):
+        through(ray_here, made.planned("gan", "wgan"), tmp_path, jobs=1, stop=stop)
+    assert 0.15 < waits[-1] - waits[0] < 60
+    assert worked.runs == []
+
+
+def test_a_task_works_with_the_modules_the_cache_and_the_folder_of_the_study(
+    ray_here, made, tmp_path, monkeypatch
+):
+    import sys
+
+    given = {}
+
+    def work(out, run, tell, stop):
+        given.update(out=out, run=run, path=sys.path[0], cache=os.environ["STEADYGAN_CACHE"])
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("STEADYGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cluster, "work", work)
+    started = cluster._Tasks._started
+
+    def elsewhere(tasks, run):
+        reference = started(tasks, run)
+        monkeypatch.setenv("STEADYGAN_CACHE", "/of/another/node")
+        return reference
+
+    monkeypatch.setattr(cluster._Tasks, "_started", elsewhere)
+    through(ray_here, made.planned("gan"), Path("s"))
+    assert given == {"out": tmp_path / "s", "run": "gan-s0", "path": str(tmp_path),
+                     "cache": str(tmp_path / "cache")}  # fmt: skip

@@ -118,7 +118,8 @@ def test_a_run_that_failed_for_want_of_anything_but_finite_numbers_is_tried_agai
         seen = outside()
         out = run_study(made.planned("gan"), tmp_path / "s", seen)
     assert seen.failed == {"gan-s0": "disk full"}
-    assert made.status(out, "gan-s0")["reason"] == "disk full"
+    status = made.status(out, "gan-s0")
+    assert (status["reason"], status["exit_code"]) == ("disk full", 2)
     again = outside()
     run_study(made.planned("gan"), tmp_path / "s", again)
     assert again.failed == {}
@@ -232,6 +233,30 @@ def test_what_all_runs_need_is_made_before_the_first_one(made, outside, tmp_path
     seen.engine = lambda *given: order.append("worked") or {}
     run_study(study, tmp_path / "s", seen)
     assert order == ["prepared", "worked"]
+
+
+def test_failures_of_now_and_before_are_told_in_turn_and_the_watch_knows_what_is_done(
+    made, outside, tmp_path, monkeypatch
+):
+    """Of three runs the second failed for good before; the first and the third fail now."""
+    states = {"wgan-s0": {"state": "failed", "reason": "NaN in D", "exit_code": 3}}
+    monkeypatch.setattr(compare, "is_done", lambda path: path.name in states)
+    monkeypatch.setattr(compare, "status_of", lambda path: states.get(path.name, {}))
+    monkeypatch.setattr(compare.Judge, "prepare", lambda judge: None)
+    seen, given, counts = outside(), [], []
+    seen.watching = lambda runs, done: counts.append((runs, done))
+
+    def engine(out, runs, watch, stop):
+        given.append((runs, stop))
+        return dict.fromkeys(reversed(runs), ("no room", 2))
+
+    seen.engine = engine
+    run_study(made.planned("gan", "wgan", "dragan"), tmp_path / "s", seen)
+    assert given == [(["gan-s0", "dragan-s0"], seen.stop)]
+    assert counts == [(3, 1)]
+    reasons = "gan-s0: no room; wgan-s0: NaN in D; dragan-s0: no room"
+    with pytest.raises(StudyError, match=f"^3 run.s. failed: {reasons}$"):
+        raise_if_failed(seen)
 
 
 def test_a_run_that_is_finished_but_not_judged_is_judged(made, outside, tmp_path):

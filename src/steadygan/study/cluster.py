@@ -63,11 +63,11 @@ def on_ray(address: str | None = None, jobs: int | None = None) -> Engine:
         threads = facts["threads"]
         own = {} if address else {"num_cpus": (jobs or 1) * threads, "include_dashboard": False}
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
-        except (ConnectionError, OSError, ValueError, RuntimeError) as error:
-            said = str(error).splitlines()[0]
-            raise UserError(f"--engine ray --address {address}: {said}") from None
-        try:
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+            except Exception as error:  # a node that does not start is a bare one
+                where = f" --address {address}" if address else ""
+                raise UserError(f"--engine ray{where}: {_in_a_line(error)}") from None
             gpus = 1 if facts["device"] != "cpu" and ray.cluster_resources().get("GPU") else 0
             needs = {"num_cpus": threads, "num_gpus": gpus}
             return _Tasks(ray, out, watch, stop, needs).through(runs, jobs or len(runs))
@@ -75,6 +75,11 @@ def on_ray(address: str | None = None, jobs: int | None = None) -> Engine:
             ray.shutdown()
 
     return engine
+
+
+def _in_a_line(error: Exception) -> str:
+    """The first line of what an error says, or its name where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 class _Tasks:
@@ -118,7 +123,7 @@ class _Tasks:
         try:
             reason, code = self.ray.get(reference)
         except self.ray.exceptions.RayError as error:
-            reason, code = str(error).splitlines()[0], 1
+            reason, code = _in_a_line(error), 1
         if stopped is None:
             if reason:
                 self.failures[run] = (reason, code)
