@@ -70,7 +70,7 @@ def test_an_unsure_classifier_recognises_nothing():
 def test_the_verdict_wants_enough_samples(values, shows):
     found = judge(Classifier(ByBrightness(), 2, 1.0), flat(values), two_classes())
     assert found["shows_data"] is shows
-    assert found["verdict"] == ("shows its data" if shows else "does not show its data")
+    assert found["verdict"] == ("shows known classes" if shows else "shows no known classes")
 
 
 def test_one_class_of_many_is_no_verdict_for_the_data():
@@ -82,6 +82,43 @@ def test_one_class_of_many_is_no_verdict_for_the_data():
 
     found = judge(Classifier(AlwaysThree(), 10, 1.0), flat([0.0]), two_classes())
     assert (found["share"], found["classes_seen"], found["shows_data"]) == (1.0, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("classes", "count", "kinds", "seen", "shows"),
+    [
+        (100, 1000, 100, 100, True),  # ten of each: an even share
+        (100, 1000, 49, 49, False),
+        (3740, 1000, 800, 800, True),  # of 1,000 samples no more than 1,000 classes can be seen
+        (3740, 1000, 400, 400, False),
+        (10, 1000, 5, 5, True),
+    ],
+)
+def test_a_class_is_seen_by_its_share_of_an_even_one(classes, count, kinds, seen, shows):
+    class ByNumber(torch.nn.Module):
+        def forward(self, images):
+            chosen = (torch.arange(len(images)) + start[0]) % kinds
+            start[0] += len(images)
+            return 30.0 * torch.nn.functional.one_hot(chosen, classes + 1).float()
+
+    start = [0]
+    images = flat([0.0], count)
+    assert share_recognised(Classifier(ByNumber(), classes, 1.0), images) == (1.0, seen)
+    start[0] = 0
+    found = judge(Classifier(ByNumber(), classes, 1.0), images, two_classes())
+    assert found["shows_data"] is shows
+
+
+def test_a_few_stray_samples_are_no_class():
+    class MostlyOne(torch.nn.Module):
+        def forward(self, images):
+            chosen = (images[:, 0, 0, 0] > 0.5).long()
+            return 30.0 * torch.nn.functional.one_hot(chosen, 11).float()
+
+    images = torch.cat([flat([0.0], 991), flat([0.9], 9)])
+    assert share_recognised(Classifier(MostlyOne(), 10, 1.0), images) == (1.0, 1)
+    images = torch.cat([flat([0.0], 990), flat([0.9], 10)])
+    assert share_recognised(Classifier(MostlyOne(), 10, 1.0), images) == (1.0, 2)
 
 
 def test_corruptions_are_five_kinds_and_softened_keeps_every_other_image():

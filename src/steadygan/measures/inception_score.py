@@ -15,7 +15,8 @@ SPLITS = 10
 
 
 def inception_score(probabilities: Tensor, splits: int = SPLITS) -> tuple[float, float]:
-    """Mean and standard deviation over `splits` equal parts of p(y|x), (N, K), in order.
+    """Mean and standard deviation over `splits` equal parts of p(y|x), (N, K), in order: images
+    that are sorted by class want shuffling first.
 
     A probability of exactly 0 counts as 0 log 0 = 0, so sure answers give no NaN. Fewer images
     than splits make as many parts as there are images.

@@ -20,22 +20,27 @@ from steadygan.training.sampling import draw_latents, load_generator
 COUNT = 1000
 #: A sample is recognised when the classifier gives one class at least this much.
 SURE = 0.5
-#: A run shows its data when this share is recognised, in at least half of the classes.
+#: A run shows its data when this share is recognised, in at least half of the classes (of as many
+#: as there are samples, where there are more classes).
 ENOUGH = 0.5
+#: A class is seen when it has this share of an even share of the samples, and one at least.
+SEEN = 0.1
 #: What the pictures of a data set are called.
-NOUNS = {"mnist": "digits", "fashion-mnist": "garments"}
-WITHOUT_NOUN = ("shows its data", "does not show its data")
+NOUNS = {"mnist": "digits", "fashion-mnist": "garments", "hanzi": "characters",
+         "hwdb": "characters", "cifar10": "objects"}  # fmt: skip
+NOUN = "known classes"
 
 
 def share_recognised(classifier: Classifier, images: Tensor) -> tuple[float, int]:
-    """The share of images recognised as one of the data's, and how many classes have 1 % of them.
+    """The share of images recognised as one of the data's, and how many classes are seen.
 
     Images (N, C, H, W) in [-1, 1].
     """
     sure, chosen = classifier.probabilities(images).max(1)
     recognised = (chosen < classifier.classes) & (sure >= SURE)
-    shares = np.bincount(chosen[recognised].numpy(), minlength=classifier.classes) / len(images)
-    return float(recognised.float().mean()), int((shares >= 0.01).sum())
+    counts = np.bincount(chosen[recognised].numpy(), minlength=classifier.classes)
+    wanted = max(1.0, SEEN * len(images) / classifier.classes)
+    return float(recognised.float().mean()), int((counts >= wanted).sum())
 
 
 def judge(classifier: Classifier, images: Tensor, data: Dataset) -> dict[str, Any]:
@@ -44,9 +49,8 @@ def judge(classifier: Classifier, images: Tensor, data: Dataset) -> dict[str, An
     real = as_played(torch.from_numpy(data.test.items[rows]))
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     share, classes_seen = share_recognised(classifier, images)
-    shows = share >= ENOUGH and classes_seen >= classifier.classes / 2
-    noun = NOUNS.get(data.name)
-    good, bad = (f"shows {noun}", f"shows no {noun}") if noun else WITHOUT_NOUN
+    shows = share >= ENOUGH and classes_seen >= min(classifier.classes, len(images)) / 2
+    noun = NOUNS.get(data.name, NOUN)
     return {
         "share": round(share, 4),
         "classes_seen": classes_seen,
@@ -56,7 +60,7 @@ def judge(classifier: Classifier, images: Tensor, data: Dataset) -> dict[str, An
         "count": len(images),
         "classifier_accuracy": round(classifier.accuracy, 4),
         "shows_data": shows,
-        "verdict": good if shows else bad,
+        "verdict": f"shows {noun}" if shows else f"shows no {noun}",
     }
 
 

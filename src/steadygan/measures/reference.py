@@ -16,6 +16,7 @@ from steadygan.errors import UserError, did_you_mean
 from steadygan.measures.birthday import nearest_distance
 from steadygan.measures.features import Extractor, Features, Progress, extract, quiet
 from steadygan.measures.frechet import Moments, frechet_distance, moments, too_few
+from steadygan.measures.inception_score import inception_score
 from steadygan.measures.kept import Made, kept, kept_facts
 from steadygan.measures.prdc import COVERAGE_K, prdc, real_balls
 from steadygan.measures.sharpness import sharpness
@@ -67,6 +68,13 @@ class Reference:
     def sharpness(self, kind: str) -> float:
         """The mean over at most 10,000 of the images."""
         return float(sharpness(self.images(self.some(NEIGHBOURS)), kind).mean())
+
+    def inception_score(self, count: int) -> tuple[float, float]:
+        """That of `count` of the images, evenly spread, in a random order: data sets are sorted by
+        class, and splits of one class each would score 1."""
+        order = torch.randperm(min(count, len(self)), generator=torch.Generator().manual_seed(0))
+        chosen = self.some(count)[order.numpy()]
+        return inception_score(self.features.rows(chosen).probabilities)
 
     def known(
         self,

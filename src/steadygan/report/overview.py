@@ -257,7 +257,7 @@ def _verdict(run: Run) -> str:
     said = run.get("measures", "recognisable", "verdict")
     if isinstance(said, str) and said:
         return said
-    return {True: "shows its data", False: "shows nothing of its data"}.get(_shows(run), NONE)
+    return {True: "shows known classes", False: "shows no known classes"}.get(_shows(run), NONE)
 
 
 def _shows_none(run: Run) -> str:
