@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -144,18 +145,16 @@ class Later:
 
 @pytest.fixture
 def ray_here(monkeypatch):
-    import sys
-
     ray = InHere()
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr(cluster, "OFTEN", 0.0)
     return ray
 
 
-def through(ray, study, out, jobs=1, stop=lambda: None):
+def through(ray, study, out, jobs=1, stop=lambda: None, events=None):
     from steadygan.study.plan import begin, in_turn
 
-    events = []
+    events = [] if events is None else events
     runs = in_turn(begin(study, out))
     watch = lambda run, event: events.append((run, event))  # noqa: E731
     tasks = cluster._Tasks(ray, out, watch, stop, {"num_cpus": 1, "num_gpus": 0})
@@ -197,8 +196,6 @@ def test_a_stop_reaches_the_tasks_by_the_board(ray_here, made, tmp_path):
 
 
 def test_without_ray_it_is_one_line(made, tmp_path, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install .steadygan\[ray\]."):
         run_study(made.planned("gan"), tmp_path / "s", Outside(engine=cluster.on_ray()))
@@ -315,6 +312,22 @@ def test_a_task_that_ray_gives_up_is_a_failed_run_and_the_others_go_on(
     assert ("gan-s0", {"ends": "the worker died"}) in events
 
 
+def test_a_stop_leaves_waiting_runs_unbegun_and_ends_no_run(ray_here, worked, made, tmp_path):
+    """The first run ends, so the third could begin; the second is asked to stop."""
+    study, looks, events = made.planned("gan", seeds=(0, 1, 2)), [], []
+
+    def stop():
+        looks.append(list(worked.runs))
+        return Stopped("stopped", 143) if worked.runs else None
+
+    with pytest.raises(Stopped):
+        through(ray_here, study, tmp_path, jobs=2, stop=stop, events=events)
+    assert worked.runs == ["gan-s0", "gan-s1"]
+    begins = {"begins": True}
+    assert events == [("gan-s0", begins), ("gan-s1", begins), ("gan-s0", {"ends": ""})]
+    assert looks == [[], ["gan-s0"]], "once it is known, nobody looks again"
+
+
 def test_a_task_that_does_not_stop_is_left_when_patience_ends(
     ray_here, worked, made, tmp_path, monkeypatch
 ):
@@ -337,8 +350,6 @@ def test_a_task_that_does_not_stop_is_left_when_patience_ends(
 def test_a_task_works_with_the_modules_the_cache_and_the_folder_of_the_study(
     ray_here, made, tmp_path, monkeypatch
 ):
-    import sys
-
     given = {}
 
     def work(out, run, tell, stop):
@@ -359,3 +370,23 @@ def test_a_task_works_with_the_modules_the_cache_and_the_folder_of_the_study(
     through(ray_here, made.planned("gan"), Path("s"))
     assert given == {"out": tmp_path / "s", "run": "gan-s0", "path": str(tmp_path),
                      "cache": str(tmp_path / "cache")}  # fmt: skip
+
+
+def test_a_task_that_has_nothing_to_tell_asks_the_board_all_the_same(
+    ray_here, tmp_path, monkeypatch
+):
+    """Such as in a step of many seconds, or while it is judged."""
+
+    def work(out, run, tell, stop):
+        for _ in range(100):
+            if (stopped := stop()) is not None:
+                raise stopped
+
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("STEADYGAN_CACHE", "unused")
+    monkeypatch.setattr(cluster, "work", work)
+    board = cluster.Board()
+    given = (str(tmp_path), "gan-s0", Actor(board), str(tmp_path), "unused")
+    assert cluster._work(*given) == ("", 0)
+    board.stop()
+    assert cluster._work(*given) == ("the study was stopped, state saved", 143)

@@ -171,8 +171,9 @@ def test_a_worker_that_dies_again_and_again_is_a_failed_run(program, tmp_path):
 
 
 def test_what_a_dead_worker_leaves_behind_holds_up_nothing(program, tmp_path):
-    program(f"sleep 60 & echo $! >> {tmp_path}/left; kill -9 $$")
+    program(f"(sleep 20; touch {tmp_path}/waited) & echo $! >> {tmp_path}/left; kill -9 $$")
     assert list(engine_on(tmp_path)[0]) == ["gan-s0"]
+    assert not (tmp_path / "waited").exists()
     left = (tmp_path / "left").read_text().split()
     assert len(left) == 1 + RETRIES
     until(lambda: not any(Path(f"/proc/{process}").exists() for process in left), 10)
