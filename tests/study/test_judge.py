@@ -16,7 +16,7 @@ from steadygan.study.compare import Outside, run_study
 from steadygan.study.judge import Judge
 from steadygan.study.plan import Evaluation
 from steadygan.study.table import write_tables
-from steadygan.training import Goal
+from steadygan.training import Goal, Stopped
 from steadygan.training.runfolder import read_facts, read_history
 
 IMAGES = ("size=16", "log_every=0")
@@ -83,6 +83,22 @@ def test_a_study_of_images_is_judged_on_the_way_at_last_and_at_best(hasty, digit
     tables = json.loads((out / "tables.json").read_text())
     assert tables["runs"][0]["quality"]["last"]["fid"] == quality["last"]["fid"]
     assert tables["runs"][0]["stability"]["evaluations"] == 2
+
+
+def test_a_stop_ends_the_preparations(hasty, digits, made, tmp_path, monkeypatch):
+    monkeypatch.setenv("STEADYGAN_CACHE", str(tmp_path / "cache"))
+    looks, seen = [], []
+
+    def stop():
+        looks.append(True)
+        return Stopped("stopped", 143) if len(looks) == 3 else None
+
+    outside = Outside(engine=made.here, say=lambda text: None, stop=stop,
+                      progress=lambda done, total: seen.append(done))  # fmt: skip
+    with pytest.raises(Stopped):
+        run_study(digits, tmp_path / "s", outside)
+    assert seen == [1, 2]
+    assert not (tmp_path / "s/runs").exists()
 
 
 def test_the_quality_at_best_is_that_of_the_kept_generator(hasty, digits, made, tmp_path):
@@ -192,9 +208,9 @@ def test_a_stop_is_seen_while_a_run_is_judged(hasty, digits, made, tmp_path):
     """Judging thousands of samples takes long: a study that is told to stop must not wait."""
     from steadygan.study.plan import begin
     from steadygan.study.work import is_done, work
-    from steadygan.training import Stopped
 
     begin(digits, tmp_path)
+    Judge(digits.data, digits.evaluation, lambda text: None).prepare()
     judging = []
 
     def tell(event):

@@ -62,8 +62,17 @@ def require_fits(study: Study) -> None:
 
 
 def prepare(study: Study, outside: Outside) -> None:
-    """What all runs need is made once, before they start: the classifier, the real features."""
-    Judge(study.data, study.evaluation, outside.say, outside.progress, study.device).prepare()
+    """What all runs need is made once, before they start: the classifier, the real features.
+
+    Raises `Stopped` as soon as that is asked for.
+    """
+
+    def going_on(done: int, total: int) -> None:
+        if (stopped := outside.stop()) is not None:
+            raise stopped
+        outside.progress(done, total)
+
+    Judge(study.data, study.evaluation, outside.say, going_on, study.device).prepare()
 
 
 def note(out: Path, failures: dict[str, Failure]) -> None:

@@ -17,7 +17,7 @@ from steadygan.measures import legibility, recognisable, sharpness
 from steadygan.measures.classifier import classifier_of
 from steadygan.measures.energy_distance import energy_distance
 from steadygan.measures.evaluate import evaluate, evaluate_points, ordered, quality
-from steadygan.measures.features import Extractor, extract, find_features
+from steadygan.measures.features import Extractor, Progress, extract, find_features, quiet
 from steadygan.measures.frechet import frechet_distance, moments, too_few
 from steadygan.measures.inception_score import inception_score
 from steadygan.measures.kept import kept_facts
@@ -109,7 +109,7 @@ class Judge:
         def make() -> dict[str, Any]:
             noise = np.random.default_rng(0).integers(0, 256, (count, *self.data.shape), np.uint8)
             return {"real": self.reference.against_itself(count)["fid"],
-                    "noise": self.draft(noise)["fid"]}  # fmt: skip
+                    "noise": self.draft(noise, self.progress)["fid"]}  # fmt: skip
 
         return kept_facts("distance-references", key, self.say, make)
 
@@ -134,10 +134,10 @@ class Judge:
             return self.draft_of_points
         return None
 
-    def draft(self, images: np.ndarray) -> dict[str, float | None]:
+    def draft(self, images: np.ndarray, progress: Progress = quiet) -> dict[str, float | None]:
         """The numbers of uint8 images (N, C, H, W) that are cheap: against the whole reference,
         precision to coverage against as many of it."""
-        found, reference = extract(self.extractor, images), self.reference
+        found, reference = extract(self.extractor, images, progress), self.reference
         few = too_few(min(len(found), len(reference)), self.extractor.dimension)
         sharp = float(sharpness.sharpness(images).mean())
         kid, _ = kernel_distance(reference.features.values, found.values, DRAFT_SUBSETS)
