@@ -58,10 +58,11 @@ def test_a_run_of_a_study_is_the_run_that_train_makes(made, outside, tmp_path):
     assert games.unlike(*ends) == [], "judging on the way moved a bit"
 
 
-def test_called_again_it_trains_nothing_twice(made, outside, tmp_path):
+def test_called_again_it_trains_nothing_twice(made, outside, tmp_path, monkeypatch):
     run_study(made.planned("gan"), tmp_path / "s", outside())
     before = (tmp_path / "s/runs/gan-s0/history.jsonl").read_bytes()
     again = outside()
+    monkeypatch.setattr(compare, "prepare", None)  # nothing is left that would need it
     run_study(made.planned("gan"), tmp_path / "s", again)
     assert (tmp_path / "s/runs/gan-s0/history.jsonl").read_bytes() == before
     assert again.events == []
@@ -134,6 +135,7 @@ def test_an_error_that_nobody_foresaw_is_a_reason_too(made, outside, tmp_path, m
     assert list(seen.failed) == ["gan-s0", "wgan-s0"]
     reason = "unexpected ZeroDivisionError: division by zero"
     assert (seen.failed["gan-s0"], made.status(out, "gan-s0")["reason"]) == (reason, reason)
+    assert made.status(out, "gan-s0")["exit_code"] == 1, "with 3 it would never be tried again"
 
 
 def test_a_study_grows_by_methods_and_seeds(made, outside, tmp_path):
