@@ -132,6 +132,18 @@ def test_training_alone_is_judged_on_the_way_where_it_is_asked_for(steadygan):
     assert "no best samples" in err[0]
 
 
+def test_a_resumed_run_is_judged_by_what_it_was_judged_by(monkeypatch):
+    from steadygan.cli import runs
+
+    given = {}
+    monkeypatch.setattr(runs, "_evaluator", lambda *places, **more: given.update(more))
+    known = {"every": "5", "count": 100, "features": "inception", "weights": "w.safetensors"}
+    facts = {"evaluation": known, "data": {"spec": "ring", "settings": {}}, "device": "cpu"}
+    data, _ = runs._evaluated_before(facts, None)
+    assert data.name == "ring"
+    assert given == {"draft": 100, "features": "inception", "weights": "w.safetensors"}
+
+
 WRONG = {
     "no seeds": (("--seeds", "0"), "--seeds"),
     "no jobs": (("--jobs", "0"), "--jobs"),

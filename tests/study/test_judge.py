@@ -68,6 +68,7 @@ def test_a_study_of_images_is_judged_on_the_way_at_last_and_at_best(hasty, digit
     assert (facts["evaluation"]["count"], facts["evaluation"]["features"]) == (150, "classifier")
     assert 0 < facts["evaluation"]["real"] < facts["evaluation"]["noise"]
     assert len(facts["evaluation"]["feature_hash"]) == 64
+    assert facts["evaluation"]["weights"] is None
     quality = facts["measures"]["quality"]
     best = min(lines[1:], key=lambda line: line["fid"])
     assert (quality["last"]["step"], quality["best"]["step"]) == (8, best["step"])
