@@ -1,5 +1,6 @@
 """Evaluation on the way: when it is due, what it keeps, and that it changes nothing."""
 
+import json
 import math
 from itertools import pairwise
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import torch
 from steadygan.errors import UserError
 from steadygan.measures.trajectory import Evaluator, Schedule
 from steadygan.training import Goal, Hooks, Stopped, checkpoint, loop, resume, train
-from steadygan.training.runfolder import read_facts, read_history
+from steadygan.training.runfolder import NEEDED, read_facts, read_history
 from steadygan.training.sampling import load_generator, sample
 from tests.reliability import games
 
@@ -242,3 +243,47 @@ def test_a_run_that_falls_back_to_a_checkpoint_still_has_its_best_of_before(tmp_
     assert kept(run) == [6]
     assert checkpoint.load(checkpoint.listed(run / "best")[0]).info("distance") == 3.0
     assert evaluated(run) == [0, 2, 4, 6, 20]
+
+
+# ---- taken up again, kept ----------------------------------------------------------------------
+
+
+def test_what_was_spent_and_what_is_best_is_read_from_the_history(tmp_path):
+    lines = [
+        {"step": 0, "seconds": 0.0, "evaluate_seconds": 5.0, "fid": 9.0},
+        {"step": 4, "seconds": 4.0, "evaluate_seconds": 2.0, "fid": 0.5},
+        {"step": 6, "seconds": 6.0, "d_loss": 1.0},
+        {"step": 8, "seconds": 8.0, "evaluate_seconds": 3.0, "fid": 0.25},
+    ]
+    (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "run.json").write_text(json.dumps(dict.fromkeys(NEEDED)))
+    (tmp_path / "best").mkdir()
+    checkpoint.path_of(tmp_path / "best", 4).touch()
+    folder = SimpleNamespace(path=tmp_path, update_facts=lambda **facts: None)
+    recipe, data = games.small("gan"), games.images()
+    hook = evaluator()
+    hook.take_up(
+        SimpleNamespace(recipe=recipe, data=data, streams=loop.Streams(0), folder=folder, turn=9)
+    )
+    assert (hook.spent, hook.cost) == (5.0, 3.0), "the start is no part of the tenth"
+    assert (hook.last_turn, hook.last_seconds) == (8, 8.0)
+    assert hook.best == 0.5, "that of step 8 was not kept"
+
+
+def test_the_first_of_equals_is_the_best(tmp_path):
+    run = trained(tmp_path / "run", evaluator("5", measure=lambda samples: {"fid": 1.0}))
+    assert [checkpoint.step_of(path) for path in checkpoint.listed(run / "best")] == [5]
+
+
+@pytest.mark.parametrize("method", ["gan", "decoding"])
+def test_an_older_best_goes_once_a_checkpoint_is_as_new_as_the_newer(method, tmp_path):
+    """`decoding` numbers its checkpoints by its pre-training steps too."""
+    distances, seen = iter([1.0, 0.9, 0.5, 0.7, 0.7, 0.7]), []
+
+    def measure(samples):
+        seen.append([checkpoint.step_of(path) for path in checkpoint.listed(out / "best")])
+        return {"fid": next(distances)}
+
+    out = tmp_path / "run"
+    trained(out, evaluator("4", measure=measure), method=method)
+    assert seen == [[], [], [4], [8, 4], [8], [8]]
