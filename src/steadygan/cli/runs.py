@@ -176,14 +176,13 @@ def _evaluator(
 def _evaluated_before(facts: dict, goal: object) -> tuple[object, object]:
     """The data of a run, and its `evaluate` hook as before; nothing and none where it was not
     judged on its way."""
-    from steadygan.data import DataSettings
-    from steadygan.data import open_data as opened_again
+    from steadygan.data import DataSettings, open_data
     from steadygan.training.runs import device_or_auto
 
     known = facts.get("evaluation")
     if not known:
         return None, lambda trainer: None
-    data = opened_again(facts["data"]["spec"], DataSettings(**facts["data"]["settings"]))
+    data = open_data(facts["data"]["spec"], DataSettings(**facts["data"]["settings"]))
     given = {"draft": known["count"], "features": known.get("features", "auto"),
              "weights": known.get("weights")}  # fmt: skip
     return data, _evaluator(data, goal, known["every"], device_or_auto(facts["device"]), **given)
