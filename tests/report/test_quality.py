@@ -175,7 +175,7 @@ def test_the_page_says_what_every_number_stands_on(page, make):
     assert f"2,000 samples an evaluation; every 5% of the run; {features}" in said
     assert "The distance is 0.33 for as many real images and 262 for noise." in said
     assert "Lowest FID-classifier at the last step: dcgan, 24.2 ± 0.25." in said
-    assert "below it the 95 % bootstrap interval" in said
+    assert "below it the 95 % interval of the mean by Student’s t" in said
 
 
 def test_runs_judged_by_other_features_are_a_warning(folder, make, tmp_path):

@@ -1,7 +1,5 @@
 """Intervals and differences over seeds, against numbers worked out by hand and scipy."""
 
-import itertools
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -9,7 +7,6 @@ from scipy import stats
 from steadygan.study.statistics import (
     DRAWS,
     Spread,
-    bootstrap_interval,
     difference,
     exchange_p,
     sign_flip_p,
@@ -24,34 +21,22 @@ def by_seed(*values):
 def test_a_spread_is_mean_sample_deviation_and_interval():
     found = spread([1.0, 2.0, 6.0])
     assert (found.n, found.mean, found.sd) == (3, 3.0, np.sqrt(7.0))
-    assert (found.low, found.high) == (1.0, 6.0), "with three seeds, their range"
+    oracle = stats.ttest_1samp([1.0, 2.0, 6.0], 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high))
+    same = spread([2.0, 2.0, 2.0])
+    assert (same.sd, same.low, same.high) == (0.0, 2.0, 2.0)
     assert spread([2.0]) == Spread(1, 2.0)
     assert spread([]) is None
     assert spread([float("nan"), 2.0, float("inf")]) == Spread(1, 2.0)
     assert spread([1.0, float("nan"), 3.0]).n == 2
 
 
-def test_the_bootstrap_is_the_percentiles_of_all_resamples():
-    """Against every one of the 5^5 resamples."""
-    values = [1.0, 2.5, 2.7, 4.0, 9.0]
-    means = [np.mean(drawn) for drawn in itertools.product(values, repeat=5)]
-    exact = np.percentile(means, [2.5, 97.5])
-    assert bootstrap_interval(values) == pytest.approx(tuple(exact), abs=0.1)
-
-
-def test_the_bootstrap_is_the_same_every_time():
-    """Of many values, whose resamples hardly ever have the same mean twice."""
-    values = np.random.default_rng(5).normal(size=30)
-    assert bootstrap_interval(values) == bootstrap_interval(values)
-
-
-def test_the_bootstrap_covers_the_mean_of_many_seeds():
-    random = np.random.default_rng(0)
-    inside = [
-        low <= 0 <= high
-        for low, high in (bootstrap_interval(random.standard_normal(30)) for _ in range(200))
-    ]
-    assert np.mean(inside) == pytest.approx(0.95, abs=0.05)
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_an_interval_of_few_seeds_covers_the_mean_as_often_as_it_says(n):
+    """Of 4,000 sets of n normal values; the percentile bootstrap covers .77 at 3, .85 at 5."""
+    drawn = np.random.default_rng(0).standard_normal((4000, n))
+    inside = [found.low <= 0 <= found.high for found in map(spread, drawn.tolist())]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.011), "3.2 standard errors"
 
 
 def test_signs_are_flipped_in_every_way():

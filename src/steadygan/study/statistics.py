@@ -1,6 +1,8 @@
 """What a few seeds can say: means with intervals, and differences that hold or do not.
 
-Everything is exact or drawn with a fixed seed: the same runs give the same table.
+Everything is exact or drawn with a fixed seed: the same runs give the same table. Intervals are
+Student's t, which takes values for normal. The percentile bootstrap is no alternative at so few
+seeds: of normal values its 95 % interval covers the mean in .77 of cases for 3 and .85 for 5.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit  # the t quantile, many times faster than stats.t.ppf
 
-#: Draws of the bootstrap, and of a test with too many arrangements to try all.
+#: Draws of a test with too many arrangements to try all.
 DRAWS = 10_000
 MOST_EXACT = 50_000
 LEVEL = 0.95
@@ -24,8 +26,7 @@ LEVEL = 0.95
 class Spread:
     """A number over seeds: its mean, sample standard deviation and 95 % interval of the mean.
 
-    `low`, `high`: percentile bootstrap over seeds. With few seeds it is too narrow, and with three
-    it is their range; None with one.
+    `low`, `high`: Student's t with n - 1 degrees of freedom; None with one seed.
     """
 
     n: int
@@ -46,17 +47,14 @@ def spread(values: Sequence[float]) -> Spread | None:
     mean = float(np.mean(known))
     if len(known) == 1:
         return Spread(1, mean)
-    low, high = bootstrap_interval(known)
-    return Spread(len(known), mean, float(np.std(known, ddof=1)), low, high)
+    sd = float(np.std(known, ddof=1))
+    half = half_width(len(known) - 1, sd / math.sqrt(len(known)))
+    return Spread(len(known), mean, sd, mean - half, mean + half)
 
 
-def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The percentile bootstrap's 95 % interval of the mean of `values`."""
-    drawn = np.random.default_rng(0).integers(0, len(values), (DRAWS, len(values)))
-    means = np.asarray(values, float)[drawn].mean(1)
-    tail = 50 * (1 - LEVEL)
-    low, high = np.percentile(means, [tail, 100 - tail])
-    return float(low), float(high)
+def half_width(freedom: float, standard_error: float) -> float:
+    """Half of the 95 % interval of a mean by Student's t with `freedom` degrees of freedom."""
+    return float(stdtrit(freedom, 0.5 + LEVEL / 2)) * standard_error
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def difference(
 
 def paired(one: str, other: str, differences: np.ndarray) -> Difference:
     n, mean = len(differences), float(differences.mean())
-    half = float(student.ppf(0.5 + LEVEL / 2, n - 1) * differences.std(ddof=1) / math.sqrt(n))
+    half = half_width(n - 1, float(differences.std(ddof=1)) / math.sqrt(n))
     p = sign_flip_p(differences)
     agreeing = float(np.mean(np.sign(differences) == np.sign(mean)))
     agrees = agreeing == 1.0 and mean != 0
@@ -115,7 +113,7 @@ def unpaired(one: str, other: str, a: np.ndarray, b: np.ndarray) -> Difference:
     of_a, of_b = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
     if of_a + of_b > 0:
         free = (of_a + of_b) ** 2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1))
-        half = float(student.ppf(0.5 + LEVEL / 2, free) * math.sqrt(of_a + of_b))
+        half = half_width(float(free), math.sqrt(of_a + of_b))
     else:
         half = 0.0
     p = exchange_p(a, b)

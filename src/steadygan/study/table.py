@@ -82,9 +82,9 @@ def quality(results: Results) -> Table:
             row += [entry.spread(metric.key, "best")] * (metric.key in DISTANCES)
         rows.append(row)
     note = (
-        "Mean ± standard deviation over seeds at the last step [95 % bootstrap interval of the "
-        'mean]; "at best" is the run\'s best evaluation on its way. seeds: those that ended with '
-        "finite numbers, of all."
+        "Mean ± standard deviation over seeds at the last step [95 % interval of the mean by "
+        "Student's t]; \"at best\" is the run's best evaluation on its way. seeds: those that ended "
+        "with finite numbers, of all."
     )
     return Table("quality", "Quality", head, rows, note)
 
