@@ -83,8 +83,8 @@ def quality(results: Results) -> Table:
         rows.append(row)
     note = (
         "Mean ± standard deviation over seeds at the last step [95 % interval of the mean by "
-        "Student's t]; \"at best\" is the run's best evaluation on its way. seeds: those that ended "
-        "with finite numbers, of all."
+        "Student's t]; \"at best\" is the run's best evaluation on its way. seeds: those that "
+        "ended with finite numbers, of all."
     )
     return Table("quality", "Quality", head, rows, note)
 
