@@ -1,7 +1,8 @@
 """Errors that end a command in one clear line, with the exit code that each kind has.
 
 Exit codes: 0 done; 2 the user's mistake; 3 non-finite numbers; 4 no whole checkpoint;
-5 a study with failed runs; 75 stopped on time, run me again; 143 / 130 a signal.
+5 a study with failed runs; 75 stopped on time, run me again; 143 / 130 a signal; 1 anything
+unforeseen, and out of memory.
 """
 
 from __future__ import annotations
@@ -38,6 +39,22 @@ class StudyError(SteadyGanError):
     """A study finished, but some of its runs failed."""
 
     exit_code = 5
+
+
+#: How torch's allocators say that there is no memory, in a RuntimeError.
+NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+
+
+def in_a_line(error: BaseException) -> tuple[str, int]:
+    """An error in one line, and the exit code it ends the program with."""
+    text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    if isinstance(error, SteadyGanError):
+        return str(error), error.exit_code
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+    ):
+        return f"out of memory ({text[:200]}); a smaller batch= or width= needs less", 1
+    return f"unexpected {text}", 1
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -33,12 +33,12 @@ def here(out, runs, watch, stop):
         try:
             work(out, run, lambda event, run=run: watch(run, event), stop)
         except Exception as error:
-            from steadygan.study.work import why
+            from steadygan.errors import in_a_line
             from steadygan.training import Stopped
 
             if isinstance(error, Stopped):
                 raise
-            failures[run] = why(error)
+            failures[run] = in_a_line(error)
         watch(run, {"ends": failures.get(run, ("",))[0]})
     return failures
 

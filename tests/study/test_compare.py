@@ -274,7 +274,7 @@ def test_a_run_that_is_finished_but_not_judged_is_judged(made, outside, tmp_path
 
 
 def test_errors_keep_their_exit_code():
-    from steadygan.study.work import why
+    from steadygan.errors import in_a_line
 
-    assert why(NonFiniteError("NaN")) == ("NaN", 3)
-    assert why(ValueError("a\nb")) == ("unexpected ValueError: a", 1)
+    assert in_a_line(NonFiniteError("NaN")) == ("NaN", 3)
+    assert in_a_line(ValueError("a\nb")) == ("unexpected ValueError: a", 1)

@@ -321,8 +321,8 @@ def test_an_error_of_the_studys_own_leaves_no_worker(program, tmp_path):
 
 
 def test_a_run_that_another_process_still_saves_is_waited_for(made, tmp_path):
+    from steadygan.locks import BusyError
     from steadygan.study.work import until_free, work
-    from steadygan.training.runfolder import BusyError
 
     begin(made.planned("gan"), tmp_path)
     path = work(tmp_path, "gan-s0", lambda event: None, lambda: None)

@@ -108,7 +108,7 @@ def test_failures_and_unfinished_runs_are_said_with_their_reason(tmp_path):
     (out / "runs/dcgan-s0/run.json").write_text(json.dumps(facts))
     text = write_tables(out).read_text()
     assert "- began-s2 failed: step 7: NaN in G" in text
-    assert "- Not done: dcgan-s0." in text
+    assert "- Not done: dcgan-s0 (interrupted)." in text
     assert "Training seeds: 0, 1, 2" in text
     assert "10,000 samples a run, features classifier" in text
 

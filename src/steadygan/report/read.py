@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from steadygan.errors import UserError
+from steadygan.locks import as_it_stands
 from steadygan.report.text import clean, number, words
 
 COLOURS = 8
@@ -20,6 +21,7 @@ _STATES = {
     "finished": "finished",
     "stopped": "stopped early",
     "failed": "failed",
+    "interrupted": "interrupted",
     "running": "unfinished",
     "missing": "not started",
 }
@@ -159,7 +161,8 @@ def _read_member(folder: Path, name: str) -> Run:
 
 def _read_run(folder: Path) -> Run:
     history, bad = _read_history(folder / "history.jsonl")
-    return Run(folder, clean(_read_json(folder / "run.json")), history, bad)
+    facts = as_it_stands(folder, _read_json(folder / "run.json"))
+    return Run(folder, clean(facts), history, bad)
 
 
 def _read_tables(path: Path) -> tuple[dict[str, Any], str]:

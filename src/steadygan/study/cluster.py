@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from steadygan.data.cache import cache_root
-from steadygan.errors import UserError
+from steadygan.errors import UserError, in_a_line
 from steadygan.study.plan import read_study
 from steadygan.study.queue import RETRIES, Engine, Failure, Watch
-from steadygan.study.work import Stop, why, work
+from steadygan.study.work import Stop, work
 from steadygan.training import Stopped
 
 #: Seconds between two exchanges with the board.
@@ -154,5 +154,5 @@ def _work(out: str, run: str, board: Any, folder: str, cache: str) -> Failure:
     except Stopped as stopped:
         return str(stopped), stopped.exit_code
     except Exception as error:
-        return why(error)
+        return in_a_line(error)
     return "", 0

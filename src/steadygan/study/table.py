@@ -218,7 +218,11 @@ def notes_on(results: Results) -> list[str]:
         )
     notes.append(f"Differences: {said_of(results)}")
     notes += [f"{run.name} failed: {run.reason}" for run in results.runs if run.reason]
-    waiting = [run.name for run in results.runs if run.state not in ("finished", "failed")]
+    waiting = [
+        f"{run.name} ({run.state})"
+        for run in results.runs
+        if run.state not in ("finished", "failed")
+    ]
     notes += [f"Not done: {', '.join(waiting)}."] if waiting else []
     return notes
 

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from steadygan.data import Dataset, DataSettings, open_data
-from steadygan.errors import NonFiniteError, SteadyGanError, UserError
+from steadygan.errors import NonFiniteError, UserError
+from steadygan.locks import BusyError
 from steadygan.measures.reconstruction import judge_stage
 from steadygan.methods import find
 from steadygan.spec import checked
@@ -24,7 +25,7 @@ from steadygan.study.progress import Pulse
 from steadygan.study.request import RunSettings
 from steadygan.training import Cadence, Goal, Hooks, Stopped, resume, train
 from steadygan.training.checkpoint import listed
-from steadygan.training.runfolder import BusyError, RunFolder, read_facts
+from steadygan.training.runfolder import RunFolder, read_facts
 from steadygan.training.runs import recorded_recipe
 
 #: Called with an event: `{"share": 0.4, "detail": "..."}`, `{"does": "..."}` or `{"says": "..."}`.
@@ -143,10 +144,3 @@ def mark_failed(path: Path, reason: str, code: int) -> None:
         folder.update_facts(
             status={**status, "state": "failed", "reason": reason, "exit_code": code}
         )
-
-
-def why(error: Exception) -> tuple[str, int]:
-    """An error in a line, and its exit code."""
-    if isinstance(error, SteadyGanError):
-        return str(error), error.exit_code
-    return f"unexpected {type(error).__name__}: {error}".splitlines()[0], 1

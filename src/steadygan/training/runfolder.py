@@ -6,19 +6,16 @@ run.json, history.jsonl, samples/, checkpoints/, report.html. One writer at a ti
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from steadygan import locks
 from steadygan.errors import UserError
+from steadygan.locks import as_it_stands
 from steadygan.training.checkpoint import listed, sync_folder
-
-
-class BusyError(UserError):
-    """Another process holds the lock of a run folder."""
 
 
 class RunFolder:
@@ -48,7 +45,7 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             folder = cls(path)
-            if not (path / ".lock").exists():
+            if not (path / locks.NAME).exists():
                 folder._require_free()  # before the lock, which would leave a file there
             folder._acquire()
             folder._require_free()
@@ -85,15 +82,8 @@ class RunFolder:
             raise UserError(f"--out {self.path}: not empty ({strangers[0]}); give another folder")
 
     def _acquire(self) -> None:
-        handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise BusyError(
-                f"{self.path}: another process is writing this run; wait for it or stop it"
-            ) from None
-        self._lock = handle
+        busy = f"{self.path}: another process is writing this run; wait for it or stop it"
+        self._lock = locks.acquire(self.path, busy)
 
     def close(self) -> None:
         """Give the lock back."""
@@ -143,14 +133,15 @@ class RunFolder:
         write_whole(self.history_path, text)
 
 
-OWN_NAMES = {"run.json", "history.jsonl", "samples", "checkpoints", ".lock", ".run.json.part"}
+OWN_NAMES = {"run.json", "history.jsonl", "samples", "checkpoints", locks.NAME, ".run.json.part"}
 
 #: What a run.json must have for its run to be gone on with or sampled.
 NEEDED = {"method", "recipe", "data", "seed", "device", "precision", "threads", "goal"}
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """run.json of a run folder; a `UserError` where there is none or it is damaged."""
+    """run.json of a run folder as it stands now (see `locks.as_it_stands`); a `UserError` where
+    there is none or it is damaged."""
     try:
         facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -161,7 +152,7 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or (lacking := NEEDED - facts.keys()):
         what = f"no {min(lacking)!r} in it" if isinstance(facts, dict) else "not a JSON object"
         raise UserError(f"{path / 'run.json'}: is no run's ({what})")
-    return facts
+    return as_it_stands(path, facts)
 
 
 def read_history(path: Path) -> Iterator[dict[str, Any]]:

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from steadygan.data import Dataset, DataSettings, open_data
-from steadygan.errors import CheckpointError, NonFiniteError, SteadyGanError, UserError
+from steadygan.errors import CheckpointError, NonFiniteError, UserError, in_a_line
 from steadygan.game.play import Hand, Play, RealBatch
 from steadygan.game.recipe import Recipe
+from steadygan.locks import INTERRUPTED
 from steadygan.methods import methods
 from steadygan.spec import checked
 from steadygan.training import checkpoint, facts, state
@@ -110,6 +111,8 @@ def resume(
             raise UserError(f"{said}: {path} has trained for {spent:.1f} s already")
         checkpoint.set_aside(folder.checkpoints, found_at, say)
         folder.cut_history(trainer.turn)
+        if recorded.get("status", {}).get("state") in ("running", "interrupted"):
+            say(f"{path} was interrupted; going on from step {trainer.turn}")
         marks = [*recorded.get("inexact", []), *differences]
         folder.update_facts(goal=goal.as_facts(), inexact=sorted(set(marks)))
         play(trainer, goal, hooks or Hooks())
@@ -160,30 +163,48 @@ def _with_batch(hand: Hand, batch: dict[str, Tensor], trainer: Trainer) -> Hand:
 
 def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
     """Run to `goal` and keep the run's status in run.json, however it ends."""
-    before = read_facts(trainer.folder.path).get("status", {}).get("wall_seconds", 0.0)
-    started = time.monotonic()
+    with _Status(trainer):
+        trainer.run(goal, hooks)
 
-    def note(how: str, reason: str = "", **more: Any) -> None:
+
+class _Status:
+    """Keeps a run's status in run.json: how it stands inside `with`, and how it left.
+
+    States: running, finished, stopped (state saved), interrupted (nothing saved since the last
+    checkpoint), failed (with an exit code). Wall time is of a clock that is never set.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer, self.started = trainer, time.monotonic()
+        status = read_facts(trainer.folder.path).get("status") or {}
+        self.before = status.get("wall_seconds", 0.0)
+
+    def note(self, state: str, reason: str = "", **more: Any) -> None:
+        trainer = self.trainer
+        wall = self.before + time.monotonic() - self.started
         trainer.folder.update_facts(
             status={
-                "state": how, "reason": reason, "step": trainer.turn, "images": trainer.images,
-                "seconds": round(trainer.seconds, 3),
-                "wall_seconds": round(before + time.monotonic() - started, 3),
-                **more,
+                "state": state, "reason": reason, "step": trainer.turn, "images": trainer.images,
+                "seconds": round(trainer.seconds, 3), "wall_seconds": round(wall, 3), **more,
             }
         )  # fmt: skip
 
-    note("running")
-    try:
-        trainer.run(goal, hooks)
-    except Stopped as stopped:
-        note("stopped", str(stopped))
-        raise
-    except SteadyGanError as error:
+    def __enter__(self) -> _Status:
+        self.note("running")
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            self.note("finished")
+            return
         with suppress(UserError):  # where this cannot be written, `error` itself is what to say
-            note("failed", str(error), exit_code=error.exit_code)
-        raise
-    note("finished")
+            if isinstance(error, Stopped):
+                self.note("stopped", str(error))
+            elif isinstance(error, Exception):
+                reason, code = in_a_line(error)
+                self.note("failed", reason, exit_code=code)
+            else:  # KeyboardInterrupt, SystemExit: of nobody's making here
+                self.note("interrupted", INTERRUPTED)
 
 
 def require_fit(recipe: Recipe, data: Dataset) -> None:
