@@ -190,7 +190,7 @@ CUT = """
 import sys, time
 from pathlib import Path
 from steadygan.data.build import build_folder
-def slow(done, total):
+def slow(phase, done, total):
     print("here", flush=True)
     time.sleep(60)
 build_folder(Path(sys.argv[1]), Path(sys.argv[2]), progress=slow)

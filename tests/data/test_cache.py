@@ -1,4 +1,5 @@
-import json
+import errno
+import fcntl
 import os
 import resource
 import subprocess
@@ -86,29 +87,10 @@ def test_the_entry_that_went_stale_is_removed_and_others_stay(paint, cache):
     assert len(list(cache.iterdir())) == 2
 
 
-@pytest.mark.parametrize("damage", ["items.npy", "labels.npy", "entry.json", "gone", "other key"])
-def test_a_damaged_entry_is_built_again(damage, cache):
-    want = open_data("mnist")
-    (home,) = cache.iterdir()
-    if damage == "gone":
-        (home / "items.npy").unlink()
-    elif damage == "other key":
-        record = json.loads((home / "entry.json").read_text())
-        record["key"]["content"] = record["facts"]["fingerprint"] = "another"
-        (home / "entry.json").write_text(json.dumps(record))
-    else:
-        size = (home / damage).stat().st_size
-        os.truncate(home / damage, size - 1)
-    again = open_data("mnist")
-    assert again.fingerprint == want.fingerprint
-    assert (again.test.items == want.test.items).all()
-    assert list(cache.iterdir()) == [home]
-
-
 def test_a_build_that_is_cut_off_leaves_nothing_to_be_seen(paint, cache, monkeypatch):
     spec = fill(paint)
 
-    def stop(done, total):
+    def stop(phase, done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -117,11 +99,51 @@ def test_a_build_that_is_cut_off_leaves_nothing_to_be_seen(paint, cache, monkeyp
     assert first_values(open_data(spec)) == list(range(10))
 
 
-def test_a_killed_build_is_not_seen_and_is_swept_after_a_day(cache):
+BUILDING = """
+import sys, time
+from steadygan.data import open_data
+def slow(phase, done, total):
+    print(phase, flush=True)
+    time.sleep(60)
+open_data(sys.argv[1], progress=slow)
+"""
+
+
+def test_what_a_killed_build_left_is_removed_at_the_next_start_and_a_living_one_is_not(
+    paint, cache
+):
+    spec = fill(paint)
+    builders = [
+        subprocess.Popen([sys.executable, "-c", BUILDING, spec], stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    try:
+        for builder in builders:
+            assert b"decoding" in builder.stdout.readline()
+        assert len(list(cache.iterdir())) == 2
+        builders[0].kill()
+        builders[0].wait()
+        open_data("mnist")
+        names = sorted(path.name for path in cache.iterdir())
+        assert [name.partition("-")[0] for name in names] == [".building", "mnist"]
+        builders[1].kill()
+        builders[1].wait()
+        open_data("mnist")  # which is in the cache
+        assert [path.name.partition("-")[0] for path in cache.iterdir()] == ["mnist"]
+    finally:
+        for builder in builders:
+            builder.kill()
+            builder.communicate()
+
+
+def test_without_locks_only_builds_of_a_day_ago_count_as_killed(cache, monkeypatch):
+    def refuse(file, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
     dead, running = cache / ".building-dead", cache / ".building-running"
     for path in (dead, running):
         path.mkdir(parents=True)
-        (path / "items.npy").write_bytes(b"half")
     day_ago = time.time() - 25 * 3600
     os.utime(dead, (day_ago, day_ago))
     assert len(open_data("mnist").train) == 9_000

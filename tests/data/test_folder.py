@@ -221,8 +221,8 @@ def test_the_fingerprint_moves_with_content_and_settings_only(paint, tmp_path):
 
 def test_progress_counts_to_the_end(paint):
     calls = []
-    open_data(fill(paint), progress=lambda done, total: calls.append((done, total)))
-    assert calls[-1] == (40, 40)
+    open_data(fill(paint), progress=lambda *call: calls.append(call))
+    assert ("decoding", 40, 40) in calls
 
 
 def test_equal_files_stay_on_one_side():

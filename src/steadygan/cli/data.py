@@ -46,7 +46,7 @@ def show(
     from steadygan.data import open_data
     from steadygan.data.show import facts_of, in_words, write_sheet
     from steadygan.errors import UserError
-    from steadygan.study.progress import bars, counting
+    from steadygan.study.progress import Phases, bars
     from steadygan.study.request import read_request
 
     request = read_request(settings or [])
@@ -55,8 +55,8 @@ def show(
     if out is not None and out.suffix != ".png":
         raise UserError(f"--out {out}: wants NAME.png")
     with bars() as progress:
-        dataset = open_data(data, request.data, progress=counting(progress, "decoding"))
-        facts = facts_of(dataset, counting(progress, "duplicates"))
+        dataset = open_data(data, request.data, progress=Phases(progress))
+        facts = facts_of(dataset, Phases(progress))
     if len(dataset.shape) == 3:
         out = out or Path(f"{dataset.name}-sheet.png")
         facts["sheet"], facts["sheet_rows"] = str(out), write_sheet(dataset, out)
@@ -94,11 +94,11 @@ def build_folder_set(
 ) -> None:
     """A data set of your own pictures: cleaned, made square, split, with a data card."""
     from steadygan.data.build import Options, build_folder
-    from steadygan.study.progress import bars, counting
+    from steadygan.study.progress import Phases, bars
 
     options = Options(size, grey, trim, dedupe, pad, split, licence)
     with bars() as progress:
-        made = build_folder(source, out, options, counting(progress, "preparing"))
+        made = build_folder(source, out, options, Phases(progress))
     for bad in made.bad:
         say(f"left out {bad['path']}: {bad['reason']}")
     for kept, removed, pair in made.pairs[:SHOWN]:
@@ -132,11 +132,11 @@ def build_hanzi_set(
 ) -> None:
     """Chinese characters as handwriting, from the stroke data of `npm pack hanzi-writer-data`."""
     from steadygan.data.hanzi_build import build_hanzi
-    from steadygan.study.progress import bars, counting
+    from steadygan.study.progress import Phases, bars
 
     with bars() as progress:
         build_hanzi(
             package, out, classes=classes, characters=characters, writers=writers, size=size,
-            seed=seed, progress=counting(progress, "drawing"),
+            seed=seed, progress=Phases(progress),
         )  # fmt: skip
     print(out)

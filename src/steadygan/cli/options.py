@@ -71,10 +71,10 @@ def command_line() -> str:
 def opened(source: str, request: object) -> object:
     """The data set, decoded with a progress bar; bad files are said."""
     from steadygan.data import open_data
-    from steadygan.study.progress import bars, counting
+    from steadygan.study.progress import Phases, bars
 
     with bars() as progress:
-        data = open_data(source, request.data, progress=counting(progress, "decoding"))
+        data = open_data(source, request.data, progress=Phases(progress))
     for bad in data.quarantine:
         say(f"left out {bad['path']}: {bad['reason']}")
     return data

@@ -1,29 +1,36 @@
 """Decoded images on disk: built once, memory-mapped ever after, never seen half-built or stale.
 
 An entry is a folder `<name>-<slot>-<key>` with `items.npy` (uint8 rows, the training part first),
-`labels.npy` and `entry.json`. The slot stands for who asked (path and settings), the key for the
-content too. It is built in a folder beside and renamed, so two processes may build at once.
+`labels.npy` and `entry.json`, which holds the facts and the digests of both (seal.py); every byte
+is compared with them before an entry is used. The slot stands for who asked (path and settings),
+the key for the content too. It is built in a folder beside and renamed, so two processes may build
+at once; a builder holds a lock on its folder, so that what a killed one left is known and removed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import PIL
 
+from steadygan.data.dataset import Progress
+from steadygan.data.seal import Damaged, read_seal, write_seal
 from steadygan.errors import UserError
 
-VERSION = 1  # of the layout below and of what images.py makes of a file
+VERSION = 2  # of the layout below and of what images.py makes of a file
+_LOG = logging.getLogger(__name__)
 _BUILDING = ".building-"
 _ABANDONED_SECONDS = 24 * 3600
 
@@ -47,29 +54,36 @@ def cache_root() -> Path:
     return Path(os.path.expanduser("~")).absolute() / ".cache" / "steadygan"
 
 
-def open_entry(name: str, slot: dict, content: str, build: Callable[[Path], dict]) -> Entry:
+def open_entry(
+    name: str,
+    slot: dict,
+    content: str,
+    build: Callable[[Path], dict],
+    progress: Progress | None = None,
+) -> Entry:
     """The entry for `content` (a digest) in `slot` (plain JSON values), built where missing.
 
     `build(folder)` writes `items.npy` by `write_rows`, `labels.npy` where there are labels, and
-    returns the facts. Raises UserError where the cache cannot be written, or is too full.
+    returns the facts. A damaged entry is said (a warning of the log, which the command line
+    prints) and built again. Raises UserError where the cache cannot be written, or is too full.
     """
     # Pillow's version too: its decoders and kernels decide the pixels.
     versions = [VERSION, PIL.__version__]
     key = {"versions": versions, "slot": slot, "content": content}
     prefix = f"{name}-{_digest(slot)[:12]}-"
     home = cache_root() / f"{prefix}{_digest(key)[:24]}"
-    if (entry := _load(home, key)) is not None:
-        return entry
+    _sweep(home.parent)
+    try:
+        if (entry := _load(home, key, progress)) is not None:
+            return entry
+    except Damaged as damage:
+        _LOG.warning("image cache: %s is damaged (%s): built again", home, damage)
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=home.parent))
-        try:
-            facts = build(building)
-            _write_durably(building / "entry.json", json.dumps({"key": key, "facts": facts}))
+        with _building(home.parent) as building:
+            write_seal(building, {"key": key, **build(building)})
             entry = _publish(building, home, key)
-            _sweep(home, prefix)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+            _remove_stale(home, prefix)
     except OSError as error:
         raise UserError(
             f"cannot write the image cache {home.parent}: {error.strerror or error}; "
@@ -96,21 +110,21 @@ def write_rows(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray]) -
     return digest.hexdigest()
 
 
-def _load(home: Path, key: dict) -> Entry | None:
-    """The entry, or none where it is missing, of other content, cut short or damaged."""
+def _load(home: Path, key: dict, progress: Progress | None = None) -> Entry | None:
+    """The entry, or none where there is none. Raises Damaged for one that is not what was built."""
     try:
-        record = json.loads((home / "entry.json").read_text(encoding="utf-8"))
-        if record["key"] != key:
-            return None
+        facts = read_seal(home, progress)
+        if facts["key"] != key:
+            raise Damaged("it is another's")
         items = np.load(home / "items.npy", mmap_mode="r", allow_pickle=False)
         labels = None
-        if record["facts"]["class_names"] is not None:
+        if facts["class_names"] is not None:
             labels = np.load(home / "labels.npy", allow_pickle=False)
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-    if labels is not None and len(labels) != len(items):
-        return None
-    return Entry(items, labels, record["facts"])
+    except (Damaged, OSError) as error:
+        if not home.exists():  # never was, or another process has just removed it
+            return None
+        raise Damaged(str(error)) from error
+    return Entry(items, labels, facts)
 
 
 def _publish(building: Path, home: Path, key: dict) -> Entry:
@@ -118,24 +132,77 @@ def _publish(building: Path, home: Path, key: dict) -> Entry:
     for _ in range(3):
         with suppress(OSError):  # a folder stands there: another process's, or a damaged one
             os.replace(building, home)
-        if (entry := _load(home, key)) is not None:
-            return entry
+        with suppress(Damaged):
+            if (entry := _load(home, key)) is not None:
+                return entry
         _discard(home)
     raise UserError(f"the image cache entry {home} cannot be read back; run again")
 
 
-def _sweep(home: Path, prefix: str) -> None:
-    """Remove what the new entry makes stale, and builds that were killed a day ago or more."""
+def _remove_stale(home: Path, prefix: str) -> None:
+    """Remove the entries of the same slot that the new one replaces."""
     for path in home.parent.iterdir():
         if path.name.startswith(prefix) and path != home:
             _discard(path)
-        elif path.name.startswith(_BUILDING):
-            try:
-                age = time.time() - path.stat().st_mtime
-            except FileNotFoundError:
-                continue
-            if age > _ABANDONED_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _building(root: Path) -> Iterator[Path]:
+    """A new folder in `root`, locked while this process lives and builds in it, then removed."""
+    with _locked(root, fcntl.LOCK_SH):  # nobody sweeps between the two
+        path = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=root))
+        lock = _opened(path)
+        with suppress(OSError):  # no locks on this file system: its age tells
+            fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def _sweep(root: Path) -> None:
+    """Remove what builders left that were killed."""
+    with suppress(OSError):  # no cache yet, or one that cannot be written: the build says so
+        left = [path for path in root.iterdir() if path.name.startswith(_BUILDING)]
+        if left:
+            with _locked(root, fcntl.LOCK_EX):
+                left = [path for path in left if _abandoned(path)]
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _abandoned(path: Path) -> bool:
+    """Whether nobody builds in the folder: its lock is free, or it is old where none can be had."""
+    try:
+        lock = _opened(path)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return time.time() - os.fstat(lock).st_mtime > _ABANDONED_SECONDS
+    finally:
+        os.close(lock)
+    return True
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """A lock on the cache itself, for moments. Without, where the file system has no locks."""
+    lock = _opened(folder)
+    try:
+        with suppress(OSError):
+            fcntl.flock(lock, how)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _opened(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def _discard(path: Path) -> None:
@@ -146,13 +213,6 @@ def _discard(path: Path) -> None:
     except FileNotFoundError:
         return  # another process did it
     shutil.rmtree(grave, ignore_errors=True)
-
-
-def _write_durably(path: Path, text: str) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _digest(value: dict) -> str:

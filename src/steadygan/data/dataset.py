@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Progress = Callable[[int, int], None]
-"""Called as `progress(done, total)` while images are decoded, from the calling thread."""
+Progress = Callable[[str, int, int | None], None]
+"""Called as `progress(phase, done, total)` from the calling thread, `phase` such as "decoding" and
+`total` none where it is not known yet."""
 
 
 def _digit(value: object) -> object:

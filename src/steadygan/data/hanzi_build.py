@@ -120,7 +120,7 @@ def _draw_all(
                     yield images[:, None]
                     done += len(hands)
                     if progress is not None:
-                        progress(done, total)
+                        progress("drawing", done, total)
 
     digest = write_rows(folder / "images.npy", (total, 1, size, size), blocks())
     order = np.arange(len(found), dtype=np.int64)

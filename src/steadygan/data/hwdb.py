@@ -68,7 +68,7 @@ def open_hwdb(path: Path | None, settings: DataSettings, progress: Progress | No
             path, [n for n, _ in files], size, channels, settings.holdout, folder, progress
         )
 
-    entry = open_entry("hwdb", slot, stamps.hexdigest(), build)
+    entry = open_entry("hwdb", slot, stamps.hexdigest(), build, progress)
     bad, share = entry.facts["quarantine"], entry.facts["bad_share"]
     if share > _MAX_BAD_SHARE and not settings.allow_bad:
         raise UserError(
@@ -290,4 +290,4 @@ def _pixels(
             yield np.repeat(np.stack(rows)[:, None], channels, axis=1)
             done += len(block)
             if progress is not None:
-                progress(done, total)
+                progress("decoding", done, total)

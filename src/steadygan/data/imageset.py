@@ -65,7 +65,7 @@ def open_images(
     def build(folder: Path) -> dict:
         return _build(images, size, channels, settings.holdout, folder, progress)
 
-    entry = open_entry(name, slot, content, build)
+    entry = open_entry(name, slot, content, build, progress)
     bad, count = entry.facts["quarantine"], len(images.found)
     if len(bad) > MAX_BAD_SHARE * count and not settings.allow_bad:
         raise UserError(
@@ -205,4 +205,4 @@ def decode_all(
             block = found[start : start + _BLOCK]
             yield from zip(block, pool.map(one, block), strict=True)
             if progress is not None:
-                progress(start + len(block), len(found))
+                progress("decoding", start + len(block), len(found))

@@ -63,7 +63,7 @@ def open_rows(
             "fingerprint": fingerprint(digest, shape[1:], rows.train, rows.labels, names),
         }
 
-    entry = open_entry(name, slot, content, build)
+    entry = open_entry(name, slot, content, build, progress)
     return from_rows(name, spec, entry.items, entry.labels, entry.facts, settings)
 
 
@@ -83,7 +83,7 @@ def resized(
                 yield np.stack([planes(_image(one), size, channels) for one in block])
             done += len(block)
             if progress is not None:
-                progress(done, total)
+                progress("decoding", done, total)
 
 
 def _image(pixels: np.ndarray) -> Image.Image:

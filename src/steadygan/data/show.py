@@ -52,7 +52,7 @@ def _duplicates(data: Dataset, progress: Progress | None) -> dict[str, int]:
         if row in near:
             thumbs.append(thumb(pixels))
         if progress is not None and (row % 1000 == 999 or row == total - 1):
-            progress(row + 1, total)
+            progress("comparing", row + 1, total)
     train = set(digests[: len(data.train)])
     return {
         "equal": total - len(set(digests)),

@@ -148,9 +148,10 @@ def open_data(
 ) -> Dataset:
     """Open `spec`, a source's name with what its usage asks for, decoding it on first use.
 
-    `progress(done, total)` counts images while they are decoded; it is not called where the cache
-    has them. Raises UserError for an unknown name, a setting that the source does not have, and
-    whatever the source finds wrong.
+    `progress(phase, done, total)` tells how far scanning, decoding, writing and checking are. Where
+    the cache has the images, every byte of them is checked and nothing decoded. Raises UserError
+    for an unknown name, a setting that the source does not have, and whatever the source finds
+    wrong.
     """
     name, colon, folder = spec.partition(":")
     source = SOURCES.get(name)

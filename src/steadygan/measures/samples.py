@@ -138,7 +138,9 @@ def _folder(path: Path, data: Dataset, progress: Progress) -> np.ndarray:
     if len(data.shape) != 3:
         raise UserError(f"{path}: a folder of images cannot be judged against {data.spec}")
     settings = DataSettings(size=data.shape[1], channels=data.shape[0])
-    opened = open_data(f"folder:{path}", settings, progress=progress)
+    opened = open_data(
+        f"folder:{path}", settings, progress=lambda _, done, total: progress(done, total or done)
+    )
     return np.concatenate([opened.train.items, opened.test.items])
 
 

@@ -17,6 +17,8 @@ from steadygan.training import Goal, Trainer
 #: Seconds between two looks at a run where there is a bar to draw, and where there is none.
 OFTEN = 0.1
 QUIET_EVERY = 15.0
+#: Seconds after which a phase of opening data says in a pipe how far it is.
+LONG_PHASE = 2.0
 
 
 class Pulse:
@@ -150,6 +152,29 @@ def counting(progress: Progress, name: str) -> Callable[[int, int], None]:
         progress.update(task, completed=done, total=total, visible=True)
 
     return show
+
+
+class Phases:
+    """What data are opened with: a bar a phase. In a pipe a line, for phases that take a while.
+
+    Call it with `(phase, done, total)`, `total` none where it is not known.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.drawn = progress, progress.console.is_terminal
+        self.phase, self.next_line = "", 0.0
+        self.task: TaskID | None = None
+
+    def __call__(self, phase: str, done: int, total: int | None) -> None:
+        if phase != self.phase:
+            self.phase, self.next_line = phase, time.monotonic() + LONG_PHASE
+            self.task = self.progress.add_task(phase, total=total, detail="", visible=False)
+        if done != total:  # a phase that is over at its first call has no bar
+            self.progress.update(self.task, visible=True)
+        self.progress.update(self.task, completed=done, total=total)
+        if not self.drawn and time.monotonic() >= self.next_line:
+            self.next_line = time.monotonic() + QUIET_EVERY
+            line(f"{phase}: {done:,}" + (f" of {total:,}" if total else ""))
 
 
 @contextmanager

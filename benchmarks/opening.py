@@ -1,0 +1,56 @@
+"""What it costs to open images from the cache, every byte of them checked: seconds.
+
+python -m benchmarks.opening [--images 200000] [--size 28] [--channels 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from steadygan.data.cache import open_entry, write_rows
+
+BLOCK, TIMES = 1000, 5
+
+
+def noise(images: int, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
+    random = np.random.default_rng(0)
+    for start in range(0, images, BLOCK):
+        count = min(BLOCK, images - start)
+        yield random.integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--images", type=int, default=200_000)
+    parser.add_argument("--size", type=int, default=28)
+    parser.add_argument("--channels", type=int, default=1)
+    asked = parser.parse_args()
+    shape = (asked.channels, asked.size, asked.size)
+
+    def build(folder: Path) -> dict:
+        write_rows(folder / "items.npy", (asked.images, *shape), noise(asked.images, shape))
+        return {"train": asked.images, "class_names": None, "quarantine": [], "fingerprint": ""}
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["STEADYGAN_CACHE"] = folder
+        open_entry("noise", {}, "", build)
+        took = []
+        for _ in range(TIMES):
+            started = time.perf_counter()
+            entry = open_entry("noise", {}, "", build)
+            took.append(time.perf_counter() - started)
+        print(
+            f"{asked.images:,} images, {entry.items.nbytes / 1e6:,.0f} MB: median "
+            f"{sorted(took)[TIMES // 2]:.3f} s, {min(took):.3f} to {max(took):.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
