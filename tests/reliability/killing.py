@@ -13,7 +13,7 @@ from steadygan.game.overrides import override
 from steadygan.methods import methods
 from steadygan.training import checkpoint
 from steadygan.training.runfolder import read_facts, read_history
-from tests.reliability import children, games
+from tests.reliability import children, games, resuming
 
 Tick = Callable[[], None]
 EXITS = {signal.SIGTERM: 143, signal.SIGINT: 130}
@@ -181,8 +181,9 @@ def stopped_between_turns(victim: Victim, number: int) -> None:
     """The state at the stop is saved, and run.json and the terminal say so."""
     status = read_facts(victim.out)["status"]
     assert status["state"] == "stopped", status
-    newest = checkpoint.listed(victim.out / "checkpoints")[0]
-    assert checkpoint.step_of(newest) == status["step"]
+    newest, tensors = games.whole_state(victim.out)
+    assert checkpoint.step_of(newest) == resuming.steps_in(tensors)  # with those of stages
+    assert int(tensors["counters/turn"]) == status["step"]
     assert signal.Signals(number).name in victim.said.read_text()
 
 

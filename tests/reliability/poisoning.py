@@ -140,11 +140,22 @@ def cases(steps: Sequence[int], values: Sequence[float]) -> list[Poison]:
     ]
 
 
-def stopped(poison: Poison, method: str, folder: Path) -> str:
-    """Play until the poison acts: what the run said. All that R13 promises is asserted."""
+def begun(method: str, folder: Path, steps: int) -> Path:
+    """The checkpoint of a game after its pre-training stages and so many steps."""
+    trainer = games.trainer_of(games.small(method), folder, games.images())
+    resuming.play_on(trainer, steps)
+    return trainer.save()
+
+
+def stopped(poison: Poison, method: str, folder: Path, start: Path | None = None) -> str:
+    """Play until the poison acts, from the checkpoint `start` where there is one: what the run
+    said. All that R13 promises is asserted."""
     data = games.images()
     trainer = games.trainer_of(games.small(method), folder, data,
                                cadence=games.Cadence(save_every=1, log_every=0))  # fmt: skip
+    if start is not None:
+        trainer.restore(checkpoint.load(start))
+        trainer.save()
     resuming.play_on(trainer, 0)  # poison in a stage is a test of its own
     with poison.into(trainer), pytest.raises(NonFiniteError) as caught:
         trainer.run(Goal(steps=poison.step + 2), Hooks())
@@ -192,12 +203,16 @@ def poisoned(
     """R13 for one method: every kind at every step, with every value or one after the other; of
     all these, one in so many from the `first`."""
     chosen = [[value] for value in values] if every_value else [values]
+    late = max(steps := tuple(steps))
+    # Exact resume (R1) makes a start from a checkpoint the same game, and plays its steps once.
+    start = begun(method, folder / "begun", late) if late > 1 else None
     done = 0
     for some in chosen:
-        for i, poison in enumerate(cases(tuple(steps), tuple(some))):
+        for i, poison in enumerate(cases(steps, tuple(some))):
             if (i + i // one_in) % one_in != first:  # one step of a kind, the other of the next
                 continue
-            stopped(poison, method, folder / str(done))
+            from_there = start if poison.step == late else None
+            stopped(poison, method, folder / str(done), from_there)
             done += 1
             tick()
     return f"{done} poisoned runs stopped"
