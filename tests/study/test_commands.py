@@ -127,9 +127,27 @@ def test_training_alone_is_judged_on_the_way_where_it_is_asked_for(steadygan):
     code, _, err = steadygan("train", "gan", *SMALL[:-4], "--device", "cpu", "--out", "bare")
     assert code == 0, err
     assert "evaluation" not in read_facts(steadygan.here / "bare")
-    code, _, err = steadygan("sample", "bare", "--best", "--out", "best.npy")
+    code, _, err = steadygan("sample", "bare", "--best", "--out", "none.npy")
     assert (code, len(err)) == (2, 1)
     assert "no best samples" in err[0]
+
+
+def test_no_command_overwrites_a_file_without_force(steadygan):
+    assert steadygan("train", "gan", *SMALL[:-4], "--device", "cpu", "--out", "r")[0] == 0
+    kept = steadygan.here / "kept"
+    kept.write_bytes(b"mine")
+    for words, said in (
+        (("sample", "r", "--out", "kept"), "--out kept: exists; --force overwrites it"),
+        (("evaluate", "r", "--pairs", "kept"), "--pairs kept: exists; --force overwrites it"),
+        (("weights", "import", "w.pth", "kept"), "OUT kept: exists; --force overwrites it"),
+    ):
+        assert steadygan(*words) == (2, [], [f"steadygan: {said}"])
+        assert kept.read_bytes() == b"mine"
+        code, _, err = steadygan(*words, "--force")  # refused for another reason now
+        assert (code, "--force" in err[0]) == (2, False), err
+    out = kept.rename(steadygan.here / "kept.npy")
+    assert steadygan("sample", "r", "--out", "kept.npy", "--count", "9", "--force")[0] == 0
+    assert out.read_bytes()[:6] == b"\x93NUMPY"
 
 
 def test_a_resumed_run_is_judged_by_what_it_was_judged_by(monkeypatch):

@@ -10,9 +10,11 @@ import typer
 from steadygan.cli.options import (
     DATA_HELP,
     Device,
+    Force,
     Seed,
     opened,
     require_keys_of_data,
+    require_new,
     say,
     use_threads,
 )
@@ -58,6 +60,7 @@ def evaluate(
     ] = None,
     device: Device = "auto",
     seed: Seed = 0,
+    force: Force = False,
 ) -> None:
     """Measure samples against real images: FID, KID, Inception Score, precision, recall, ..."""
     import json
@@ -69,6 +72,8 @@ def evaluate(
 
     request = read_request(settings or [])
     require_keys_of_data(request, "evaluate")
+    if pairs is not None:
+        require_new(pairs, force, "--pairs")
     asked = judging.Asked(
         source, against, features, count, weights, split, sharpness, best, pairs, device, seed,
         legibility,
@@ -96,10 +101,12 @@ def weights_group() -> None:
 def weights_import(
     file: Annotated[Path, typer.Argument(help="pt_inception-2015-12-05-6726825d.pth")],
     out: Annotated[Path, typer.Argument(help="NAME.safetensors")],
+    force: Force = False,
 ) -> None:
     """Turn the Inception weights of FID, in pytorch-fid's format, into a file for --weights."""
     from steadygan.measures.weights import PUBLISHED, import_weights
 
+    require_new(out, force, "OUT")
     if not import_weights(file, out):
         say(f"note: these are not the published weights ({PUBLISHED}): their FID is another number")
     print(out)

@@ -44,6 +44,7 @@ EvaluateEvery = Annotated[
         "auto (5% of the goal, at most a tenth of the time) or none.",
     ),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite the output file if it exists.")]
 Layout = Annotated[
     str, typer.Option("--layout", help="Of the table: summary, or paper for those of papers.")
 ]
@@ -57,6 +58,12 @@ def minutes(text: str | None, option: str) -> float | None:
     if not found or float(found[1]) == 0:
         raise UserError(f"{option} {text}: wants a time above 0 such as 45s, 5m or 2h")
     return float(found[1]) * UNITS[found[2] or "m"]
+
+
+def require_new(path: Path, force: bool, option: str = "--out") -> None:
+    """Raise `UserError` where `path` exists, unless `force`: no command overwrites by default."""
+    if not force and path.exists():
+        raise UserError(f"{option} {path}: exists; --force overwrites it")
 
 
 def say(text: str) -> None:

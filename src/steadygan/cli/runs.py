@@ -15,6 +15,7 @@ from steadygan.cli.options import (
     Data,
     Device,
     EvaluateEvery,
+    Force,
     Out,
     Seed,
     Steps,
@@ -23,6 +24,7 @@ from steadygan.cli.options import (
     minutes,
     opened,
     reported_if_it_stops,
+    require_new,
     say,
     schedule,
     seconds,
@@ -138,10 +140,12 @@ def sample(
     interpolate: Annotated[bool, typer.Option("--interpolate", help="Rows walk.")] = False,
     best: Annotated[bool, typer.Option("--best", help="At the best evaluation.")] = False,
     seed: Seed = 0,
+    force: Force = False,
 ) -> None:
     """Samples of a run: a grid, an array (uint8, N x H x W x C), or a walk through the latents."""
     from steadygan.training.sampling import sample
 
+    require_new(out, force)
     sample(
         run, out, count=count, seed=seed, category=category, text=text, interpolate=interpolate,
         at="best" if best else "last", say=say,
