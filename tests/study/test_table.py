@@ -8,7 +8,7 @@ import pytest
 from steadygan.errors import UserError
 from steadygan.methods import find
 from steadygan.study.layouts import optimises, variant
-from steadygan.study.render import Table, as_csv, latex, markdown, words
+from steadygan.study.render import Table, as_csv, escaped, latex, markdown, words
 from steadygan.study.results import read_results
 from steadygan.study.statistics import Spread
 from steadygan.study.table import said_of, write_tables
@@ -259,11 +259,14 @@ HOSTILE = "a|b & 50%_x <script> `c` \\d {e} #1 ~^ $\nnext"
 
 def test_markdown_is_escaped():
     text = markdown([Table("k", HOSTILE, ["h|"], [[HOSTILE]])], HOSTILE, [HOSTILE])
-    row = text.splitlines()[6]
-    assert "<script>" not in text
-    assert row.count("|") - row.count("\\|") == 2
-    assert "next" in row
-    assert "\\`c\\`" in row
+    row = "a\\|b & 50%\\_x \\<script> \\`c\\` \\\\d {e} #1 ~^ $ next"
+    assert text == f"# {row}\n\n## {row}\n\n| h\\| |\n| --- |\n| {row} |\n\n## Notes\n\n- {row}\n"
+
+
+def test_markdown_has_no_html_entities_and_keeps_what_is_no_markup():
+    plain = "p < .05, 3 > 2 <5 % R&D → λ"
+    assert escaped(plain) == plain
+    assert escaped("> &lt; <b>x</b> <!-- -->\r\n*") == ("\\> \\&lt; \\<b>x\\</b> \\<!-- --> \\*")
 
 
 def test_latex_is_escaped():

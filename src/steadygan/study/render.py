@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -56,23 +57,27 @@ def words(cell: Cell, plus_minus: str = "±", interval: bool = True) -> str:
 
 # ---- Markdown ----------------------------------------------------------------------------------
 
-_MARKDOWN = str.maketrans(
-    {**{c: f"\\{c}" for c in "\\|`*_[]"}, "<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " ",
-     "\r": " "}
-)  # fmt: skip
+#: Marks anywhere; `<`, `&` and a leading `>` only where they would begin a tag, an entity, a quote.
+_MARKS = re.compile(r"[\\|`*_\[\]]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|^>")
+
+
+def escaped(text: str) -> str:
+    """Text for one line of Markdown, as it would read: marks get a backslash, a line break is a
+    space. No HTML entities, since the file is also read unrendered."""
+    return _MARKS.sub(r"\\\g<0>", " ".join(text.splitlines()))
 
 
 def markdown(tables: Sequence[Table], heading: str, notes: Sequence[str]) -> str:
     """A page of tables under a heading, with notes at its end."""
-    parts = [f"# {heading.translate(_MARKDOWN)}"]
+    parts = [f"# {escaped(heading)}"]
     for table in tables:
-        lines = [_row([h.translate(_MARKDOWN) for h in table.head])]
+        lines = [_row([escaped(h) for h in table.head])]
         lines.append(_row(["---"] * len(table.head)))
         lines += [_row([_cell(cell, table) for cell in row]) for row in table.rows]
-        parts += [f"## {table.title.translate(_MARKDOWN)}", "\n".join(lines)]
-        parts += [table.note.translate(_MARKDOWN)] if table.note else []
+        parts += [f"## {escaped(table.title)}", "\n".join(lines)]
+        parts += [escaped(table.note)] if table.note else []
     if notes:
-        parts += ["## Notes", "\n".join(f"- {note.translate(_MARKDOWN)}" for note in notes)]
+        parts += ["## Notes", "\n".join(f"- {escaped(note)}" for note in notes)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -82,7 +87,7 @@ def _row(cells: Sequence[str]) -> str:
 
 def _cell(cell: Cell, table: Table) -> str:
     said = words(cell, interval=table.intervals)
-    return said.translate(_MARKDOWN) if isinstance(cell, str) else said
+    return escaped(said) if isinstance(cell, str) else said
 
 
 # ---- LaTeX -------------------------------------------------------------------------------------
