@@ -14,8 +14,9 @@ from steadygan.cli.options import minutes, say
 from steadygan.data import open_data
 from steadygan.measures.purity import purity_of_run
 from steadygan.methods import find
+from steadygan.study.bars import bars
 from steadygan.study.compose import compose
-from steadygan.study.progress import RunBar, bars
+from steadygan.study.progress import RunBar
 from steadygan.study.request import read_request
 from steadygan.training import Hooks, train
 from steadygan.training.runfolder import read_facts

@@ -9,8 +9,9 @@ import pytest
 
 from steadygan import cli
 from steadygan.study import queue
+from steadygan.study.bars import bars
 from steadygan.study.plan import read_study
-from steadygan.study.progress import StudyBars, bars
+from steadygan.study.progress import StudyBars
 from steadygan.training.runfolder import read_facts, read_history
 
 SMALL = ("--data", "ring", "--steps", "4", "width=4", "batch=8", "log_every=1", "threads=1",
@@ -148,6 +149,25 @@ def test_no_command_overwrites_a_file_without_force(steadygan):
     out = kept.rename(steadygan.here / "kept.npy")
     assert steadygan("sample", "r", "--out", "kept.npy", "--count", "9", "--force")[0] == 0
     assert out.read_bytes()[:6] == b"\x93NUMPY"
+
+
+def test_resume_more_adds_to_the_time_that_was_spent_also_of_a_finished_run(steadygan):
+    assert steadygan("train", "gan", *SMALL[:-4], "--device", "cpu", "--out", "r")[0] == 0
+    run = steadygan.here / "r"
+    for _ in range(2):
+        before = read_facts(run)["status"]
+        code, _, err = steadygan("resume", "r", "--more", "0.2s")
+        assert code == 0, err
+        after = read_facts(run)
+        assert after["status"]["step"] > before["step"]
+        wanted = before["seconds"] + 0.2
+        assert after["goal"]["budget_seconds"] == pytest.approx(wanted, abs=2e-3)
+        assert after["status"]["seconds"] >= after["goal"]["budget_seconds"]
+    for other in ("--steps", "--budget"):
+        code, _, err = steadygan("resume", "r", "--more", "1s", other, "5")
+        assert (code, err) == (2, ["steadygan: give one of --steps, --budget and --more"])
+    code, _, err = steadygan("resume", "r", "--more", "0s")
+    assert (code, err) == (2, ["steadygan: --more 0s: wants a time above 0 such as 45s, 5m or 2h"])
 
 
 def test_a_resumed_run_is_judged_by_what_it_was_judged_by(monkeypatch):

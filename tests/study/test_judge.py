@@ -95,7 +95,7 @@ def test_a_stop_ends_the_preparations(hasty, digits, made, tmp_path, monkeypatch
         return Stopped("stopped", 143) if len(looks) == 3 else None
 
     outside = Outside(engine=made.here, say=lambda text: None, stop=stop,
-                      progress=lambda done, total: seen.append(done))  # fmt: skip
+                      bar=lambda name: lambda done, total: seen.append(done))  # fmt: skip
     with pytest.raises(Stopped):
         run_study(digits, tmp_path / "s", outside)
     assert seen == [1, 2]

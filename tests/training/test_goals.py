@@ -8,6 +8,7 @@ import pytest
 
 from steadygan.errors import UserError
 from steadygan.training import (
+    Cadence,
     Goal,
     Hooks,
     StopAsked,
@@ -19,7 +20,7 @@ from steadygan.training import (
     train,
 )  # fmt: skip
 from steadygan.training.runfolder import read_facts
-from steadygan.training.runs import goal_of
+from steadygan.training.runs import goal_of, seconds_spent
 from tests.reliability import children, games
 
 
@@ -65,6 +66,14 @@ def test_a_resumed_budget_goes_on_from_the_time_spent(clock, tmp_path):
     resume(out, data=games.images(), steps=10, say=games.quiet)
     assert read_facts(out)["status"]["step"] == 10
     assert read_facts(out)["goal"] == {"steps": 10}
+
+
+def test_the_time_spent_is_that_of_the_newest_whole_checkpoint(clock, tmp_path):
+    out = train(games.small("gan"), games.images(), out=tmp_path / "run", steps=4, device="cpu",
+                cadence=Cadence(save_every=3))  # fmt: skip
+    assert seconds_spent(out) == 4.0
+    checkpoint.listed(out / "checkpoints")[0].write_bytes(b"damaged")
+    assert seconds_spent(out) == 3.0
 
 
 def test_a_goal_that_was_passed_already_is_reached():

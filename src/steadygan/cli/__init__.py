@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from importlib import metadata
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,13 +16,37 @@ from steadygan.cli import data, measures, methods, runs, studies
 from steadygan.cli.options import say
 from steadygan.errors import SteadyGanError
 
+
+def print_version(wanted: bool) -> None:
+    """Print `steadygan VERSION` and exit, where `--version` is given."""
+    if wanted:
+        print(f"steadygan {metadata.version('steadygan')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="steadygan",
-    help="Train GANs that stay stable, and prove it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", is_eager=True, callback=print_version
+        ),
+    ] = False,
+) -> None:
+    """Train GANs that stay stable, and prove it.
+
+    Every command takes --debug, which shows a traceback with an error.
+    """
+
+
 for part in (runs, studies, measures, methods, data):
     app.add_typer(part.app)
 

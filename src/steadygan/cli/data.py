@@ -7,19 +7,17 @@ from typing import Annotated
 
 import typer
 
-from steadygan.cli.options import require_keys_of_data, say, use_threads
+from steadygan.cli.options import examples, require_keys_of_data, say, use_threads
 
-app = typer.Typer(name="data", help="Data sets: list, look at, build.", no_args_is_help=True)
-build_app = typer.Typer(
-    name="build", help="Make a data set in a folder of its own.", no_args_is_help=True
-)
+app = typer.Typer(name="data", help="List, show and build data sets.", no_args_is_help=True)
+build_app = typer.Typer(name="build", help="Build a data set.", no_args_is_help=True)
 app.add_typer(build_app)
 SHOWN = 10  # pairs of near duplicates
 
 
-@app.command("list")
+@app.command("list", epilog=examples("steadygan data list"))
 def list_sources() -> None:
-    """Every source of data: how to name it, what it is, and where its files come from."""
+    """List the sources of data: how to name each, what it is, where its files come from."""
     from steadygan.data import SOURCES
 
     width = max(len(source.usage) for source in SOURCES.values())
@@ -28,12 +26,14 @@ def list_sources() -> None:
         print(f"{'':{width}}    to get it: {source.missing}")
 
 
-@app.command()
+@app.command(epilog=examples("steadygan data show folder:path/to/images size=64"))
 def show(
     data: Annotated[str, typer.Argument(help="A source, as `steadygan data list` names them.")],
     settings: Annotated[
         list[str] | None,
-        typer.Argument(help="size= channels= holdout= attribute= allow_bad=true"),
+        typer.Argument(
+            help="key=value settings: size= channels= holdout= attribute= allow_bad=true"
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="NAME.png; SOURCE-sheet.png here by default.")
@@ -46,7 +46,7 @@ def show(
     from steadygan.data import open_data
     from steadygan.data.show import facts_of, in_words, write_sheet
     from steadygan.errors import UserError
-    from steadygan.study.progress import Phases, bars
+    from steadygan.study.bars import Phases, bars
     from steadygan.study.request import read_request
 
     request = read_request(settings or [])
@@ -71,30 +71,35 @@ def show(
 
 @build_app.callback()
 def build_group() -> None:
-    """Make a data set in a folder of its own."""
+    """Build a data set."""
 
 
-@build_app.command("folder")
+@build_app.command(
+    "folder",
+    epilog=examples("steadygan data build folder pictures clean --size 64 --trim --dedupe"),
+)
 def build_folder_set(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="A folder; class = subfolder.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="Folder of images; a subfolder is a class.")
+    ],
     out: Annotated[Path, typer.Argument(help="A new folder; open it as --data folder:OUT.")],
     size: Annotated[int, typer.Option("--size", help="Side of the images in pixels.")] = 64,
-    grey: Annotated[bool, typer.Option("--grey", help="One channel.")] = False,
-    trim: Annotated[bool, typer.Option("--trim", help="Cut empty margins off.")] = False,
+    grey: Annotated[bool, typer.Option("--grey", help="One channel instead of three.")] = False,
+    trim: Annotated[bool, typer.Option("--trim", help="Cut off empty margins.")] = False,
     dedupe: Annotated[bool, typer.Option("--dedupe", help="Remove near duplicates.")] = False,
     pad: Annotated[
-        bool, typer.Option("--pad/--crop", help="Fill up to a square, or crop its centre.")
+        bool, typer.Option("--pad/--crop", help="Pad each image to a square, or crop its centre.")
     ] = True,
     split: Annotated[
-        float | None, typer.Option("--split", help="Share to train on; 0.9 by default.")
+        float | None, typer.Option("--split", help="Share of images to train on; default 0.9.")
     ] = None,
     licence: Annotated[
-        str | None, typer.Option("--licence", help="Of the pictures, for the data card.")
+        str | None, typer.Option("--licence", help="Licence of the images, for the data card.")
     ] = None,
 ) -> None:
-    """A data set of your own pictures: cleaned, made square, split, with a data card."""
+    """Build a data set from your own images: cleaned, square, split, with a data card."""
     from steadygan.data.build import Options, build_folder
-    from steadygan.study.progress import Phases, bars
+    from steadygan.study.bars import Phases, bars
 
     options = Options(size, grey, trim, dedupe, pad, split, licence)
     with bars() as progress:
@@ -114,25 +119,32 @@ def build_folder_set(
     print(f"folder:{out}")
 
 
-@build_app.command("hanzi")
+@build_app.command(
+    "hanzi",
+    epilog=examples("steadygan data build hanzi package hanzi100 --classes 100 --writers 60"),
+)
 def build_hanzi_set(
     package: Annotated[
         Path, typer.Argument(help="The folder package/ of npm hanzi-writer-data, unpacked.")
     ],
     out: Annotated[Path, typer.Argument(help="A new folder; open it as --data hanzi:OUT.")],
     classes: Annotated[
-        int, typer.Option("--classes", help="The first so many characters of GB2312 level 1.")
+        int,
+        typer.Option(
+            "--classes", help="Number of classes: the first characters of GB2312 level 1."
+        ),
     ] = 3740,
     characters: Annotated[
-        str | None, typer.Option("--characters", help="A text whose characters are the classes.")
+        str | None,
+        typer.Option("--characters", help="Text whose characters are the classes instead."),
     ] = None,
-    writers: Annotated[int, typer.Option("--writers", help="Images of a class.")] = 60,
+    writers: Annotated[int, typer.Option("--writers", help="Number of images per class.")] = 60,
     size: Annotated[int, typer.Option("--size", help="Side of the images in pixels.")] = 28,
-    seed: Annotated[int, typer.Option("--seed", help="Other writers.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the writers' styles.")] = 0,
 ) -> None:
-    """Chinese characters as handwriting, from the stroke data of `npm pack hanzi-writer-data`."""
+    """Build handwritten Chinese characters from the strokes of `npm pack hanzi-writer-data`."""
     from steadygan.data.hanzi_build import build_hanzi
-    from steadygan.study.progress import Phases, bars
+    from steadygan.study.bars import Phases, bars
 
     with bars() as progress:
         build_hanzi(

@@ -12,6 +12,8 @@ from steadygan.cli.options import (
     Device,
     Force,
     Seed,
+    examples,
+    load_torch,
     opened,
     require_keys_of_data,
     require_new,
@@ -22,40 +24,53 @@ from steadygan.cli.options import (
 app = typer.Typer()
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "steadygan evaluate runs/dcgan-mnist-s0",
+        "steadygan evaluate samples.npy --against mnist --count 5000 --json",
+    )
+)
 def evaluate(
     source: Annotated[
-        Path, typer.Argument(help="A run, a folder of images, or an .npy of samples.")
+        Path, typer.Argument(help="A run folder, a folder of images, or an .npy file of samples.")
     ],
     settings: Annotated[
-        list[str] | None, typer.Argument(help="size= channels= (data), threads=.")
+        list[str] | None,
+        typer.Argument(help="key=value settings: size= channels= (data), threads=."),
     ] = None,
     against: Annotated[
-        str | None, typer.Option("--against", help=f"{DATA_HELP} A run's own by default.")
+        str | None,
+        typer.Option("--against", help=f"Real images: {DATA_HELP} Default: a run's own."),
     ] = None,
     features: Annotated[
-        str, typer.Option("--features", help="auto, classifier, effnet or inception.")
+        str,
+        typer.Option("--features", help="For FID and KID: auto, classifier, effnet or inception."),
     ] = "auto",
     count: Annotated[
-        int | None, typer.Option("--count", help="Samples; 10,000 (2,500 points) by default.")
+        int | None,
+        typer.Option("--count", help="Number of samples; default 10,000 (2,500 points)."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Of inception: see `steadygan weights`.")
+        Path | None, typer.Option("--weights", help="Inception weights, made by `weights import`.")
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="Real images: train or test.")] = "train",
+    split: Annotated[
+        str, typer.Option("--split", help="Real images of which part: train or test.")
+    ] = "train",
     sharpness: Annotated[
-        str, typer.Option("--sharpness", help="sobel, tenengrad, laplacian, brenner, ...")
+        str, typer.Option("--sharpness", help="Operator: sobel, tenengrad, laplacian, brenner, ...")
     ] = "sobel",
-    best: Annotated[bool, typer.Option("--best", help="A run at its best evaluation.")] = False,
+    best: Annotated[
+        bool, typer.Option("--best", help="Use a run's generator of the best evaluation.")
+    ] = False,
     pairs: Annotated[
-        Path | None, typer.Option("--pairs", help="NAME.png: the nearest pairs of samples.")
+        Path | None, typer.Option("--pairs", help="Write the nearest pairs of samples to NAME.png.")
     ] = None,
     legibility: Annotated[
         bool | None,
         typer.Option(
             "--legibility/--no-legibility",
-            help="Read Chinese characters (extra ocr); by default where that is possible.",
+            help="Read the samples as Chinese characters (extra ocr); default: where possible.",
         ),
     ] = None,
     device: Device = "auto",
@@ -63,11 +78,12 @@ def evaluate(
     force: Force = False,
 ) -> None:
     """Measure samples against real images: FID, KID, Inception Score, precision, recall, ..."""
+    load_torch()
     import json
 
     from steadygan.measures import judging
     from steadygan.measures.words import in_words
-    from steadygan.study.progress import bars, counting
+    from steadygan.study.bars import bars, counting
     from steadygan.study.request import read_request
 
     request = read_request(settings or [])
@@ -86,7 +102,7 @@ def evaluate(
     print(json.dumps(result, allow_nan=False) if as_json else in_words(result))
 
 
-weights_app = typer.Typer(name="weights", help="Weights of other people's networks.")
+weights_app = typer.Typer(name="weights", help="Import pretrained weights for --weights.")
 
 
 app.add_typer(weights_app)
@@ -94,16 +110,23 @@ app.add_typer(weights_app)
 
 @weights_app.callback()
 def weights_group() -> None:
-    """Weights of other people's networks."""
+    """Import pretrained weights for --weights."""
 
 
-@weights_app.command("import")
+@weights_app.command(
+    "import",
+    epilog=examples(
+        "steadygan weights import pt_inception-2015-12-05-6726825d.pth inception.safetensors"
+    ),
+)
 def weights_import(
-    file: Annotated[Path, typer.Argument(help="pt_inception-2015-12-05-6726825d.pth")],
-    out: Annotated[Path, typer.Argument(help="NAME.safetensors")],
+    file: Annotated[
+        Path, typer.Argument(help="pytorch-fid's pt_inception-2015-12-05-6726825d.pth.")
+    ],
+    out: Annotated[Path, typer.Argument(help="File to write: NAME.safetensors.")],
     force: Force = False,
 ) -> None:
-    """Turn the Inception weights of FID, in pytorch-fid's format, into a file for --weights."""
+    """Convert the Inception weights of FID, in pytorch-fid's format, into a safetensors file."""
     from steadygan.measures.weights import PUBLISHED, import_weights
 
     require_new(out, force, "OUT")

@@ -6,16 +6,25 @@ from typing import Annotated
 
 import typer
 
+from steadygan.cli.options import examples, load_torch
 from steadygan.errors import UserError
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "steadygan methods", "steadygan methods wgan-gp", "steadygan methods diff wgan wgan-gp"
+    )
+)
 def methods(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME | diff A B]")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME | diff A B]", help="A method, or diff and two methods."),
+    ] = None,
 ) -> None:
-    """List the methods; or show one; or `diff A B`: in what two recipes differ."""
+    """List the methods; show the paper, equations and recipe of one; or compare two recipes."""
+    load_torch()
     from steadygan.methods import find
     from steadygan.methods import methods as found
     from steadygan.study.describe import difference, sheet

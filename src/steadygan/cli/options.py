@@ -25,28 +25,38 @@ ALLOWED = {False: [], True: ["allow_bad=true"]}
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}
 
 Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
-Steps = Annotated[int | None, typer.Option("--steps", help="Turns in all.")]
-Budget = Annotated[str | None, typer.Option("--budget", help="Training time, such as 45s, 5m, 2h.")]
-Out = Annotated[Path | None, typer.Option("--out", help="A folder of its own.")]
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", help="Training steps; each is all updates of D, then those of G."),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option("--budget", help="Training time such as 45s, 5m or 2h; evaluations not counted."),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Folder to write to; must be new or empty.")
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 AllowBad = Annotated[
-    bool, typer.Option("--allow-bad", help="Go on where over 1 % of the images are bad.")
+    bool,
+    typer.Option("--allow-bad", help="Continue even if over 1 % of the images cannot be decoded."),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**62)]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**62, help="Seed of all randomness.")]
 StopAfter = Annotated[
-    str | None, typer.Option("--stop-after", help="Save and exit 75 after this wall-clock time.")
+    str | None,
+    typer.Option("--stop-after", help="Save and exit with code 75 after this wall-clock time."),
 ]
 EvaluateEvery = Annotated[
     str,
     typer.Option(
         "--evaluate-every",
-        help="Judge samples on the way: steps (500), training time (30s), share of the goal (5%), "
-        "auto (5% of the goal, at most a tenth of the time) or none.",
+        help="Evaluate samples during training: every so many steps (500), training time (30s) or "
+        "share of the goal (5%); auto (5% of the goal, at most a tenth of the time); or none.",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the output file if it exists.")]
 Layout = Annotated[
-    str, typer.Option("--layout", help="Of the table: summary, or paper for those of papers.")
+    str, typer.Option("--layout", help="Table layout: summary, or paper (the tables of papers).")
 ]
 
 
@@ -70,6 +80,20 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def load_torch() -> None:
+    """Import torch, which takes seconds, under a bar that says so."""
+    from steadygan.study.bars import bars, phase
+
+    if "torch" not in sys.modules:
+        with bars() as progress, phase(progress, "loading torch"):
+            import torch  # noqa: F401
+
+
+def examples(*commands: str) -> str:
+    """The last lines of a command's --help: what one may type."""
+    return "\n\n".join(["Example:" if len(commands) == 1 else "Examples:", *commands])
+
+
 def command_line() -> str:
     """What was typed, for the run folder."""
     return shlex.join(["steadygan", *sys.argv[1:]])
@@ -78,7 +102,7 @@ def command_line() -> str:
 def opened(source: str, request: object) -> object:
     """The data set, decoded with a progress bar; bad files are said."""
     from steadygan.data import open_data
-    from steadygan.study.progress import Phases, bars
+    from steadygan.study.bars import Phases, bars
 
     with bars() as progress:
         data = open_data(source, request.data, progress=Phases(progress))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,8 @@ from steadygan.cli.options import (
     Steps,
     StopAfter,
     command_line,
+    examples,
+    load_torch,
     minutes,
     opened,
     reported_if_it_stops,
@@ -30,11 +33,17 @@ from steadygan.cli.options import (
     seconds,
     use_threads,
 )
+from steadygan.errors import UserError
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "steadygan train dcgan --data mnist --budget 5m preset=light",
+        "steadygan train wgan-gp --data folder:path/to/images size=64 --steps 20000 --out run",
+    )
+)
 def train(
     method: Annotated[str, typer.Argument(help="A method; `steadygan methods` lists them.")],
     settings: Annotated[list[str] | None, typer.Argument(help=KEYS_HELP)] = None,
@@ -44,24 +53,30 @@ def train(
     seed: Seed = 0,
     out: Out = None,
     device: Device = "auto",
-    add: Annotated[list[str] | None, typer.Option("--add", help="PART[:key=value,...]")] = None,
-    drop: Annotated[list[str] | None, typer.Option("--drop", help="PART")] = None,
+    add: Annotated[
+        list[str] | None, typer.Option("--add", help="Add a part: PART[:key=value,...].")
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", help="Remove a part of the method, by its name.")
+    ] = None,
     stop_after: StopAfter = None,
     allow_bad: AllowBad = False,
     evaluate_every: EvaluateEvery = "none",
 ) -> None:
-    """Train one method into a run folder.
+    """Train one method and write a run folder with a report.
 
-    Without --steps or --budget: 10 minutes of training. Without --out: runs/METHOD-DATA-sSEED, or
-    the first free runs/METHOD-DATA-sSEED-N.
+    Without --steps or --budget it trains for 10 minutes. Without --out it writes to
+    runs/METHOD-DATA-sSEED, or the first free runs/METHOD-DATA-sSEED-N.
     """
+    load_torch()
     from steadygan import training
     from steadygan.game.guidelines import notes
     from steadygan.measures.reconstruction import judge_stage
     from steadygan.methods import find
     from steadygan.report import write_report
+    from steadygan.study.bars import bars, phase
     from steadygan.study.compose import compose
-    from steadygan.study.progress import RunBar, bars
+    from steadygan.study.progress import RunBar
     from steadygan.study.request import read_request
     from steadygan.training.runs import free_folder, goal_of
 
@@ -84,30 +99,57 @@ def train(
             device=device, precision=request.run.precision, cadence=request.cadence(),
             hooks=hooks, command=command_line(), title=chosen.title,
         )  # fmt: skip
-        path = write_report(out)  # a signal that comes now finds the run done
+        with phase(progress, "writing the report"):
+            path = write_report(out)  # a signal that comes now finds the run done
     print(path)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "steadygan resume runs/dcgan-mnist-s0", "steadygan resume runs/dcgan-mnist-s0 --more 5m"
+    )
+)
 def resume(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    steps: Annotated[int | None, typer.Option("--steps", help="Go on to step N in all.")] = None,
-    budget: Annotated[
-        str | None, typer.Option("--budget", help="Go on to this time in all.")
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Train up to this step, counted from step 0.")
     ] = None,
-    allow_inexact: Annotated[bool, typer.Option("--allow-inexact")] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            help="Train up to this training time in total, the time already spent included.",
+        ),
+    ] = None,
+    more: Annotated[
+        str | None,
+        typer.Option("--more", help="Train this much longer, such as 5m; also a finished run."),
+    ] = None,
+    allow_inexact: Annotated[
+        bool,
+        typer.Option(
+            "--allow-inexact",
+            help="Continue although the result will differ in bits (other torch, CPU, threads, "
+            "data); the report says so.",
+        ),
+    ] = False,
     stop_after: StopAfter = None,
 ) -> None:
-    """Go on with a run, bit for bit; by default to the goal it was started with."""
+    """Continue a run from its last checkpoint, bit for bit.
+
+    Without --steps, --budget or --more it trains up to the goal that the run was started with.
+    """
+    load_torch()
     from steadygan import training
     from steadygan.measures.reconstruction import judge_stage
     from steadygan.report import write_report
-    from steadygan.study.progress import RunBar, bars
+    from steadygan.study.bars import bars, phase
+    from steadygan.study.progress import RunBar
     from steadygan.training.runfolder import read_facts
     from steadygan.training.runs import goal_of
 
-    budget_minutes = minutes(budget, "--budget")
     facts = read_facts(run)
+    budget_minutes = _budget_of(run, steps, budget, more)
     asked = steps is not None or budget_minutes is not None
     goal = goal_of(steps, budget_minutes) if asked else training.Goal(**facts["goal"])
     data, evaluate = _evaluated_before(facts, goal)
@@ -119,33 +161,53 @@ def resume(
             run, steps=steps, budget_minutes=budget_minutes, allow_inexact=allow_inexact,
             data=data, hooks=hooks, say=say,
         )  # fmt: skip
-        path = write_report(run)
+        with phase(progress, "writing the report"):
+            path = write_report(run)
     print(path)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "steadygan sample runs/dcgan-mnist-s0 --count 64 --out grid.png",
+        "steadygan sample runs/cgan-mnist-s0 --class 3 --class 7 --out rows.png",
+    )
+)
 def sample(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Path, typer.Option("--out", help="NAME.png, NAME.npy or NAME.gif")],
+    out: Annotated[Path, typer.Option("--out", help="File to write: NAME.png, .npy or .gif.")],
     count: Annotated[
         int | None,
-        typer.Option("--count", help="In all (64), of each of several classes (8), or lines (1)."),
+        typer.Option(
+            "--count",
+            help="Samples in total (default 64); of each class where several are given (8); "
+            "lines of --text (1).",
+        ),
     ] = None,
     category: Annotated[
-        list[str] | None, typer.Option("--class", help="A class or category; several: a row each.")
+        list[str] | None,
+        typer.Option("--class", help="Class or category; repeat it for a row of each."),
     ] = None,
     text: Annotated[
-        str | None, typer.Option("--text", help="A line of characters in one handwriting.")
+        str | None,
+        typer.Option("--text", help="Write these characters as a line, all from one latent."),
     ] = None,
-    interpolate: Annotated[bool, typer.Option("--interpolate", help="Rows walk.")] = False,
-    best: Annotated[bool, typer.Option("--best", help="At the best evaluation.")] = False,
+    interpolate: Annotated[
+        bool, typer.Option("--interpolate", help="Each row interpolates between two latents.")
+    ] = False,
+    best: Annotated[
+        bool, typer.Option("--best", help="Use the generator of the best evaluation, not the last.")
+    ] = False,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
-    """Samples of a run: a grid, an array (uint8, N x H x W x C), or a walk through the latents."""
+    """Write samples of a run: a grid (.png), an array (.npy) or an interpolation (.gif).
+
+    The array is uint8 of shape (N, H, W, C).
+    """
+    require_new(out, force)
+    load_torch()
     from steadygan.training.sampling import sample
 
-    require_new(out, force)
     sample(
         run, out, count=count, seed=seed, category=category, text=text, interpolate=interpolate,
         at="best" if best else "last", say=say,
@@ -153,27 +215,43 @@ def sample(
     print(out)
 
 
-@app.command()
+@app.command(epilog=examples("steadygan replay runs/dcgan-mnist-s0"))
 def replay(run: Annotated[Path, typer.Argument(help="A run that stopped on NaN or Inf.")]) -> None:
-    """Play the update again that stopped a run on a non-finite number."""
+    """Repeat the update that stopped a run on NaN or Inf, and say where the first one appears."""
+    load_torch()
     from steadygan.training import replay
 
     print(replay(run))
+
+
+def _budget_of(run: Path, steps: int | None, budget: str | None, more: str | None) -> float | None:
+    """The training time in all, in minutes, that `--budget` or `--more` asks for; none for neither.
+
+    Raises `UserError` for more than one of the three options.
+    """
+    from steadygan.training.runs import seconds_spent
+
+    longer = minutes(more, "--more")
+    if longer is None:
+        return minutes(budget, "--budget")
+    if steps is not None or budget is not None:
+        raise UserError("give one of --steps, --budget and --more")
+    return seconds_spent(run) / 60 + longer
 
 
 def _evaluator(
     data: object, goal: object, every: str | None, device: str, **settings: object
 ) -> object:
     """The `evaluate` hook of a run that is judged on its way, if it is."""
+    from steadygan.study.bars import bars, counting
     from steadygan.study.judge import Judge
     from steadygan.study.plan import Evaluation
-    from steadygan.study.progress import bars, counting
 
     if every is None:
         return lambda trainer: None
     with bars() as progress:
         evaluation = Evaluation(every=every, **settings)
-        judge = Judge(data, evaluation, say, counting(progress, "preparing"), device)
+        judge = Judge(data, evaluation, say, partial(counting, progress), device)
         return judge.evaluator(goal)
 
 

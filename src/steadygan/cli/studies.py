@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,8 @@ from steadygan.cli.options import (
     Steps,
     StopAfter,
     command_line,
+    examples,
+    load_torch,
     minutes,
     opened,
     reported_if_it_stops,
@@ -34,7 +37,12 @@ from steadygan.errors import UserError
 app = typer.Typer()
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "steadygan compare gan dcgan wgan-gp --data mnist --steps 2000 preset=light",
+        "steadygan compare dcgan dcgan:lr=1e-3 --seeds 3 --budget 5m --jobs 2 --out study",
+    )
+)
 def compare(
     words: Annotated[
         list[str],
@@ -43,43 +51,53 @@ def compare(
     data: Data = "mnist",
     steps: Steps = None,
     budget: Budget = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**62, help="The first seed.")] = 0,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="How many.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**62, help="First seed.")] = 0,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Number of seeds.")] = 1,
     out: Out = None,
     device: Device = "auto",
     allow_bad: AllowBad = False,
-    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Runs at a time.")] = None,
-    engine: Annotated[str, typer.Option("--engine", help="local or ray.")] = "local",
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Runs that train at the same time.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="What runs are worked on by: local or ray.")
+    ] = "local",
     address: Annotated[
-        str | None, typer.Option("--address", help="A Ray cluster: auto or HOST:PORT.")
+        str | None, typer.Option("--address", help="Address of the Ray cluster: auto or HOST:PORT.")
     ] = None,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Print the commands for another scheduler instead.")
+        bool, typer.Option("--plan", help="Train nothing; print a command for each run.")
     ] = False,
     evaluate_every: EvaluateEvery = "auto",
     count: Annotated[
-        int, typer.Option("--count", min=50, help="Samples that a finished run is judged by.")
+        int, typer.Option("--count", min=50, help="Samples that a finished run is measured on.")
     ] = 10_000,
     features: Annotated[
         str,
-        typer.Option("--features", help="Of distances: auto, classifier, effnet, inception, none."),
+        typer.Option(
+            "--features",
+            help="Features for FID and KID: auto, classifier, effnet, inception or none.",
+        ),
     ] = "auto",
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Those of inception; `weights import` writes.")
+        Path | None, typer.Option("--weights", help="Inception weights, made by `weights import`.")
     ] = None,
     layout: Layout = "summary",
     stop_after: StopAfter = None,
 ) -> None:
-    """Train methods x seeds, each for the same steps or budget, into one table and report.
+    """Train methods over seeds, each for the same steps or time, and write one table and report.
 
-    Without --steps or --budget: 10 minutes a run. Without --out: the first free runs/compare-DATA.
-    Called again with the same --out and settings it goes on where it was cut off.
+    Without --steps or --budget each run trains for 10 minutes. Without --out it writes to the first
+    free runs/compare-DATA. Run again with the same --out and settings, it continues where it
+    stopped.
     """
+    load_torch()
     from steadygan import training
     from steadygan.game.guidelines import notes_on_all
     from steadygan.study import compare as study
+    from steadygan.study.bars import bars, counting, phase
     from steadygan.study.plan import Evaluation, Study, begin, entries_of, in_turn
-    from steadygan.study.progress import StudyBars, bars, counting
+    from steadygan.study.progress import StudyBars
     from steadygan.study.request import is_setting, read_request
     from steadygan.training.runs import free_folder, goal_of
 
@@ -122,25 +140,28 @@ def compare(
             watching=lambda runs, done: StudyBars(progress, runs, done),
             stop=stop,
             say=say,
-            progress=counting(progress, "preparing"),
+            bar=partial(counting, progress),
         )
         study.run_study(planned, out, outside)
-        path = _tabled(out, layout, outside.failed)
+        with phase(progress, "writing the tables and the report"):
+            path = _tabled(out, layout, outside.failed)
     print(path)
     study.raise_if_failed(outside)
 
 
-@app.command()
+@app.command(epilog=examples("steadygan work study dcgan-s0"))
 def work(
     out: Annotated[Path, typer.Argument(help="A study folder.")],
-    run: Annotated[str, typer.Argument(help="A run of it, such as dcgan-s0.")],
+    run: Annotated[str, typer.Argument(help="Name of one of its runs, such as dcgan-s0.")],
     stop_after: StopAfter = None,
     fed: Annotated[bool, typer.Option("--fed", hidden=True)] = False,
 ) -> None:
-    """Work on one run of a study, as `compare --plan` prints it: train or go on, then judge."""
+    """Train or continue one run of a study, then measure it; `compare --plan` prints these."""
+    load_torch()
     from steadygan import training
     from steadygan.study import queue
-    from steadygan.study.progress import StudyBars, bars
+    from steadygan.study.bars import bars
+    from steadygan.study.progress import StudyBars
     from steadygan.study.work import work
 
     stop = training.StopAsked(seconds(stop_after))
@@ -156,22 +177,29 @@ def work(
     print(path)
 
 
-@app.command()
+@app.command(epilog=examples("steadygan table study --layout paper"))
 def table(
     out: Annotated[Path, typer.Argument(help="A study folder.")], layout: Layout = "summary"
 ) -> None:
-    """Write the table and report of a study again from its runs, and print the table."""
-    path = _tabled(out, layout, {})
+    """Write the tables and the report of a study again from its runs, and print the table."""
+    from steadygan.study.bars import bars, phase
+
+    load_torch()
+    with bars() as progress, phase(progress, "writing the tables and the report"):
+        path = _tabled(out, layout, {})
     print((out / "table.md").read_text(encoding="utf-8"), end="")
     print(path)
 
 
-@app.command()
+@app.command(epilog=examples("steadygan report runs/dcgan-mnist-s0"))
 def report(folder: Annotated[Path, typer.Argument(help="A run or study folder.")]) -> None:
-    """Write report.html again from a run or study folder."""
+    """Write report.html of a run or study folder again."""
     from steadygan.report import write_report
+    from steadygan.study.bars import bars, phase
 
-    print(write_report(folder))
+    with bars() as progress, phase(progress, "writing the report"):
+        path = write_report(folder)
+    print(path)
 
 
 def _engine(name: str, address: str | None, jobs: int | None) -> object:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from steadygan.errors import StudyError
+from steadygan.measures.evaluate import Bar
+from steadygan.measures.features import Progress, quiet
 from steadygan.study.judge import Judge
 from steadygan.study.plan import Study, begin, in_turn
 from steadygan.study.queue import Engine, Failure, Watch, local
@@ -26,7 +28,8 @@ class Outside:
     watching: Callable[[int, int], Watch] = lambda runs, done: lambda run, event: None
     stop: Stop = _nothing
     say: Callable[[str], None] = print
-    progress: Callable[[int, int], None] = lambda done, total: None
+    #: Progress of what is prepared for all runs, by its name.
+    bar: Bar = lambda name: quiet
     #: Why runs failed, by name, once the study is over.
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -67,12 +70,17 @@ def prepare(study: Study, outside: Outside) -> None:
     Raises `Stopped` as soon as that is asked for.
     """
 
-    def going_on(done: int, total: int) -> None:
-        if (stopped := outside.stop()) is not None:
-            raise stopped
-        outside.progress(done, total)
+    def bar(name: str) -> Progress:
+        count = outside.bar(name)
 
-    Judge(study.data, study.evaluation, outside.say, going_on, study.device).prepare()
+        def going_on(done: int, total: int) -> None:
+            if (stopped := outside.stop()) is not None:
+                raise stopped
+            count(done, total)
+
+        return going_on
+
+    Judge(study.data, study.evaluation, outside.say, bar, study.device).prepare()
 
 
 def note(out: Path, failures: dict[str, Failure]) -> None:

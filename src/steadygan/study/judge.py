@@ -16,7 +16,7 @@ from steadygan.errors import UserError
 from steadygan.measures import legibility, recognisable, sharpness
 from steadygan.measures.classifier import classifier_of
 from steadygan.measures.energy_distance import energy_distance
-from steadygan.measures.evaluate import evaluate, evaluate_points, ordered, quality
+from steadygan.measures.evaluate import Bar, evaluate, evaluate_points, ordered, quality
 from steadygan.measures.features import Extractor, Progress, extract, find_features, quiet
 from steadygan.measures.frechet import frechet_distance, moments, too_few
 from steadygan.measures.inception_score import inception_score
@@ -34,6 +34,8 @@ from steadygan.training.sampling import draw_best
 
 #: Pairs of subsets that KID on the way is the mean over: a twentieth of the usual.
 DRAFT_SUBSETS = 5
+#: What the bar of the classifier of `recognisable` is called while it is trained.
+CLASSIFIER = "training the classifier of samples"
 POINT_KEYS = ("modes", "high_quality", "mode_js")
 
 
@@ -50,18 +52,18 @@ class Judge:
         data: Dataset,
         evaluation: Evaluation,
         say: Callable[[str], None],
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        bar: Bar = lambda name: quiet,
         device: str = "cpu",
     ) -> None:
         self.data, self.evaluation = data, evaluation
-        self.say, self.progress = say, progress
+        self.say, self.bar = say, bar
         self.device = find_device(device)
         self.images = len(data.shape) == 3
 
     def prepare(self) -> None:
         """Make and cache what every run needs."""
         if self.images:
-            classifier_of(self.data, self.say, self.progress)
+            classifier_of(self.data, self.say, self.bar(CLASSIFIER))
             if self.reference is not None and self.evaluation.every is not None:
                 _ = self.references
 
@@ -74,8 +76,9 @@ class Judge:
         if not self.images or name == "none":
             return None
         file = self.evaluation.weights
+        progress = self.bar("training the classifier of features")
         given = {"weights_file": None if file is None else Path(file), "device": self.device,
-                 "say": self.say, "progress": self.progress}  # fmt: skip
+                 "say": self.say, "progress": progress}  # fmt: skip
         try:
             return find_features(name, self.data, **given)
         except UserError as error:
@@ -88,7 +91,8 @@ class Judge:
     def reference(self) -> Reference | None:
         if self.extractor is None:
             return None
-        return reference_of(self.data, self.extractor, say=self.say, progress=self.progress)
+        progress = self.bar("features of real images")
+        return reference_of(self.data, self.extractor, say=self.say, progress=progress)
 
     @cached_property
     def real_sharpness(self) -> float:
@@ -109,7 +113,7 @@ class Judge:
         def make() -> dict[str, Any]:
             noise = np.random.default_rng(0).integers(0, 256, (count, *self.data.shape), np.uint8)
             return {"real": self.reference.against_itself(count)["fid"],
-                    "noise": self.draft(noise, self.progress)["fid"]}  # fmt: skip
+                    "noise": self.draft(noise, self.bar("features of noise"))["fid"]}  # fmt: skip
 
         return kept_facts("distance-references", key, self.say, make)
 
@@ -164,7 +168,7 @@ class Judge:
     def finished(self, run: Path) -> None:
         """Put what the samples of a finished run are worth into its run.json, and draw those of
         its best evaluation."""
-        recognisable.judge_run(run, self.data, self.say, self.progress)
+        recognisable.judge_run(run, self.data, self.say, self.bar(CLASSIFIER))
         found = self.quality(run)
         with RunFolder.open(run) as folder:
             facts = read_facts(run)
@@ -180,9 +184,8 @@ class Judge:
         stand on beside them."""
         if self.reference is None:
             return self.quality_of_points(run) if self.data.name in MIXTURES else None
-        bar = lambda name: self.progress  # noqa: E731
         samples = self.samples(run)
-        last = evaluate(samples, self.reference, bar=bar, say=self.say)
+        last = evaluate(samples, self.reference, bar=self.bar, say=self.say)
         last |= self.legibility(run, samples)
         if "classes" in last:
             last["class_kl"] = last["classes"]["kl"]
@@ -207,7 +210,7 @@ class Judge:
             asked = classes_drawn(run, self.data, len(samples), 0)
         if asked is None:
             return {}
-        given = {"say": self.say, "progress": self.progress}
+        given = {"say": self.say, "progress": self.bar("reading characters")}
         found = legibility.legibility(samples, asked, self.data, **given)
         return {"legibility": found, "legible": found["accuracy"]}
 
@@ -215,7 +218,7 @@ class Judge:
         """The distances of the run's kept best generator."""
         images = self.samples(run, best=True)
         images = images[ordered(images)]  # as `evaluate` orders them
-        found = extract(self.extractor, images, self.progress)
+        found = extract(self.extractor, images, self.bar("features of the best samples"))
         return quality(images, found, self.reference, say=self.say)
 
     def quality_of_points(self, run: Path) -> dict[str, Any]:
@@ -231,8 +234,8 @@ class Judge:
 
     def samples(self, run: Path, best: bool = False) -> np.ndarray:
         """Samples of a run as the data's items are at rest, from the same latents for every run."""
-        given = (self.evaluation.count, 0, best, self.device, self.say, self.progress)
-        return drawn(run, self.data, *given)
+        given = (self.evaluation.count, 0, best, self.device, self.say)
+        return drawn(run, self.data, *given, self.bar("drawing samples"))
 
 
 def numbers_of(found: dict[str, Any]) -> dict[str, float | None]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
+from steadygan.study.bars import QUIET_EVERY, line
 from steadygan.study.stages import StageBar, going_on
 from steadygan.training import Goal, Trainer
 
-#: Seconds between two looks at a run where there is a bar to draw, and where there is none.
+#: Seconds between two looks at a run where there is a bar to draw.
 OFTEN = 0.1
-QUIET_EVERY = 15.0
-#: Seconds after which a phase of opening data says in a pipe how far it is.
-LONG_PHASE = 2.0
 
 
 class Pulse:
@@ -138,55 +133,3 @@ class StudyBars:
 
     def counted(self) -> str:
         return f"{self.done} of {self.runs} runs"
-
-
-def line(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def counting(progress: Progress, name: str) -> Callable[[int, int], None]:
-    """A callable `(done, total)` that shows a bar called `name` from its first call on."""
-    task = progress.add_task(name, total=None, detail="", visible=False)
-
-    def show(done: int, total: int) -> None:
-        progress.update(task, completed=done, total=total, visible=True)
-
-    return show
-
-
-class Phases:
-    """What data are opened with: a bar a phase. In a pipe a line, for phases that take a while.
-
-    Call it with `(phase, done, total)`, `total` none where it is not known.
-    """
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress, self.drawn = progress, progress.console.is_terminal
-        self.phase, self.next_line = "", 0.0
-        self.task: TaskID | None = None
-
-    def __call__(self, phase: str, done: int, total: int | None) -> None:
-        if phase != self.phase:
-            self.phase, self.next_line = phase, time.monotonic() + LONG_PHASE
-            self.task = self.progress.add_task(phase, total=total, detail="", visible=False)
-        if done != total:  # a phase that is over at its first call has no bar
-            self.progress.update(self.task, visible=True)
-        self.progress.update(self.task, completed=done, total=total)
-        if not self.drawn and time.monotonic() >= self.next_line:
-            self.next_line = time.monotonic() + QUIET_EVERY
-            line(f"{phase}: {done:,}" + (f" of {total:,}" if total else ""))
-
-
-@contextmanager
-def bars() -> Iterator[Progress]:
-    """A place for bars on stderr, gone quiet where that is no terminal."""
-    console = Console(stderr=True)
-    columns = [
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:3.0f}%"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
-    ]
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress

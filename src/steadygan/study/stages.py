@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from rich.progress import Progress
 
+from steadygan.study.bars import QUIET_EVERY, line
 from steadygan.training import Trainer
 
-#: Seconds between two looks at a stage where there is a bar to draw, and where there is none.
+#: Seconds between two looks at a stage where there is a bar to draw.
 OFTEN = 0.1
-QUIET_EVERY = 15.0
 
 
 class StageBar:
@@ -41,7 +40,7 @@ class StageBar:
         if not self.drawn:
             left = f"{(whole - done) / rate:.0f} s left" if rate else ""
             text = f"{self.name}, {stage}: {done / whole:4.0%}  {detail}  {left}"
-            print(text, file=sys.stderr, flush=True)
+            line(text)
 
     def _turn_to(self, stage: str, trainer: Trainer) -> None:
         if self.task is not None:

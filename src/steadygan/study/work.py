@@ -16,6 +16,7 @@ import torch
 from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.errors import NonFiniteError, UserError
 from steadygan.locks import BusyError
+from steadygan.measures.features import Progress
 from steadygan.measures.reconstruction import judge_stage
 from steadygan.methods import find
 from steadygan.spec import checked
@@ -54,12 +55,15 @@ def work(out: Path, run: str, tell: Tell, stop: Stop) -> Path:
     goal = goal_in(facts)
     evaluation = checked("study.json: evaluation", Evaluation, **facts["evaluation"])
 
-    def going_on(done: int, total: int) -> None:
-        if (stopped := stop()) is not None:
-            raise stopped
-        tell({"detail": f"judging {done:,} of {total:,}"})
+    def bar(name: str) -> Progress:
+        def going_on(done: int, total: int) -> None:
+            if (stopped := stop()) is not None:
+                raise stopped
+            tell({"detail": f"judging, {name}: {done:,} of {total:,}"})
 
-    judge = Judge(data, evaluation, lambda text: tell({"says": text}), going_on, facts["device"])
+        return going_on
+
+    judge = Judge(data, evaluation, lambda text: tell({"says": text}), bar, facts["device"])
     status = status_of(path)
     if status.get("state") == "failed" and status.get("exit_code", 3) == 3:
         raise NonFiniteError(status.get("reason", ""))

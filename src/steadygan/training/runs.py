@@ -119,6 +119,12 @@ def resume(
     return path
 
 
+def seconds_spent(path: str | Path) -> float:
+    """The training time, in seconds, of a run up to its newest whole checkpoint."""
+    _, found = checkpoint.load_newest(Path(path) / "checkpoints", lambda text: None)
+    return float(found.info("seconds"))
+
+
 def replay(path: str | Path, *, recipe: Recipe | None = None, data: Dataset | None = None) -> str:
     """Play the update again that stopped a run on non-finite numbers; what was found, in words.
 
