@@ -215,7 +215,8 @@ def judge(info, lines, level, every=20):
     real = {"fid": 0.57, "precision": 0.87, "recall": 0.86}
     shared = {"features": "classifier", "feature_hash": HASH, "feature_accuracy": 0.99}
     numbers = {"inception_score": 8.0, "precision": 0.5, "recall": 0.33, "sharpness": 150.0}
-    info["evaluation"] = {**shared, "every": "5%", "count": 2000, "real": 0.33, "noise": 262.0}
+    info["evaluation"] = {**shared, "every": "5%", "count": 2000, "real": 0.33,
+                          "real_sd": 0.02, "noise": 262.0}  # fmt: skip
     info["judged_step"] = info["status"]["step"]
     info["measures"]["quality"] = {
         **shared, "count": 10_000, "real": {"inception_score": 9.5, "sharpness": 212.0},
@@ -258,6 +259,8 @@ def tables(levels):
     return {
         "format": 1, "notes": [], "main": "fid", "seeds": [0, 1, 2],
         "said_of_differences": "Of 1 pairs of methods, 0 differ at p <= .05.",
+        "said_of_leaders": "FID: no method is better than every other by the study's test.",
+        "leaders": {"fid": None},
         "metrics": [{"key": k, "title": t, "lower_is_better": b} for k, t, b in METRICS],
         "entries": [{"name": name, "method": name, "quality": {
             "last": quality(of, 1.1), "best": quality(of, 1.0)}} for name, of in levels.items()],

@@ -67,6 +67,8 @@ def test_a_study_of_images_is_judged_on_the_way_at_last_and_at_best(hasty, digit
     facts = read_facts(run)
     assert (facts["evaluation"]["count"], facts["evaluation"]["features"]) == (150, "classifier")
     assert 0 < facts["evaluation"]["real"] < facts["evaluation"]["noise"]
+    assert 0 < facts["evaluation"]["real_sd"] < facts["evaluation"]["real"]
+    assert facts["evaluation"]["real_draws"] == 10
     assert len(facts["evaluation"]["feature_hash"]) == 64
     assert facts["evaluation"]["weights"] is None
     quality = facts["measures"]["quality"]
@@ -190,6 +192,7 @@ def test_points_are_judged_by_their_modes_and_the_energy_distance(made, tmp_path
     out = run_study(study, tmp_path / "s", Outside(engine=made.here))
     facts = read_facts(out / "runs/gan-s0")
     assert 0 < facts["evaluation"]["real"] < facts["evaluation"]["noise"]
+    assert facts["evaluation"]["real_sd"] > 0
     quality = facts["measures"]["quality"]
     assert quality["last"]["modes_in_data"] == 8
     assert {"energy_distance", "modes", "high_quality"} <= set(quality["best"])

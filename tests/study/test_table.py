@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 
 import pytest
 
@@ -37,15 +38,15 @@ def run_json(method, seed, fid, recipe):
         "data": {"spec": "mnist", "train": 3200, "settings": {}},
         "parameters": {"g": 4_000_000, "d": 5_450_000},
         "evaluation": {"every": "5%", "count": 2000, "features": "classifier", "real": 2.0,
-                       "noise": 400.0, "feature_hash": "ab12"},
+                       "real_sd": 0.2, "noise": 1200.0, "feature_hash": "ab12"},
         "judged_step": 100,
     }  # fmt: skip
 
 
 def history(fid):
     lines = [{"step": 0, "images": 0, "seconds": 0.0, "fid": 402.0}]
-    for n, distance in enumerate([2 * (fid or 80), fid or 80], 1):
-        line = {"step": 50 * n, "images": 3200 * n, "seconds": 5.0 * n, "fid": distance}
+    for n, factor in enumerate((4, 2, 1.5, 1.2, 1), 1):
+        line = {"step": 20 * n, "images": 1280 * n, "seconds": 2.0 * n, "fid": factor * (fid or 80)}
         lines.append({**line, "g_gradient_norm": 1.0})
     return lines
 
@@ -91,14 +92,30 @@ def test_quality_is_mean_and_spread_over_seeds_at_last_and_at_best(tmp_path):
 def test_the_stability_of_a_method_is_that_of_its_runs(tmp_path):
     write_tables(written(tmp_path))
     rows = {row["method"]: row for row in rows_of(tmp_path / "table-stability.csv")}
-    assert (rows["dcgan"]["survived"], float(rows["began"]["survived"])) == ("1.0", 2 / 3)
-    learned = sum((402 - fid) / (402 - 2.0) for fid in FID["dcgan"]) / 3
-    assert float(rows["dcgan"]["learned"]) == pytest.approx(learned)
-    assert 0 < float(rows["began"]["score"]) < float(rows["dcgan"]["score"]) < 1
+    assert (rows["dcgan"]["survived"], rows["began"]["survived"]) == ("3 of 3", "2 of 3")
+    assert (rows["dcgan"]["scored"], rows["began"]["scored"]) == ("3 of 3", "3 of 3")
+    learned = [math.log(400 / (fid - 2)) / math.log(400 / 0.6) for fid in FID["dcgan"]]
+    assert float(rows["dcgan"]["learned"]) == pytest.approx(sum(learned) / 3)
+    assert float(rows["dcgan"]["score mean"]) == pytest.approx(sum(learned) / 3), "it is steady"
+    assert float(rows["dcgan"]["score low"]) < sum(learned) / 3
+    assert float(rows["began"]["steadiness"]) == pytest.approx(2 / 3), "a failed seed counts as 0"
+    rows = {row["method"]: row for row in rows_of(tmp_path / "table-stability-facts.csv")}
+    assert float(rows["dcgan"]["last / best mean"]) == 1.0
     facts = json.loads((tmp_path / "tables.json").read_text())
+    interval = facts["entries"][0]["stability"]["interval"]
+    assert (interval["n"], interval["mean"]) == (3, pytest.approx(sum(learned) / 3))
     run = next(run for run in facts["runs"] if run["name"] == "began-s2")
     assert (run["state"], run["reason"]) == ("failed", "step 7: NaN in G")
     assert (run["stability"]["survived"], run["stability"]["reason"]) == (False, "step 7: NaN in G")
+
+
+def test_runs_without_a_score_say_why(tmp_path):
+    out = written(tmp_path, {"dcgan": (50.0, 51.0)})
+    path = out / "runs/dcgan-s0/history.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))
+    text = write_tables(out).read_text()
+    assert "No score: dcgan: 2 evaluations after the start, a score wants 5." in text
+    assert rows_of(out / "table-stability.csv")[0]["scored"] == "1 of 2"
 
 
 def test_failures_and_unfinished_runs_are_said_with_their_reason(tmp_path):

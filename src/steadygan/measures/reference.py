@@ -117,19 +117,31 @@ class Reference:
         Precision, recall, density and coverage are of `neighbours` images a side. None where there
         are too few images.
         """
-        every = len(self)
-        part = min(count, every // 2)
-        generator = torch.Generator().manual_seed(0)
-        order = torch.randperm(every, generator=generator)
-        drawn, others = self.features.values[order[:part]], self.features.values[order[part:]]
-        found: dict[str, Any] = {"fid": None, "of": part}
-        if not too_few(part, self.extractor.dimension):
-            scale = (1 / count + 1 / every) / (1 / part + 1 / (every - part))
-            found["fid"] = scale * frechet_distance(moments(others), moments(drawn))
-        near = min(part, NEIGHBOURS)
+        drawn, others = self._split(count, 0)
+        found: dict[str, Any] = {"fid": self._bias(count, drawn, others), "of": len(drawn)}
+        near = min(len(drawn), NEIGHBOURS)
         if near > COVERAGE_K:
             found |= {"neighbours": near, **prdc(others[:near], drawn[:near])}
         return found
+
+    def fid_of_draws(self, count: int, draws: int) -> list[float] | None:
+        """`fid` of `against_itself` for so many draws: their spread is what the choice of samples
+        alone does to a distance at `count`. None where there are too few images."""
+        found = [self._bias(count, *self._split(count, seed)) for seed in range(draws)]
+        return None if None in found else found
+
+    def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """The features of `count` images drawn at random (half of all at most), and of the rest."""
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        part = min(count, len(self) // 2)
+        return self.features.values[order[:part]], self.features.values[order[part:]]
+
+    def _bias(self, count: int, drawn: Tensor, others: Tensor) -> float | None:
+        """The Frechet distance of two parts, scaled to `count` against all; None of too few."""
+        if too_few(len(drawn), self.extractor.dimension):
+            return None
+        scale = (1 / count + 1 / len(self)) / (1 / len(drawn) + 1 / len(others))
+        return scale * frechet_distance(moments(others), moments(drawn))
 
 
 def part_of(data: Dataset, split: str) -> Split:

@@ -8,77 +8,80 @@ or sampled, and no tensor is touched. docs/stability.md says why each number is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from statistics import mean, median, stdev
 from typing import Any
 
-#: The history keys of the distance that stability is about: of images, and of points.
-DISTANCES = ("fid", "energy_distance")
-#: An evaluation this many times worse than the best so far is a relapse; so is a last one for
-#: survival.
-RELAPSE = 1.5
-#: Samples are usable when this share of the distance from noise to real data is behind them.
-USABLE = 0.9
-#: D is saturated at a step where it is right about nearly everything, or gives nearly certain
-#: probabilities; G starves or explodes beyond these gradient norms.
-SURE = 0.99
-STARVED, EXPLODED = 1e-6, 100.0
+from steadygan.measures.curve import (
+    RELAPSE,
+    Levels,
+    Point,
+    first_usable,
+    learned,
+    levels_of,
+    on_grid,
+    points_of,
+    ratio,
+    relapses,
+    too_few,
+    worst_jump,
+)
+from steadygan.measures.signals import is_saturated, is_starved, number, share
+
 #: The reason of a run that did not fail and was never evaluated: nothing is held against it.
 NOT_EVALUATED = "no evaluation"
 
 
 @dataclass(frozen=True)
-class Point:
-    """One evaluation: the distance to real data after so many images and seconds of training;
-    a distance that is not finite counts as infinite."""
+class End:
+    """How a run ended, beside its numbers: `failed` and `unfinished` say why it is no whole run,
+    `images` how many it saw (0: as many as at its last evaluation), `unrecognised` why its last
+    samples do not show their data, where that was judged. Empty where there is nothing to say."""
 
-    images: int
-    seconds: float
-    distance: float
-
-
-def points_of(history: Iterable[Mapping[str, Any]]) -> list[Point]:
-    """The evaluations among the logged lines of a run."""
-    return [
-        Point(int(line["images"]), float(line["seconds"]), _or_inf(distance_in(line)))
-        for line in history
-        if any(key in line for key in DISTANCES)
-    ]
-
-
-def distance_in(line: Mapping[str, Any]) -> float | None:
-    """The distance that an evaluation found, None where it is not finite or there is none."""
-    return next((number(line[key]) for key in DISTANCES if key in line), None)
+    failed: str = ""
+    unfinished: str = ""
+    images: int = 0
+    unrecognised: str = ""
 
 
 @dataclass(frozen=True)
 class RunStability:
-    """How steadily one run trained; None where it cannot be said.
+    """How steadily one run trained; None where it cannot be said. Ratios are of excesses
+    (`curve.Levels.excess`).
 
-    `evaluations`: how many after the start. `best`, `last`: distances. `last_over_best`: 1 is best.
-    `worst_jump`: the largest ratio of an evaluation to the one before it. `relapses`: the share of
-    evaluations over 1.5 times the best before them. These three want two evaluations at least.
-    `learned`: the share of the distance from the start to real data that the best has behind it.
-    `usable_images`, `usable_seconds`: when samples were first usable. `saturated`: the
-    share of logged steps at which D was sure of nearly everything. `g_gradient_norm`: median.
-    `starved`: the share of steps at which G's gradient vanished or exploded. `survived`: finite,
-    last <= 1.5 best, better than the start. `reason`: why not, in words.
+    Facts of all evaluations: `evaluations`, how many after the start; `best`, `last`, distances;
+    `excess`, the last one's; `last_over_best`, `worst_jump`, `relapses` (two evaluations at least);
+    `usable_images`, `usable_seconds`, when samples were first usable; `saturated`, `starved`, the
+    shares of logged steps at which D was sure of everything or G's gradient had vanished or
+    exploded; `g_gradient_norm`, its median.
+
+    Of the curve on one grid, each 0 (bad) to 1: `learned` (`curve.learned`); `kept`, best over
+    last; `calm`, 1 - the share of relapses; `smooth`, 1 over the worst jump; `steadiness`, the
+    geometric mean of these three; `score`, learned x steadiness, or why there is none in
+    `unscored`. A failed run has steadiness and score 0. `survived`: see `why_not`, whose words are
+    `reason`.
     """
 
     evaluations: int
     best: float | None = None
     last: float | None = None
+    excess: float | None = None
     last_over_best: float | None = None
     worst_jump: float | None = None
     relapses: float | None = None
-    learned: float | None = None
     usable_images: int | None = None
     usable_seconds: float | None = None
     saturated: float | None = None
     g_gradient_norm: float | None = None
     starved: float | None = None
+    learned: float | None = None
+    kept: float | None = None
+    calm: float | None = None
+    smooth: float | None = None
+    steadiness: float | None = None
+    score: float | None = None
+    unscored: str = ""
     survived: bool = False
     reason: str = ""
 
@@ -87,101 +90,152 @@ class RunStability:
         return _plain(asdict(self))
 
 
+def of_run(facts: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> RunStability:
+    """The stability of a run from its run.json and the lines of its history."""
+    levels = levels_of(facts.get("evaluation") or {})
+    return run_stability(points_of(history), history, levels, end_of(facts))
+
+
+def end_of(facts: Mapping[str, Any]) -> End:
+    """How a run ended, from its run.json."""
+    status = facts.get("status") or {}
+    state, reason = status.get("state"), str(status.get("reason") or "")
+    images = int(number(status.get("images")) or 0)
+    if state == "failed":
+        return End(failed=reason or "failed", images=images)
+    if state != "finished":
+        said = "not finished" + (f": {reason}" if reason else "")
+        return End(unfinished=said, images=images)
+    return End(images=images, unrecognised=_unrecognised(facts))
+
+
+def _unrecognised(facts: Mapping[str, Any]) -> str:
+    """Why the samples a run was judged by do not show its data; nothing where they do, or where
+    the verdict is of another step or there is none."""
+    found = (facts.get("measures") or {}).get("recognisable") or {}
+    judged, step = facts.get("judged_step"), (facts.get("status") or {}).get("step")
+    if found.get("shows_data") is not False or (judged is not None and judged != step):
+        return ""
+    known = [(number(found.get("share")), "{:.0%} recognised"),
+             (number(found.get("classes_seen")), "{:.0f} classes seen")]  # fmt: skip
+    said = [words.format(value) for value, words in known if value is not None]
+    return "its samples do not show the data" + (f" ({', '.join(said)})" if said else "")
+
+
 def run_stability(
     points: Sequence[Point],
-    history: Iterable[Mapping[str, Any]],
-    real: float,
-    noise: float,
-    failed: str = "",
+    history: Iterable[Mapping[str, Any]] = (),
+    levels: Levels = Levels(),
+    end: End = End(),
 ) -> RunStability:
-    """The stability of a run from its evaluations (the first may be of the untrained generator).
-
-    `real` and `noise` are the same distance for as many real samples and for noise. `history` holds
-    the logged lines; `failed` says why the run ended early, if it did.
-    """
-    signals = list(history)
-    saturated, starved = share(signals, is_saturated), share(signals, is_starved)
-    norms = [n for line in signals if (n := number(line.get("g_gradient_norm"))) is not None]
-    typical = median(norms) if norms else None
-    points = [replace(p, distance=_or_inf(p.distance)) for p in points]
+    """The stability of a run from its evaluations (the first may be of the untrained generator)
+    and the logged lines of its `history`."""
     trained = [point for point in points if point.images > 0]
+    signs = _signs(list(history))
     if not trained:
-        reason = failed or NOT_EVALUATED
-        return RunStability(0, saturated=saturated, starved=starved, g_gradient_norm=typical,
-                            reason=reason)  # fmt: skip
-    distances, several = [point.distance for point in trained], len(trained) > 1
-    best, last = min(distances), distances[-1]
-    start = next((point.distance for point in points if point.images == 0), noise)
-    usable = first_usable(trained, real, noise)
-    reason = failed or why_not(best, last, start)
+        reason = end.failed or NOT_EVALUATED
+        zero = 0.0 if end.failed else None
+        return RunStability(0, **signs, learned=zero, steadiness=zero, score=zero,
+                            unscored="" if end.failed else reason, reason=reason)  # fmt: skip
+    distances = [point.distance for point in trained]
+    usable = first_usable(trained, levels)
+    reason = why_not(distances, levels, end)
     return RunStability(
         evaluations=len(trained),
-        best=best,
-        last=last,
-        last_over_best=ratio(last, best) if several else None,
-        worst_jump=max(ratio(b, a) for a, b in pairwise(distances)) if several else None,
-        relapses=relapses(distances) if several else None,
-        learned=learned(start, best, real),
+        best=min(distances),
+        last=distances[-1],
+        **_facts_of([levels.excess(distance) for distance in distances]),
         usable_images=usable.images if usable else None,
         usable_seconds=usable.seconds if usable else None,
-        saturated=saturated,
-        g_gradient_norm=typical,
-        starved=starved,
+        **signs,
+        **_score_of(points, trained, levels, end),
         survived=not reason,
         reason=reason,
     )
 
 
-def of_run(facts: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> RunStability:
-    """The stability of a run from its run.json and the lines of its history."""
-    status, evaluation = facts.get("status") or {}, facts.get("evaluation") or {}
-    failed = str(status.get("reason") or "failed") if status.get("state") == "failed" else ""
-    references = [number(evaluation.get(name)) for name in ("real", "noise")]
-    real, noise = (math.nan if known is None else known for known in references)
-    return run_stability(points_of(history), history, real, noise, failed)
+def why_not(distances: Sequence[float], levels: Levels, end: End) -> str:
+    """Why a run did not survive, in words, or nothing.
 
-
-def first_usable(points: Sequence[Point], real: float, noise: float) -> Point | None:
-    """The first evaluation with `USABLE` of the distance from noise to real data behind it."""
-    limit = noise - USABLE * (noise - real)
-    return next((point for point in points if point.distance <= limit), None)
-
-
-def learned(start: float, best: float, real: float) -> float | None:
-    """(start - best) / (start - real) within 0 to 1; None where the start is no worse than real
-    data, or one of them is not known."""
-    if not (math.isfinite(start) and start > real):
-        return None
-    return min(1.0, max(0.0, (start - best) / (start - real))) if math.isfinite(best) else 0.0
-
-
-def relapses(distances: Sequence[float]) -> float:
-    """The share of evaluations that are over 1.5 times the best before them, or not finite."""
-    best, worse = math.inf, 0
-    for distance in distances:
-        worse += ratio(distance, best) > RELAPSE
-        best = min(best, distance)
-    return worse / len(distances)
-
-
-def why_not(best: float, last: float, start: float) -> str:
-    """Why a finished run did not survive, in words, or nothing."""
+    A survivor finished, its last evaluation is finite and at most `RELAPSE` times the best one
+    (excesses), and its last samples are usable: by the distance, and recognised where that was
+    judged.
+    """
+    last = distances[-1]
+    if end.failed or end.unfinished:
+        return end.failed or end.unfinished
     if not math.isfinite(last):
         return "the last evaluation is not finite"
-    if ratio(last, best) > RELAPSE:
-        return f"the last evaluation is {ratio(last, best):.2f} times the best"
-    if last >= start:
-        return "the last evaluation is no better than the start"
-    return ""
+    worse = ratio(levels.excess(last), min(map(levels.excess, distances)))
+    if worse > RELAPSE:
+        return f"the last evaluation is {worse:.2f} times the best"
+    if not levels.known:
+        return "what real samples and noise get is not known"
+    if not levels.usable(last):
+        return f"its last distance is {last:.4g}, usable is {levels.usable_limit:.4g} or less"
+    return end.unrecognised
 
 
-def ratio(a: float, b: float) -> float:
-    """a / b, where distances below 1e-9 count as that; infinite where `a` is."""
-    return max(a, 1e-9) / max(b, 1e-9) if math.isfinite(a) else math.inf
+def _facts_of(excesses: Sequence[float]) -> dict[str, float | None]:
+    several = len(excesses) > 1
+    return {
+        "excess": excesses[-1],
+        "last_over_best": ratio(excesses[-1], min(excesses)) if several else None,
+        "worst_jump": worst_jump(excesses) if several else None,
+        "relapses": relapses(excesses) if several else None,
+    }
 
 
-def _or_inf(distance: float | None) -> float:
-    return math.inf if distance is None or not math.isfinite(distance) else distance
+def _score_of(
+    points: Sequence[Point], trained: Sequence[Point], levels: Levels, end: End
+) -> dict[str, Any]:
+    """The score with its parts, or why there is none."""
+    start = levels.excess(_start(points, levels))
+    few = too_few(trained, max(end.images, trained[-1].images))
+    curve = [levels.excess(p.distance) for p in trained] if few else on_grid(points, levels)
+    got = learned(start, min(curve), levels.floor) if levels.known else None
+    if end.failed:
+        return {"learned": got or 0.0, "steadiness": 0.0, "score": 0.0}
+    unscored = end.unfinished or few
+    if not levels.known:
+        unscored = unscored or "what real samples and noise get is not known"
+    elif got is None:
+        unscored = unscored or "the start was no worse than real data"
+    parts = {} if few else _steadiness_of(curve)
+    score = None if unscored else got * parts["steadiness"]
+    return {"learned": got, **parts, "score": score, "unscored": unscored}
+
+
+def _start(points: Sequence[Point], levels: Levels) -> float:
+    """The distance of the untrained generator, that of noise where it is not known or finite."""
+    known = [p.distance for p in points if p.images == 0 and math.isfinite(p.distance)]
+    noise = math.inf if levels.noise is None else levels.noise
+    return known[0] if known else noise
+
+
+def _steadiness_of(curve: Sequence[float]) -> dict[str, float]:
+    """`kept`, `calm`, `smooth` of excesses on the grid, and their geometric mean."""
+    parts = {
+        "kept": inverse(ratio(curve[-1], min(curve))),
+        "calm": 1 - relapses(curve),
+        "smooth": inverse(worst_jump(curve)),
+    }
+    return {**parts, "steadiness": math.prod(parts.values()) ** (1 / len(parts))}
+
+
+def _signs(history: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """What the players' signals say."""
+    norms = [n for line in history if (n := number(line.get("g_gradient_norm"))) is not None]
+    return {
+        "saturated": share(history, is_saturated),
+        "starved": share(history, is_starved),
+        "g_gradient_norm": median(norms) if norms else None,
+    }
+
+
+def inverse(ratio: float) -> float:
+    """1 / ratio, at most 1."""
+    return min(1.0, 1 / ratio)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -189,104 +243,63 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {k: None if k in odd else v for k, v in values.items()}
 
 
-def number(value: Any) -> float | None:
-    """`value` as a finite float, or None."""
-    known = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if known and math.isfinite(value) else None
-
-
-def share(
-    lines: Sequence[Mapping[str, Any]], asked: Callable[[Mapping[str, Any]], bool | None]
-) -> float | None:
-    """The share of lines for which `asked` says True, of those for which it can say."""
-    answers = [answer for line in lines if (answer := asked(line)) is not None]
-    return sum(answers) / len(answers) if answers else None
-
-
-def is_saturated(line: Mapping[str, Any]) -> bool | None:
-    """Whether D was sure of nearly everything at a logged step; None for a critic."""
-    pairs = (
-        (number(line.get("d_accuracy_real")), number(line.get("d_accuracy_fake"))),
-        (number(line.get("d_real_probability")), complement(line.get("d_fake_probability"))),
-    )
-    known = [pair for pair in pairs if None not in pair]
-    return any(min(pair) >= SURE for pair in known) if known else None
-
-
-def complement(value: Any) -> float | None:
-    known = number(value)
-    return None if known is None else 1.0 - known
-
-
-def is_starved(line: Mapping[str, Any]) -> bool | None:
-    """Whether G's gradient had vanished or exploded at a logged step."""
-    norm = number(line.get("g_gradient_norm"))
-    return None if norm is None else not STARVED <= norm <= EXPLODED
-
-
 # ---- over seeds --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Score:
-    """The stability score of a method, 0 to 1, and its parts, each 0 (bad) to 1 (good).
+    """The stability score of a method, 0 to 1, with what it is made of: means over its `scored`
+    runs, None where none has a score. `runs`: how many were evaluated or failed.
 
-    `survived`: the share of seeds that survive. `learned`: how far from the start to real data a
-    run's best samples got. `kept`: best / last, a run's last samples against its best. `calm`:
-    1 - the share of relapses. `smooth`: 1 / the worst jump, at most 1. `alive`: the share of steps
-    at which D was not saturated and G's gradient neither vanished nor exploded. `repeatable`:
-    1 / (1 + the spread of the last distance over seeds, standard deviation over mean). All but the
-    first and last are means over the runs that can say; None where none can. The score is the
-    geometric mean of the parts that are known, so that one bad part shows, and 0 where
-    no seed survives; None where no run was evaluated and none failed. `seeds`: how many runs it is
-    made of, those without a verdict left out.
+    `score`, `learned`, `steadiness` and its parts `kept`, `calm`, `smooth`: as of a run. Beside
+    them `survived`, the share of `runs` that did, and `repeatable`, 1 / (1 + the spread of the last
+    excess over seeds, standard deviation over mean). `by_run`: the scores that `score` is the mean
+    of. `unscored`: why runs have none, each reason once.
     """
 
     score: float | None
-    survived: float | None
     learned: float | None
+    steadiness: float | None
     kept: float | None
     calm: float | None
     smooth: float | None
-    alive: float | None
+    survived: float | None
     repeatable: float | None
-    seeds: int
+    scored: int
+    runs: int
+    by_run: tuple[float, ...] = ()
+    unscored: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "by_run": list(self.by_run), "unscored": list(self.unscored)}
+
+
+#: What is a mean over the runs that have a score.
+MEANS = ("score", "learned", "steadiness", "kept", "calm", "smooth")
 
 
 def stability_score(runs: Sequence[RunStability]) -> Score:
     """The score of a method from its runs, one a seed. Raises ValueError for none."""
     if not runs:
         raise ValueError("a stability score wants at least one run")
-    runs = [run for run in runs if run.reason != NOT_EVALUATED]
-    lasts = [run.last for run in runs if run.last is not None and math.isfinite(run.last)]
-    spread = stdev(lasts) / mean(lasts) if len(lasts) > 1 and mean(lasts) > 0 else None
-    parts = {
-        "survived": _mean(float(run.survived) for run in runs),
-        "learned": _mean(run.learned for run in runs),
-        "kept": _mean(inverse(run.last_over_best) for run in runs),
-        "calm": _mean(None if run.relapses is None else 1 - run.relapses for run in runs),
-        "smooth": _mean(inverse(run.worst_jump) for run in runs),
-        "alive": _mean(alive(run) for run in runs),
-        "repeatable": None if spread is None else 1 / (1 + spread),
-    }
-    known = [part for part in parts.values() if part is not None]
-    score = math.prod(known) ** (1 / len(known)) if runs else None
-    return Score(score=score, seeds=len(runs), **parts)
+    scored = [run for run in runs if run.score is not None]
+    judged = [run for run in runs if run.reason != NOT_EVALUATED]
+    return Score(
+        **{name: _mean(getattr(run, name) for run in scored) for name in MEANS},
+        survived=_mean(float(run.survived) for run in judged),
+        repeatable=repeatable([run.excess for run in scored]),
+        scored=len(scored),
+        runs=len(judged),
+        by_run=tuple(run.score for run in scored if run.score is not None),
+        unscored=tuple(dict.fromkeys(run.unscored for run in runs if run.unscored)),
+    )
 
 
-def inverse(ratio: float | None) -> float | None:
-    """1 / ratio, at most 1."""
-    return None if ratio is None else min(1.0, 1 / ratio)
-
-
-def alive(run: RunStability) -> float | None:
-    """The share of a run's logged steps at which both players had something to learn from."""
-    if run.saturated is None and run.starved is None:
-        return None
-    return (1 - (run.saturated or 0.0)) * (1 - (run.starved or 0.0))
+def repeatable(lasts: Sequence[float | None]) -> float | None:
+    """1 / (1 + standard deviation / mean) of the last excesses that are finite; None of fewer than
+    two."""
+    known = [last for last in lasts if last is not None and math.isfinite(last)]
+    return 1 / (1 + stdev(known) / mean(known)) if len(known) > 1 else None
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

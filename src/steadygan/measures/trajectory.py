@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from steadygan.errors import UserError
-from steadygan.measures.stability import distance_in, number
+from steadygan.measures.curve import distance_in
+from steadygan.measures.signals import number
 from steadygan.training import Goal, Trainer, checkpoint, pictures
 from steadygan.training.runfolder import read_facts, read_history
 

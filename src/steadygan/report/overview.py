@@ -73,19 +73,24 @@ def heading(study: Study) -> str:
 
 
 def summary(study: Study) -> str:
-    """The outcome in one or two sentences."""
+    """The outcome in one or two sentences: counts over finished runs, and no winner."""
     said = []
-    measured = [run for run in study.runs if _shows(run) is not None]
-    good = [run for run in measured if _shows(run)]
+    finished = [run for run in study.runs if run.state == "finished"]
+    measured = [run for run in finished if _shows(run) is not None]
     if measured and study.single:
         share = percent(run_share(measured[0]))
         verdict = _verdict(measured[0])
         said.append(f"The run {verdict}: {share} of its samples are recognised.")
     elif measured:
-        noun = _verdict(measured[0]).removeprefix("shows no ").removeprefix("shows ")
-        some = f"{len(good)} of {len(study.runs)} runs show {noun}"
-        name, share = _most_recognised(study)
-        said.append(f"{some}; most recognised: {name}, {percent(share)}.")
+        good = sum(map(bool, map(_shows, measured)))
+        all_judged = len(measured) == len(finished)
+        which = "finished" if all_judged else "judged"
+        some = f"{good} of {len(measured)} {which} runs show {_noun(measured[0])}"
+        shares = [share for run in measured if (share := run_share(run)) is not None]
+        some += f"; recognised: {_range(shares)} of a run's samples" if shares else ""
+        said.append(f"{some}.")
+        if not all_judged:
+            said.append(f"{len(measured)} of {len(finished)} finished runs are judged.")
     failed = [run for run in study.runs if run.failed]
     if failed:
         runs = "1 run" if len(failed) == 1 else f"{len(failed)} runs"
@@ -93,14 +98,14 @@ def summary(study: Study) -> str:
     return " ".join(said)
 
 
-def _most_recognised(study: Study) -> tuple[str, float]:
-    """The method (or run, where each has one) with the largest mean share, and that share."""
-    found = []
-    for name, members in families(study.runs).items():
-        share = mean_of([run_share(study.runs[i]) for i in members])
-        if share is not None:
-            found.append((name if study.seeded else study.runs[members[0]].label, share))
-    return max(found, key=lambda pair: pair[1], default=("", 0.0))
+def _range(shares: list[float]) -> str:
+    """Shares from least to greatest: 3 % to 71 %."""
+    return " to ".join(dict.fromkeys((percent(min(shares)), percent(max(shares)))))
+
+
+def _noun(run: Run) -> str:
+    """What a run shows or does not: digits."""
+    return _verdict(run).removeprefix("shows no ").removeprefix("shows ")
 
 
 def glance(index: int, run: Run) -> Glance:
@@ -141,10 +146,11 @@ def glances(study: Study) -> list[Glance]:
 def _over_seeds(index: int, name: str, runs: list[Run]) -> Glance:
     """Means over the runs of one method."""
     first = glance(index, runs[0])
-    measured = [shows for run in runs if (shows := _shows(run)) is not None]
-    good = sum(measured)
-    verdicts = [_verdict(run) for run in runs if _shows(run) is not None]
-    noun = verdicts[0].removeprefix("shows no ").removeprefix("shows ") if verdicts else ""
+    measured = [run for run in runs if _shows(run) is not None]
+    good = sum(map(bool, map(_shows, measured)))
+    verdict = f"{good} of {len(measured)} show {_noun(measured[0])}" if measured else NONE
+    if measured and len(measured) < len(runs):
+        verdict += f", {len(measured)} of {len(runs)} judged"
     states = [run.state for run in runs]
     tally = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
     seen = [n for run in runs if (n := run.count("measures", "recognisable", "classes_seen"))
@@ -155,8 +161,8 @@ def _over_seeds(index: int, name: str, runs: list[Run]) -> Glance:
         name=name,
         state=listed(tally),
         failed=all(run.failed for run in runs),
-        verdict=f"{good} of {len(measured)} show {noun}" if measured else NONE,
-        shows_data=good * 2 > len(measured) if measured else None,
+        verdict=verdict,
+        shows_data=good == len(runs) if measured else None,
         share=mean_of([run_share(run) for run in runs]),
         seen=span(seen) + first.seen.lstrip("0123456789") if seen else NONE,
         steps=count(mean_of([run.count("status", "step") for run in runs])),

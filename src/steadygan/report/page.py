@@ -114,9 +114,8 @@ def _measured(study: Study, gallery: Gallery) -> dict[str, Any]:
     cloud = None if study.single else quality.precision_recall(study)
     found = steady.stabilities(runs)
     scores = steady.score_rows(study, found)
-    best = steady.most_stable(scores)
     return {
-        "outcome": " ".join(said for said in (quality.outcome(study), best) if said),
+        "outcome": quality.outcome(study),
         "quality_curves": [(chart, gallery.add(chart)) for chart in curves],
         "quality_tables": [] if study.single else quality.quality_tables(study),
         "numbers": quality.numbers_of(study) if study.single and runs else [],

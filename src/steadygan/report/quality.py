@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
+from steadygan.measures.curve import DISTANCES
 from steadygan.measures.metrics import Metric
-from steadygan.measures.stability import DISTANCES
 from steadygan.report.bands import Band, bands, columns_of
 from steadygan.report.charts import Bands, Cloud, Dot, central_of
 from steadygan.report.facts import as_dict, as_list
@@ -31,7 +31,8 @@ NEAR = 100.0
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of the table over seeds: `mean ± sd`, its interval, and whether none is better."""
+    """One number of the table over seeds: `mean ± sd`, its interval, and whether its method leads
+    in this measure."""
 
     said: str
     interval: str = ""
@@ -108,12 +109,12 @@ def entry_names(study: Study) -> dict[str, str]:
     return {run.family: of_run[run.name] for run in study.runs if run.name in of_run}
 
 
-def best_of(found: dict[str, Spread], metric: Metric) -> set[str]:
-    """The families whose mean none beats; nothing where neither way is better or none differ."""
-    if metric.lower_is_better is None or len({spread.mean for spread in found.values()}) < 2:
-        return set()
-    chosen = (min if metric.lower_is_better else max)(s.mean for s in found.values())
-    return {family for family, spread in found.items() if spread.mean == chosen}
+def leader_of(study: Study, key: str) -> str | None:
+    """The entry that tables.json calls better than every other in a measure at the last step, if
+    its runs show their data; a mean that happens to be the least is no leader."""
+    found = dig(study.tables, "leaders", key)
+    name = dig(found, "name")
+    return name if isinstance(name, str) and dig(found, "shows_data") is True else None
 
 
 def main_metric(study: Study) -> Metric | None:
@@ -127,12 +128,14 @@ def _table(study: Study, at: str) -> Table:
     shown = {
         metric: found for metric in metrics(study) if (found := spreads(study, metric.key, at))
     }
+    names = entry_names(study)
     rows = []
     for family, members in families(study.runs).items():
         cells = []
         for metric, found in shown.items():
             cell = found[family].cell if family in found else Cell(NONE)
-            cells.append(Cell(cell.said, cell.interval, family in best_of(found, metric)))
+            leads = at == "last" and names.get(family, family) == leader_of(study, metric.key)
+            cells.append(Cell(cell.said, cell.interval, leads))
         if any(cell.said != NONE for cell in cells):
             most = max(found[family].n for found in shown.values() if family in found)
             rows.append(Row(members[0], family, f"{most} of {len(members)}", cells))
@@ -251,20 +254,19 @@ def _pair(run: Run) -> tuple[float | None, float | None]:
 
 
 def outcome(study: Study) -> str:
-    """The best mean distance, in a sentence; of one run, its distance at last and at best."""
+    """Which methods lead, if any, as tables.json says it; of one run, its distance at last and at
+    best."""
+    if not study.single:
+        said = study.tables.get("said_of_leaders")
+        return said if isinstance(said, str) else ""
     metric = main_metric(study)
     found = spreads(study, metric.key, "last") if metric else {}
     if metric is None or not found:
         return ""
-    if study.single:
-        run = study.runs[0]
-        best = run.count("measures", "quality", "best", metric.key)
-        at = f", {figure(best)} at its best ({when_of(run, 'best')})" if best is not None else ""
-        return f"{metric.title} {next(iter(found.values())).cell.said} at the last step{at}."
-    chosen = best_of(found, metric)
-    texts = [f"{family}, {found[family].cell.said}" for family in sorted(chosen)]
-    way = "Lowest" if metric.lower_is_better else "Highest"
-    return f"{way} {metric.title} at the last step: {' and '.join(texts)}." if texts else ""
+    run = study.runs[0]
+    best = run.count("measures", "quality", "best", metric.key)
+    at = f", {figure(best)} at its best ({when_of(run, 'best')})" if best is not None else ""
+    return f"{metric.title} {next(iter(found.values())).cell.said} at the last step{at}."
 
 
 def evaluated(runs: list[Run]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steadygan.measures.stability import DISTANCES
+from steadygan.measures.curve import DISTANCES
 from steadygan.report.charts import Bars
 from steadygan.report.metrics import KNOWN, named
 from steadygan.report.read import Run, dig, families, inside

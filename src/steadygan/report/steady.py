@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
+from steadygan.measures.curve import DISTANCES
 from steadygan.measures.stability import (
-    DISTANCES,
     NOT_EVALUATED,
     RunStability,
     Score,
     of_run,
     stability_score,
 )
-from steadygan.report.facts import as_dict
-from steadygan.report.read import AXES, Run, Study, families
-from steadygan.report.text import NONE, count, duration, figure, number, percent, plus_minus
+from steadygan.report.facts import as_dict, as_list
+from steadygan.report.quality import entry_names
+from steadygan.report.read import AXES, Run, Study, dig, families
+from steadygan.report.text import NONE, count, duration, number, percent, plus_minus
 
+#: What the score is the product of, and what steadiness is made of.
 PARTS = {
-    "survived": "the share of seeds that survive: finite, last at most 1.5 × best, better than "
-    "the start",
-    "learned": "how far from the start to real data the best samples got",
+    "learned": "how far from the start to real data the best samples got, each halving of the "
+    "distance above real samples counting the same",
+    "steadiness": "the geometric mean of kept, calm and smooth",
     "kept": "best / last",
-    "calm": "1 − relapses, evaluations over 1.5 × the best before them",
-    "smooth": "1 / the worst jump between two evaluations",
-    "alive": "steps at which D was not saturated and G's gradient neither vanished nor exploded",
-    "repeatable": "1 / (1 + spread of the last distance over seeds)",
+    "calm": "1 − relapses, points over 1.5 × the best before them",
+    "smooth": "1 / the worst jump between two points",
 }
 _KEYS = ("d_accuracy_real", "d_accuracy_fake", "d_real_probability", "d_fake_probability",
          "g_gradient_norm", *DISTANCES)  # fmt: skip
@@ -36,12 +36,17 @@ _KEYS = ("d_accuracy_real", "d_accuracy_fake", "d_real_probability", "d_fake_pro
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One method: its score, and its parts by name, each 0 to 1 or None."""
+    """One method: its score with the interval over seeds in words, and its parts by name, each 0
+    to 1 or None; `scored`: how many of its judged runs have a score; `unscored`: why others have
+    none."""
 
     run: int
     name: str
+    scored: str
     score: float | None
+    interval: str
     parts: list[tuple[str, float | None]]
+    unscored: list[str]
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,24 @@ def stabilities(runs: list[Run]) -> list[RunStability]:
 
 
 def score_rows(study: Study, found: list[RunStability]) -> list[ScoreRow]:
-    """The score of each method that has one."""
+    """The score of each method that has a judged run."""
     rows = []
     for name, members in families(study.runs).items():
         score = _score([(study.runs[i], found[i]) for i in members])
-        if score is not None and score.score is not None:
+        if score is not None and score.runs:
             parts = [(part, getattr(score, part)) for part in PARTS]
-            rows.append(ScoreRow(members[0], name, score.score, parts))
+            rows.append(ScoreRow(members[0], name, f"{score.scored} of {score.runs}", score.score,
+                                 _interval(study, name), parts, list(score.unscored)))  # fmt: skip
     return rows
+
+
+def _interval(study: Study, family: str) -> str:
+    """The 95 % interval of a method's mean score, as tables.json has it."""
+    name = entry_names(study).get(family, family)
+    entries = as_list(study.tables.get("entries"))
+    mine = next((entry for entry in entries if dig(entry, "name") == name), None)
+    low, high = (number(dig(mine, "stability", "interval", end)) for end in ("low", "high"))
+    return "" if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 
 def sign_rows(study: Study, found: list[RunStability]) -> list[SignRow]:
@@ -84,14 +99,6 @@ def sign_rows(study: Study, found: list[RunStability]) -> list[SignRow]:
                    if found[i].reason not in ("", NOT_EVALUATED)]  # fmt: skip
         rows.append(SignRow(members[0], name, *_cells(mine), reasons))
     return rows
-
-
-def most_stable(rows: list[ScoreRow]) -> str:
-    """The highest score, in a sentence."""
-    if len(rows) < 2:
-        return ""
-    best = max(rows, key=lambda row: row.score or 0.0)
-    return f"Highest stability score: {best.name}, {figure(best.score, 2)}."
 
 
 def _cells(mine: list[RunStability]) -> tuple[list[str], tuple[str, str], list[str]]:
@@ -141,8 +148,14 @@ def _score(members: list[tuple[Run, RunStability]]) -> Score | None:
 def _stability(run: Run) -> RunStability:
     """Of numbers alone: run.json and history may hold anything."""
     evaluation = as_dict(run.get("evaluation"))
-    references = {name: number(evaluation.get(name)) for name in ("real", "noise")}
-    facts = {"status": as_dict(run.get("status")), "evaluation": references}
+    references = {name: number(evaluation.get(name)) for name in ("real", "noise", "real_sd")}
+    seen = as_dict(run.get("measures", "recognisable"))
+    facts = {
+        "status": as_dict(run.get("status")),
+        "evaluation": references,
+        "measures": {"recognisable": seen},
+        "judged_step": run.get("judged_step"),
+    }
     return of_run(facts, [line for each in run.history if (line := _numbers(each))])
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ from steadygan.training.sampling import draw_best
 DRAFT_SUBSETS = 5
 #: What the bar of the classifier of `recognisable` is called while it is trained.
 CLASSIFIER = "training the classifier of samples"
+#: Draws of real samples that the level of real data and its spread are taken over.
+DRAWS = 10
 POINT_KEYS = ("modes", "high_quality", "mode_js")
 
 
@@ -99,23 +102,29 @@ class Judge:
         return self.reference.sharpness(sharpness.DEFAULT)
 
     @cached_property
-    def references(self) -> dict[str, float | None]:
-        """The distance of an evaluation on the way for as many real samples, and for noise."""
+    def references(self) -> dict[str, float | int | None]:
+        """What the distance of an evaluation on the way is for as many real samples, `real` with
+        the standard deviation `real_sd` over `real_draws` draws of them, and for `noise`."""
         count = self.evaluation.draft
         if not self.images:
             reach = 1.25 * float(np.abs(self.data.test.items).max())
             noise = np.random.default_rng(0).uniform(-reach, reach, (count, *self.data.shape))
-            return {"real": self.from_real(some_of(self.data.train.items, count)),
-                    "noise": self.from_real(noise)}  # fmt: skip
-        key = {"version": 1, "data": self.data.fingerprint, "features": self.extractor.hash,
+            return {**levels(self.distances_of_draws(count)), "noise": self.from_real(noise)}
+        key = {"version": 2, "data": self.data.fingerprint, "features": self.extractor.hash,
                "count": count}  # fmt: skip
 
         def make() -> dict[str, Any]:
             noise = np.random.default_rng(0).integers(0, 256, (count, *self.data.shape), np.uint8)
-            return {"real": self.reference.against_itself(count)["fid"],
+            return {**levels(self.reference.fid_of_draws(count, DRAWS)),
                     "noise": self.draft(noise, self.bar("features of noise"))["fid"]}  # fmt: skip
 
         return kept_facts("distance-references", key, self.say, make)
+
+    def distances_of_draws(self, count: int) -> list[float]:
+        """The energy distances of draws of `count` training points to the held-out ones."""
+        items, random = self.data.train.items, np.random.default_rng(0)
+        chosen = [random.choice(len(items), min(count, len(items)), False) for _ in range(DRAWS)]
+        return [self.from_real(items[rows]) for rows in chosen]
 
     # ---- on the way --------------------------------------------------------------------------
 
@@ -244,6 +253,13 @@ def numbers_of(found: dict[str, Any]) -> dict[str, float | None]:
               "recall", "density", "coverage", "sharpness", "sharpness_real",
               "sharpness_difference")  # fmt: skip
     return {key: found[key] for key in wanted}
+
+
+def levels(found: Sequence[float] | None) -> dict[str, float | int | None]:
+    """The mean and the standard deviation of the distances of draws of real samples."""
+    if found is None:
+        return {"real": None, "real_sd": None, "real_draws": 0}
+    return {"real": mean(found), "real_sd": stdev(found), "real_draws": len(found)}
 
 
 def some_of(items: np.ndarray, count: int) -> np.ndarray:

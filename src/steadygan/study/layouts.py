@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steadygan.game.least_squares import is_pearson
-from steadygan.measures.stability import number
+from steadygan.measures.signals import number
 from steadygan.study.render import Cell, Table
 from steadygan.study.results import EntryResult, Results
 from steadygan.study.statistics import Spread, spread

@@ -10,12 +10,13 @@ from typing import Any
 
 from steadygan.errors import UserError
 from steadygan.measures.metrics import METRICS, OF_FEATURES, Metric
+from steadygan.measures.signals import number
 from steadygan.measures.stability import (
-    NOT_EVALUATED,
+    End,
     RunStability,
     Score,
-    number,
     of_run,
+    run_stability,
     stability_score,
 )
 from steadygan.study.plan import planned, read_study, run_name
@@ -81,7 +82,12 @@ class EntryResult:
     @property
     def score(self) -> Score:
         begun = [run.stability for run in self.runs if run.facts or run.reason]
-        return stability_score(begun or [RunStability(0, reason=NOT_EVALUATED)])
+        return stability_score(begun or [run_stability([])])
+
+    def scores_by_seed(self) -> dict[int, float]:
+        """The stability scores of the runs that have one."""
+        scores = {run.seed: run.stability.score for run in self.runs}
+        return {seed: score for seed, score in scores.items() if score is not None}
 
     def first(self, *path: str) -> Any:
         """The value at a path of run.json of the first run that has it."""
@@ -145,12 +151,13 @@ def _result(out: Path, study: dict[str, Any], name: str, failed: Mapping[str, st
     entry, seed = planned(study, name)
     if not (path / "run.json").is_file():
         reason = failed.get(name, "")
-        stability = RunStability(0, reason=reason or NOT_EVALUATED)
+        stability = run_stability([], end=End(failed=reason))
         return RunResult(name, entry, seed, {}, stability, reason)
     try:
         facts, history = read_facts(path), list(read_history(path))
     except UserError as error:
-        return RunResult(name, entry, seed, {}, RunStability(0, reason=str(error)), str(error))
+        stability = run_stability([], end=End(failed=str(error)))
+        return RunResult(name, entry, seed, {}, stability, str(error))
     status = facts.get("status") or {}
     reason = str(status.get("reason") or "failed") if status.get("state") == "failed" else ""
     if name in failed and facts.get("judged_step") != status.get("step"):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from steadygan.errors import UserError, did_you_mean
-from steadygan.measures.stability import DISTANCES
+from steadygan.measures.curve import DISTANCES
 from steadygan.study import layouts
+from steadygan.study.leaders import SCORE, differences, leaders, said_of_leaders
 from steadygan.study.render import Cell, Table, as_csv, latex, markdown
 from steadygan.study.results import EntryResult, Results, read_results
-from steadygan.study.statistics import Difference, difference, spread
+from steadygan.study.statistics import spread
 from steadygan.training.runfolder import write_whole
 
 #: The measures that differences are tested in, the first that there is.
@@ -64,8 +64,9 @@ def heading(results: Results) -> str:
 
 def summary(results: Results) -> list[Table]:
     """Quality, stability, cost, the differences that hold, and the runs one by one."""
-    tables = [quality(results), stability(results), cost(results), differing(results)]
-    return [table for table in (*tables, each_run(results)) if table.rows]
+    tables = [quality(results), stability(results), stability_facts(results), cost(results),
+              differing(results), each_run(results)]  # fmt: skip
+    return [table for table in tables if table.rows]
 
 
 def quality(results: Results) -> Table:
@@ -95,24 +96,45 @@ def survivors(entry: EntryResult) -> str:
 
 
 def stability(results: Results) -> Table:
-    """The score with its parts, and the means of what it is made of."""
-    head = ["method", "score", "survived", "learned", "kept", "calm", "smooth", "alive",
-            "repeatable", "last / best", "worst jump", "relapses", "usable after images",
-            "usable after s", "D saturated", "G gradient norm"]  # fmt: skip
-    own = ("last_over_best", "worst_jump", "relapses", "usable_images", "usable_seconds",
-           "saturated", "g_gradient_norm")  # fmt: skip
-    rows = []
+    """The score over seeds with its interval, what it is made of, and what stands beside it."""
+    parts = ("learned", "steadiness", "kept", "calm", "smooth")
+    head = ["method", "scored", "score", *parts, "survived", "repeatable"]
+    rows: list[list[Cell]] = []
+    unscored = []
     for entry in results.entries:
-        score = entry.score.facts()
-        if score["score"] is None:
+        score = entry.score
+        if not score.runs:
             continue
-        parts = list(score)[:8]
-        row: list[Cell] = [entry.name, *(score[part] for part in parts)]
-        found = [run.stability.facts() for run in entry.runs]
-        row += [spread([f[key] for f in found if f[key] is not None]) for key in own]
-        rows.append(row)
-    note = "score: 0 to 1, the geometric mean of the seven parts behind it; docs/stability.md."
-    return Table("stability", "Stability", head, rows, note, intervals=False)
+        survived = sum(run.stability.survived for run in entry.runs)
+        rows.append([
+            entry.name, f"{score.scored} of {score.runs}", spread(score.by_run),
+            *(getattr(score, part) for part in parts), f"{survived} of {score.runs}",
+            score.repeatable,
+        ])  # fmt: skip
+        unscored += [f"{entry.name}: {reason}" for reason in score.unscored]
+    note = (
+        "score: learned x steadiness, a mean over the scored runs; steadiness: the geometric mean "
+        "of kept, calm and smooth; each from 0 (bad) to 1. Read it beside the distance; "
+        "docs/stability.md."
+    )
+    note += f" No score: {'; '.join(unscored)}." if unscored else ""
+    return Table("stability", "Stability", head, rows, note)
+
+
+def stability_facts(results: Results) -> Table:
+    """What runs did at all of their evaluations and logged steps, means over seeds."""
+    keys = {"last_over_best": "last / best", "worst_jump": "worst jump", "relapses": "relapses",
+            "usable_images": "usable after images", "usable_seconds": "usable after s",
+            "saturated": "D saturated", "g_gradient_norm": "G gradient norm"}  # fmt: skip
+    rows: list[list[Cell]] = []
+    for entry in results.entries:
+        found = [run.stability.facts() for run in entry.runs if run.stability.evaluations]
+        if found:
+            values = [[f[key] for f in found if f[key] is not None] for key in keys]
+            rows.append([entry.name, *map(spread, values)])
+    note = "Ratios are of distances above what real samples get; docs/stability.md."
+    title = "What the runs did"
+    return Table("stability-facts", title, ["method", *keys.values()], rows, note, intervals=False)
 
 
 def cost(results: Results) -> Table:
@@ -160,16 +182,6 @@ def main_key(results: Results) -> str | None:
     return next((key for key in MAIN if key in there), None)
 
 
-def differences(results: Results, key: str | None) -> list[Difference]:
-    """Of every two methods in a measure at the last step, over the seeds that have it."""
-    if key is None:
-        return []
-    pairs = combinations(results.entries, 2)
-    found = [difference(a.name, a.by_seed(key, "last"), b.name, b.by_seed(key, "last"))
-             for a, b in pairs]  # fmt: skip
-    return [one for one in found if one is not None]
-
-
 def said_of(results: Results) -> str:
     """In words: how many differences hold, and what so many seeds can show at all."""
     key, seeds = main_key(results), len(results.study["seeds"])
@@ -213,10 +225,12 @@ def notes_on(results: Results) -> list[str]:
     if (evaluation := results.first("evaluation")) is not None:
         notes.append(
             f"Stability: {evaluation['count']:,} samples an evaluation, every "
-            f"{evaluation.get('every')}; the same distance for as many real images is "
-            f"{_figure(evaluation.get('real'))}, for noise {_figure(evaluation.get('noise'))}."
+            f"{evaluation.get('every')}; the same distance for as many real samples is "
+            f"{_figure(evaluation.get('real'))} (standard deviation over draws "
+            f"{_figure(evaluation.get('real_sd'))}), for noise {_figure(evaluation.get('noise'))}."
         )
     notes.append(f"Differences: {said_of(results)}")
+    notes += [said] if (said := leading(results)) else []
     notes += [f"{run.name} failed: {run.reason}" for run in results.runs if run.reason]
     waiting = [
         f"{run.name} ({run.state})"
@@ -231,10 +245,22 @@ def _figure(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, (int, float)) else "unknown"
 
 
+def leading(results: Results) -> str:
+    """Who is better than every other method in the main measure and in stability, in words."""
+    if len(results.entries) < 2:
+        return ""
+    titles = {SCORE: "Stability score"} if any(e.scores_by_seed() for e in results.entries) else {}
+    if (key := main_key(results)) is not None:
+        titles = {key: f"{results.title_of(key)} at the last step", **titles}
+    found = {key: differences(results, key) for key in titles}
+    return said_of_leaders(titles, leaders(results, found))
+
+
 def facts(results: Results) -> dict[str, Any]:
     """tables.json: what the report shows of a study beside its runs."""
     keys = [metric.key for metric in results.metrics()]
-    found = {key: [d.facts() for d in differences(results, key)] for key in keys}
+    found = {key: differences(results, key) for key in (*keys, SCORE)}
+    first = leaders(results, found)
     return {
         "format": 1,
         "heading": heading(results),
@@ -253,7 +279,9 @@ def facts(results: Results) -> dict[str, Any]:
              "quality": {at: {key: run.value(key, at) for key in keys} for at in ("last", "best")}}
             for run in results.runs
         ],
-        "differences": found,
+        "differences": {key: [d.facts() for d in of_key] for key, of_key in found.items()},
+        "leaders": {key: one.facts() if one else None for key, one in first.items()},
+        "said_of_leaders": leading(results),
     }  # fmt: skip
 
 
@@ -267,5 +295,8 @@ def _entry_facts(entry: EntryResult, keys: Sequence[str]) -> dict[str, Any]:
         "method": entry.method,
         "optimises": layouts.optimises(entry.recipe),
         "quality": spreads,
-        "stability": entry.score.facts(),
+        "stability": {
+            **entry.score.facts(),
+            "interval": s.facts() if (s := spread(entry.score.by_run)) else None,
+        },
     }

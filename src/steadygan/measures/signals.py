@@ -1,0 +1,50 @@
+"""What the logged steps of a run say of its players: was D sure of everything, could G still move?
+
+Plain arithmetic on lines of history.jsonl; a signal that a method does not log says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+#: D is saturated at a step where it is right about nearly everything, or gives nearly certain
+#: probabilities; G starves or explodes beyond these gradient norms.
+SURE = 0.99
+STARVED, EXPLODED = 1e-6, 100.0
+
+Line = Mapping[str, Any]
+
+
+def number(value: Any) -> float | None:
+    """`value` as a finite float, or None."""
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if known and math.isfinite(value) else None
+
+
+def share(lines: Sequence[Line], asked: Callable[[Line], bool | None]) -> float | None:
+    """The share of lines for which `asked` says True, of those for which it can say."""
+    answers = [answer for line in lines if (answer := asked(line)) is not None]
+    return sum(answers) / len(answers) if answers else None
+
+
+def is_saturated(line: Line) -> bool | None:
+    """Whether D was sure of nearly everything at a logged step; None for a critic."""
+    pairs = (
+        (number(line.get("d_accuracy_real")), number(line.get("d_accuracy_fake"))),
+        (number(line.get("d_real_probability")), complement(line.get("d_fake_probability"))),
+    )
+    known = [pair for pair in pairs if None not in pair]
+    return any(min(pair) >= SURE for pair in known) if known else None
+
+
+def complement(value: Any) -> float | None:
+    known = number(value)
+    return None if known is None else 1.0 - known
+
+
+def is_starved(line: Line) -> bool | None:
+    """Whether G's gradient had vanished or exploded at a logged step."""
+    norm = number(line.get("g_gradient_norm"))
+    return None if norm is None else not STARVED <= norm <= EXPLODED
