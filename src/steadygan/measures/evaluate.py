@@ -23,6 +23,7 @@ from steadygan.measures.reference import NEIGHBOURS, Reference, evenly
 COUNT = 10_000
 #: Fewer images say nothing; fewer points of a mixture neither.
 LEAST = 50
+ORDER_SEED = 1606
 
 Bar = Callable[[str], Progress]
 
@@ -73,9 +74,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """All that is measured of uint8 samples (N, C, H, W), as plain JSON values.
 
-    The samples are put into an order that their pixels decide, so no result depends on the order
-    they came in. Raises `UserError` for fewer than 50 samples and for another shape than the
-    data's.
+    The samples are put into an order that their pixels decide (`ordered`), so no result depends on
+    the order they came in. Raises `UserError` for fewer than 50 samples and for another shape than
+    the data's.
     """
     data, extractor = reference.data, reference.extractor
     if images.dtype != np.uint8 or images.shape[1:] != data.shape:
@@ -150,12 +151,18 @@ def _steps(progress: Progress, total: int) -> Callable[[], None]:
 
 
 def ordered(images: np.ndarray) -> np.ndarray:
-    """Rows of images in the order of the digests of their pixels: the same whatever order they
-    come in, and as good as random."""
+    """Rows of images in an order that depends on their pixels alone: by digest, then by a
+    permutation with a fixed seed.
+
+    The digests make the order independent of the one the images came in. The permutation parts
+    equal images, which have one digest and would otherwise stand together: the first rows, or one
+    of ten splits, would then hold few of the images that repeat.
+    """
     digests = [
         hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest() for image in images
     ]
-    return np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64)
+    by_digest = np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64)
+    return by_digest[np.random.default_rng(ORDER_SEED).permutation(len(by_digest))]
 
 
 def stacked_result(
