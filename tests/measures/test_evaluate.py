@@ -14,6 +14,8 @@ from steadygan.measures import feature_classifier, features
 from steadygan.measures.evaluate import evaluate, evaluate_points, ordered, quality
 from steadygan.measures.features import checked_name, extract, find_features
 from steadygan.measures.frechet import frechet_distance, moments
+from steadygan.measures.metrics import precision_doubt
+from steadygan.measures.prdc import real_balls
 from steadygan.measures.reference import Reference, distinct, evenly, reference_of
 from steadygan.measures.words import distance_name, in_words
 from tests.measures.sets import dataset, extractor, lines
@@ -54,15 +56,17 @@ def test_the_result_holds_every_measure_and_what_it_depends_on(result):
 
 
 def test_the_numbers_are_those_of_the_single_measures(reference, samples, result):
-    from steadygan.measures.prdc import prdc
+    from steadygan.measures.prdc import BOUND, prdc
     from steadygan.measures.sharpness import sharpness
 
     found = extract(extractor(), samples).values
     real = extract(extractor(), reference.data.train.items).values
     expected = frechet_distance(moments(real), moments(found))
     assert result["fid"] == pytest.approx(expected, rel=1e-6)
-    fair = prdc(real[evenly(400, 150)], found)
+    fair = prdc(real[evenly(400, 150)], found, bound=BOUND)
     assert {key: result[key] for key in fair} == pytest.approx(fair, abs=1e-9)
+    published = prdc(real[evenly(400, 150)], found)
+    assert {key: result[f"{key}_published"] for key in fair} == pytest.approx(published, abs=1e-9)
     mean, real_mean = sharpness(samples).mean(), sharpness(reference.data.train.items).mean()
     assert result["sharpness"] == pytest.approx(float(mean), rel=1e-9)
     difference = abs(float(mean - real_mean))
@@ -108,6 +112,34 @@ def test_real_samples_are_better_than_noise_by_every_measure(reference, result):
         assert worse[key] > 3 * result[key]
     assert worse["density"] < result["density"]
     assert worse["coverage"] < result["coverage"]
+
+
+def test_precision_without_recall_is_said_to_say_nothing(reference):
+    """One training image: precise by definition, and a note in the JSON and on the terminal."""
+    one = evaluate(np.repeat(reference.data.train.items[3:4], 60, 0), reference, say=silent)
+    assert (one["precision"], one["recall"]) == (1.0, 0.0)
+    (note,) = one["notes"]
+    assert note.startswith("precision 1 says nothing, since recall is 0")
+    assert f"note: {note}" in in_words(one)
+    good = evaluate(lines(60, 7)[0], reference, say=silent)
+    assert good["notes"] == []
+    assert precision_doubt({"precision": 0.4, "recall": 0.1, "coverage": 0.0}).startswith(
+        "precision 0.4 says nothing, since coverage is 0"
+    )
+    assert precision_doubt({"precision": 0.0, "recall": 0.0, "coverage": 0.0}) == ""
+    assert precision_doubt({"precision": 0.4}) == ""
+
+
+def test_radii_kept_under_another_bound_are_not_used(reference, samples, monkeypatch):
+    import steadygan.measures.reference as real_side
+
+    made = []
+    monkeypatch.setattr(real_side, "real_balls", lambda x: made.append(1) or real_balls(x))
+    reference.prdc(extract(extractor(), samples).values, silent)
+    known = len(made)
+    monkeypatch.setattr(real_side, "BOUND", 3.0)
+    reference.prdc(extract(extractor(), samples).values, silent)
+    assert len(made) == known + 1
 
 
 def test_too_few_samples_have_no_fid_but_its_reason_and_kid(samples):

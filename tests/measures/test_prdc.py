@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 from steadygan.errors import UserError
 from steadygan.measures import distances
 from steadygan.measures.distances import squared_distances, within
-from steadygan.measures.prdc import prdc, reach
+from steadygan.measures.prdc import BOUND, most, prdc, prdc_at, reach, real_balls
 
 
 def normal(count, dimension=2, seed=0, shift=0.0):
@@ -29,6 +29,60 @@ def brute(real, fake, k=3, wide=5):
         "density": (across < ball(real, wide)).sum(1).mean() / wide,
         "coverage": (across.min(0) < ball(real, wide)).mean(),
     }
+
+
+def with_an_outlier(count=300, dimension=16, far=60.0):
+    """Real features about 0 and one far away, whose ball reaches nearly to the others."""
+    outlier = torch.zeros(1, dimension, dtype=torch.float64)
+    outlier[0, 0] = far
+    return torch.cat([normal(count, dimension), outlier])
+
+
+def test_an_untrained_generator_inside_an_outliers_ball_has_no_precision():
+    fakes = 0.01 * normal(301, 16, seed=1)
+    fakes[:, 0] += 30.0
+    bounded, published = prdc_at(with_an_outlier(), fakes, [BOUND, None])
+    assert set(bounded.values()) == {0.0}
+    assert published["precision"] == 1, "which is why balls are bounded"
+
+
+def test_a_collapsed_generator_has_precision_and_neither_recall_nor_coverage():
+    """One image of the data and hardly another: precise, as it should be, and nothing else."""
+    real = with_an_outlier()
+    for fakes in (real[:1] + 1e-3 * normal(301, 16, seed=1), real[:1].repeat(301, 1)):
+        bounded = prdc(real, fakes, bound=BOUND)
+        assert (bounded["precision"], bounded["density"] > 0) == (1.0, True)
+        assert bounded["recall"] < 0.01
+        assert bounded["coverage"] < 0.1
+
+
+def test_samples_all_over_the_place_recall_nothing():
+    """As published, balls between samples that are far from each other hold all real images."""
+    real, fakes = normal(301, 16), 12 * normal(301, 16, seed=1)
+    bounded, published = prdc_at(real, fakes, [BOUND, None])
+    assert published["recall"] > 0.9
+    assert (bounded["recall"], bounded["precision"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("dimension", [16, 64])
+def test_where_no_radius_is_beyond_the_bound_the_measures_are_as_published(dimension):
+    real, fakes = normal(400, dimension), normal(400, dimension, 1, 0.2)
+    radii = real_balls(real)[0]
+    assert radii.max() < BOUND**2 * radii.median()
+    bounded, published = prdc_at(real, fakes, [BOUND, None])
+    assert bounded == published
+    assert published == pytest.approx(brute(real, fakes), abs=1e-12)
+    assert 0 < published["precision"] < 1
+
+
+def test_the_bound_is_of_the_median_of_balls_that_reach_anywhere():
+    """Images that come more than three times have balls of radius 0; they bound no other."""
+    radii = torch.tensor([0.0, 0.0, 0.0, 0.0, 4.0, 9.0, 100.0]).double()
+    assert most(radii, 2.0) == 4 * 9.0
+    assert most(radii, None) == most(torch.zeros(5), 2.0) == np.inf
+    repeated = torch.cat([normal(40, 16)] + [normal(1, 16, 5)] * 60)
+    found = prdc(repeated, normal(100, 16, 1), bound=BOUND)
+    assert found["precision"] > 0.5
 
 
 @pytest.mark.parametrize("shape", [(80, 60, 2), (70, 90, 16)])

@@ -13,7 +13,7 @@ from steadygan.measures import memorisation
 from steadygan.measures.evaluate import evaluate, ordered
 from steadygan.measures.inception_score import inception_score
 from steadygan.measures.kernel import kernel_distance
-from steadygan.measures.prdc import prdc
+from steadygan.measures.prdc import BOUND, prdc
 from steadygan.measures.reference import reference_of
 from tests.measures.sets import dataset, extractor, lines
 
@@ -77,7 +77,7 @@ def test_every_measure_of_repeated_images_is_that_of_their_draw(reference, quick
     assert found["inception_score"] == pytest.approx(whole, rel=0.02)
     features = reference.features.rows(rows).values
     half = features[np.random.default_rng(2).permutation(2000)[:1000]]
-    fair = prdc(reference.features.rows(reference.some(1000)).values, half)
+    fair = prdc(reference.features.rows(reference.some(1000)).values, half, bound=BOUND)
     for key in ("recall", "coverage"):
         assert found[key] == pytest.approx(fair[key], abs=0.05)
 

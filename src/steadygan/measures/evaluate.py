@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from steadygan.measures.features import Features, Progress, extract, find_featur
 from steadygan.measures.frechet import frechet_distance, moments, too_few
 from steadygan.measures.inception_score import SPLITS, inception_score
 from steadygan.measures.kernel import SUBSETS, kernel_distance
-from steadygan.measures.prdc import COVERAGE_K, PRECISION_K
+from steadygan.measures.metrics import precision_doubt
+from steadygan.measures.prdc import BOUND, COVERAGE_K, PRECISION_K
 from steadygan.measures.reference import NEIGHBOURS, Reference, evenly
 
 COUNT = 10_000
@@ -42,13 +43,15 @@ def quality(
     to them. `fid` is None where there are too few samples for the dimension of the features.
 
     FID and KID are against the whole reference. Precision to coverage compare as many real images
-    as samples, at most 10,000 a side, evenly spread.
+    as samples, at most 10,000 a side, evenly spread; `precision_published` and so on are those
+    without a bound on the balls.
     """
     enough = not too_few(min(len(found), len(reference)), reference.extractor.dimension)
     fid = frechet_distance(reference.moments, moments(found.values)) if enough else None
     kid, kid_std = kernel_distance(reference.features.values, found.values, subsets)
     score, score_std = inception_score(found.probabilities)
     own = evenly(len(found), NEIGHBOURS)
+    bounded, published = reference.prdc(found.rows(own).values, say)
     sharp = float(sharpness.sharpness(images, sharpness_kind).mean())
     real_sharp = reference.sharpness(sharpness_kind)
     return {
@@ -57,7 +60,8 @@ def quality(
         "kid_std": kid_std,
         "inception_score": score,
         "inception_score_std": score_std,
-        **reference.prdc(found.rows(own).values, say),
+        **bounded,
+        **{f"{key}_published": value for key, value in published.items()},
         "sharpness": sharp,
         "sharpness_real": real_sharp,
         "sharpness_difference": abs(sharp - real_sharp),
@@ -114,6 +118,7 @@ def evaluate(
             "sharpness": sharpness_kind,
             "precision_k": PRECISION_K,
             "coverage_k": COVERAGE_K,
+            "ball_bound": BOUND,
             "neighbours": min(len(images), len(reference), NEIGHBOURS),
             "kid_subsets": SUBSETS,
             "inception_score_splits": SPLITS,
@@ -121,7 +126,7 @@ def evaluate(
         "real_against_real": itself,
         "memorisation": copied,
         "birthday": born,
-        "notes": _notes(found, reference),
+        "notes": _notes(found, reference, numbers),
     }
     if extractor.knows_classes and reference.labels() is not None:
         predicted = found.probabilities.argmax(1).numpy()
@@ -134,13 +139,16 @@ def evaluate(
     return as_json(result)
 
 
-def _notes(found: Features, reference: Reference) -> list[str]:
+def _notes(found: Features, reference: Reference, numbers: Mapping[str, Any]) -> list[str]:
     """What a reader of the numbers has to know."""
     reasons = [
         too_few(len(found), reference.extractor.dimension),
         too_few(len(reference), reference.extractor.dimension).replace("samples", "real images"),
     ]
-    return [f"no FID: {reason}" for reason in reasons if reason]
+    notes = [f"no FID: {reason}" for reason in reasons if reason]
+    if doubt := precision_doubt(numbers):
+        notes.append(doubt)
+    return notes
 
 
 def _steps(progress: Progress, total: int) -> Callable[[], None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 #: Measures that are other numbers on other features, and bear their name.
 OF_FEATURES = ("fid", "kid", "inception_score")
@@ -44,3 +46,20 @@ METRICS = (
     Metric("mode_js", "JS of modes to evenly", True),
     Metric("reverse_kl", "reverse KL", True),
 )
+
+
+def precision_doubt(numbers: Mapping[str, Any]) -> str:
+    """Why the precision among `numbers` of one evaluation is no merit; empty where it may be.
+
+    With recall or coverage 0 the samples are near no real image's neighbours: they lie in a few
+    places, or inside the ball of an outlier.
+    """
+    if not numbers.get("precision"):
+        return ""
+    lacking = [key for key in ("recall", "coverage") if numbers.get(key) == 0]
+    if not lacking:
+        return ""
+    return (
+        f"precision {numbers['precision']:.4g} says nothing, since {' and '.join(lacking)} "
+        f"{'are' if len(lacking) > 1 else 'is'} 0: collapsed samples, or near an outlier only"
+    )

@@ -9,6 +9,13 @@ neighbour in its own set, itself aside; inside means nearer, not as near.
     density     1 / (k N) sum over fakes of the balls of reals they are inside
     coverage    share of reals whose ball holds a fake
 
+As published, the ball of one real outlier reaches far beyond the data and may hold every sample of
+an untrained generator: precision 1. Kynkaanniemi et al. meet this in their realism score
+(section 5), where they drop every real ball larger than the median. That would halve the
+precision of real images, so here `bound` clips instead: no ball, real or fake, reaches farther than
+`bound` times the median radius of the real ones. Without a bound the measures are as published;
+where no radius is beyond it, both are equal.
+
 All four move with the numbers of both sides, so those belong to the result.
 """
 
@@ -23,6 +30,9 @@ from steadygan.errors import UserError
 from steadygan.measures.distances import blocks, centred, within
 
 PRECISION_K, COVERAGE_K = 3, 5
+#: Of the median radius. Held-out digits keep .861 of a precision of .864 (1.5 leaves .813, dropping
+#: what is beyond the median .460): classifier features, 1,000 images a side.
+BOUND = 2.0
 
 
 def reach(features: Tensor, *ks: int) -> list[Tensor]:
@@ -37,8 +47,42 @@ def reach(features: Tensor, *ks: int) -> list[Tensor]:
 
 
 def real_balls(real: Tensor, k: int = PRECISION_K, coverage_k: int = COVERAGE_K) -> list[Tensor]:
-    """What `prdc` needs of the real side alone: its two sets of squared radii (M,)."""
+    """What `prdc` needs of the real side alone: its two sets of squared radii (M,), unbounded."""
     return reach(*centred(real), k, coverage_k)
+
+
+def most(radii: Tensor, bound: float | None) -> float:
+    """The largest squared radius that `bound` allows beside squared radii (M,): `bound` times the
+    median of those above 0 (equal images have balls of radius 0). Infinite without a bound."""
+    known = radii[radii > 0]
+    if bound is None or not len(known):
+        return torch.inf
+    return bound**2 * float(known.median())
+
+
+class _Tally:
+    """What the four measures count, over blocks of distances from fakes to reals."""
+
+    def __init__(self, real: Tensor, wide: Tensor, fake: Tensor, bound: float | None) -> None:
+        reaches, self.wide = most(real, bound), wide.clamp(max=most(wide, bound))
+        self.real, self.fake = real.clamp(max=reaches), fake.clamp(max=reaches)
+        self.inside, self.held = 0, 0
+        self.recalled = torch.zeros(len(real), dtype=torch.bool)
+
+    def add(self, rows: slice, found: Tensor) -> None:
+        """Count squared distances `found` (rows, M) of the fakes of `rows`."""
+        self.inside += int((found < self.real).any(1).sum())
+        self.held += int((found < self.wide).sum())
+        self.recalled |= (found < self.fake[rows, None]).any(0)
+
+    def measures(self, nearest_fake: Tensor, coverage_k: int) -> dict[str, float]:
+        count = len(self.fake)
+        return {
+            "precision": self.inside / count,
+            "recall": float(self.recalled.double().mean()),
+            "density": self.held / (coverage_k * count),
+            "coverage": float((nearest_fake < self.wide).double().mean()),
+        }
 
 
 def prdc(
@@ -47,23 +91,30 @@ def prdc(
     k: int = PRECISION_K,
     coverage_k: int = COVERAGE_K,
     balls: Sequence[Tensor] | None = None,
+    bound: float | None = None,
 ) -> dict[str, float]:
-    """`precision`, `recall`, `density`, `coverage` of features (M, d) and (N, d); `balls` are the
-    `real_balls` of `real` where they are known."""
-    real_ball, real_wide = balls or real_balls(real, k, coverage_k)
+    """`precision`, `recall`, `density`, `coverage` of features (M, d) and (N, d), as published or
+    with balls of at most `bound` median radii; `balls` are the `real_balls` of `real` where they
+    are known."""
+    return prdc_at(real, fake, [bound], k, coverage_k, balls)[0]
+
+
+def prdc_at(
+    real: Tensor,
+    fake: Tensor,
+    bounds: Sequence[float | None],
+    k: int = PRECISION_K,
+    coverage_k: int = COVERAGE_K,
+    balls: Sequence[Tensor] | None = None,
+) -> list[dict[str, float]]:
+    """As `prdc`, once for each of `bounds`, over one pass of distances."""
+    near, wide = balls or real_balls(real, k, coverage_k)
     real, fake = centred(real, fake)
-    (fake_ball,) = reach(fake, k)
-    inside_real, held = 0, 0
-    recalled = torch.zeros(len(real), dtype=torch.bool)
+    (own,) = reach(fake, k)
+    tallies = [_Tally(near, wide, own, bound) for bound in bounds]
     nearest_fake = torch.full((len(real),), torch.inf, dtype=torch.float64)
     for rows, found in blocks(fake, real):
-        inside_real += int((found < real_ball).any(1).sum())
-        held += int((found < real_wide).sum())
-        recalled |= (found < fake_ball[rows, None]).any(0)
+        for tally in tallies:
+            tally.add(rows, found)
         nearest_fake = torch.minimum(nearest_fake, found.amin(0))
-    return {
-        "precision": inside_real / len(fake),
-        "recall": float(recalled.double().mean()),
-        "density": held / (coverage_k * len(fake)),
-        "coverage": float((nearest_fake < real_wide).double().mean()),
-    }
+    return [tally.measures(nearest_fake, coverage_k) for tally in tallies]

@@ -18,7 +18,7 @@ from steadygan.measures.features import Extractor, Features, Progress, extract, 
 from steadygan.measures.frechet import Moments, frechet_distance, moments, too_few
 from steadygan.measures.inception_score import inception_score
 from steadygan.measures.kept import Made, kept, kept_facts
-from steadygan.measures.prdc import COVERAGE_K, prdc, real_balls
+from steadygan.measures.prdc import BOUND, COVERAGE_K, prdc, prdc_at, real_balls
 from steadygan.measures.sharpness import sharpness
 
 #: Real images at most: all of MNIST's and Fashion-MNIST's train part.
@@ -88,18 +88,19 @@ class Reference:
 
     def _key(self, count: int) -> dict[str, Any]:
         return {"version": VERSION, "data": self.data.fingerprint, "features": self.extractor.hash,
-                "split": self.split, "of": len(self), "count": count}  # fmt: skip
+                "split": self.split, "of": len(self), "count": count,
+                "ball_bound": BOUND}  # fmt: skip
 
-    def prdc(self, fake: Tensor, say: Callable[[str], None]) -> dict[str, float]:
-        """Precision to coverage of as many of the images as there are samples, evenly spread; the
-        radii of the real side are made once and kept."""
+    def prdc(self, fake: Tensor, say: Callable[[str], None]) -> list[dict[str, float]]:
+        """Precision to coverage of as many of the images as there are samples, evenly spread: with
+        bounded balls, and as published. The radii of the real side are made once and kept."""
         real = self.features.rows(self.some(len(fake))).values
 
         def make() -> Made:
             return dict(zip(("near", "wide"), real_balls(real), strict=True)), {}
 
         balls, _ = kept("real-balls", self._key(len(fake)), say, make)
-        return prdc(real, fake, balls=(balls["near"], balls["wide"]))
+        return prdc_at(real, fake, [BOUND, None], balls=(balls["near"], balls["wide"]))
 
     def nearest_two(self, count: int) -> dict[str, Any]:
         """The distance of the two nearest among `count` different images, by features (at most
@@ -121,7 +122,7 @@ class Reference:
         found: dict[str, Any] = {"fid": self._bias(count, drawn, others), "of": len(drawn)}
         near = min(len(drawn), NEIGHBOURS)
         if near > COVERAGE_K:
-            found |= {"neighbours": near, **prdc(others[:near], drawn[:near])}
+            found |= {"neighbours": near, **prdc(others[:near], drawn[:near], bound=BOUND)}
         return found
 
     def fid_of_draws(self, count: int, draws: int) -> list[float] | None:

@@ -42,10 +42,11 @@ def _images(found: dict[str, Any]) -> list[tuple[str, str, str]]:
         (distance_name("KID", name), _number(found["kid"]), f"± {_number(found['kid_std'])}"),
         (distance_name("inception score", name), _number(found["inception_score"]), own),
     ]  # fmt: skip
-    lines += [
-        (key, _number(found[key]), f"real against real: {_number(itself.get(key))}")
-        for key in ("precision", "recall", "density", "coverage")
-    ]
+    for key in ("precision", "recall", "density", "coverage"):
+        more = f"real against real: {_number(itself.get(key))}"
+        if found[f"{key}_published"] != found[key]:  # by balls of any size
+            more += f", by the published definition: {_number(found[f'{key}_published'])}"
+        lines.append((key, _number(found[key]), more))
     sharp = f"real: {_number(found['sharpness_real'])}, {found['settings']['sharpness']}"
     lines.append(("sharpness", _number(found["sharpness"]), sharp))
     if "modes" in found:

@@ -158,7 +158,7 @@ class Judge:
             "fid": None if few else frechet_distance(reference.moments, moments(found.values)),
             "kid": kid,
             "inception_score": inception_score(found.probabilities)[0],
-            **reference.prdc(found.values, self.say),
+            **reference.prdc(found.values, self.say)[0],
             "sharpness": sharp,
             "sharpness_difference": abs(sharp - self.real_sharpness),
         }
@@ -249,8 +249,9 @@ class Judge:
 
 def numbers_of(found: dict[str, Any]) -> dict[str, float | None]:
     """The measures of a result that `at_best` gives too."""
-    wanted = ("fid", "kid", "kid_std", "inception_score", "inception_score_std", "precision",
-              "recall", "density", "coverage", "sharpness", "sharpness_real",
+    near = ("precision", "recall", "density", "coverage")
+    wanted = ("fid", "kid", "kid_std", "inception_score", "inception_score_std", *near,
+              *(f"{key}_published" for key in near), "sharpness", "sharpness_real",
               "sharpness_difference")  # fmt: skip
     return {key: found[key] for key in wanted}
 
