@@ -119,6 +119,7 @@ def _measured(study: Study, gallery: Gallery) -> dict[str, Any]:
         "quality_curves": [(chart, gallery.add(chart)) for chart in curves],
         "quality_tables": [] if study.single else quality.quality_tables(study),
         "numbers": quality.numbers_of(study) if study.single and runs else [],
+        "numbers_doubtful": any(quality.doubt_of(r, at) for r in runs for at in ("last", "best")),
         "number_steps": [quality.when_of(run, at) for run in runs[:1] for at in ("last", "best")],
         "cloud": cloud and gallery.add(cloud),
         "basis": metrics.basis(runs),

@@ -7,7 +7,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from steadygan.measures.curve import DISTANCES
-from steadygan.measures.metrics import Metric
+from steadygan.measures.metrics import Metric, precision_doubt
 from steadygan.report.bands import Band, bands, columns_of
 from steadygan.report.charts import Bands, Cloud, Dot, central_of
 from steadygan.report.facts import as_dict, as_list
@@ -25,18 +25,21 @@ from steadygan.report.text import NONE, count, figure, measured, number, plus_mi
 #: On a logarithmic scale where values span this much.
 ON_LOG = (*DISTANCES, "kid", "reverse_kl")
 WIDE = 6.0
+#: Marks a precision that says nothing; explained under the table.
+DOUBTFUL = "†"
 #: A reference is drawn where it lies within this factor of the curves.
 NEAR = 100.0
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of the table over seeds: `mean ± sd`, its interval, and whether its method leads
-    in this measure."""
+    """One number of the table over seeds: `mean ± sd`, its interval, whether its method leads in
+    this measure, and whether it says nothing (`precision_doubt` in one of its runs)."""
 
     said: str
     interval: str = ""
     best: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ class Table:
     rows: list[Row]
     real: list[str]
     intervals: bool
+
+    @property
+    def doubtful(self) -> bool:
+        return any(cell.doubtful for row in self.rows for cell in row.cells)
 
 
 @dataclass(frozen=True)
@@ -128,20 +135,35 @@ def _table(study: Study, at: str) -> Table:
     shown = {
         metric: found for metric in metrics(study) if (found := spreads(study, metric.key, at))
     }
-    names = entry_names(study)
+    names, doubtful = entry_names(study), _doubtful(study, at)
     rows = []
     for family, members in families(study.runs).items():
         cells = []
         for metric, found in shown.items():
             cell = found[family].cell if family in found else Cell(NONE)
             leads = at == "last" and names.get(family, family) == leader_of(study, metric.key)
-            cells.append(Cell(cell.said, cell.interval, leads))
+            doubted = metric.key == "precision" and family in doubtful
+            cells.append(Cell(cell.said, cell.interval, leads and not doubted, doubted))
         if any(cell.said != NONE for cell in cells):
             most = max(found[family].n for found in shown.values() if family in found)
             rows.append(Row(members[0], family, f"{most} of {len(members)}", cells))
     real = [measured(real_value(study.runs, metric.key)) for metric in shown]
     intervals = any(cell.interval for row in rows for cell in row.cells)
     return Table(at, list(shown), rows, real if set(real) != {NONE} else [], intervals)
+
+
+def _doubtful(study: Study, at: str) -> set[str]:
+    """The families with a run whose precision `at` last or best says nothing."""
+    return {
+        family
+        for family, members in families(study.runs).items()
+        if any(doubt_of(study.runs[i], at) for i in members)
+    }
+
+
+def doubt_of(run: Run, at: str) -> str:
+    """Why the precision of a run's samples at `last` or `best` says nothing, if it does."""
+    return precision_doubt(as_dict(run.get("measures", "quality", at)))
 
 
 def _spread(value: Any) -> Spread | None:
@@ -165,8 +187,12 @@ def numbers_of(study: Study) -> list[tuple[Metric, str, str, str]]:
     run = study.runs[0]
     rows = []
     for metric in metrics(study):
-        at = [run.get("measures", "quality", when, metric.key) for when in ("last", "best")]
-        rows.append((metric, *map(measured, at), measured(real_value([run], metric.key))))
+        said = []
+        for at in ("last", "best"):
+            value = measured(run.get("measures", "quality", at, metric.key))
+            doubtful = metric.key == "precision" and doubt_of(run, at)
+            said.append(f"{value} {DOUBTFUL}" if doubtful else value)
+        rows.append((metric, *said, measured(real_value([run], metric.key))))
     return rows
 
 
