@@ -6,7 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
+from steadygan.game.augment import DiffAugment
+from steadygan.game.noise import InstanceNoise
 from steadygan.game.parts import Part
+from steadygan.game.play import Play
 from steadygan.methods import methods
 from steadygan.training import Goal, Hooks, train
 from steadygan.training.goals import milestones
@@ -116,6 +119,60 @@ def test_held_out_scores_are_those_of_the_step_that_was_logged(tmp_path):
     without = signals.of_turn(trainer.last, None)
     assert {k for k in line if "heldout" in k} == set(line) - set(without)
     assert {k: line[k] for k in without} == without
+
+
+def untrained(tmp_path, *parts):
+    """A game whose D has seen nothing, so that held-out data are to it what training data are."""
+    recipe = games.small("dcgan", batch=100, d_norm="none").with_(*parts)
+    trainer = games.trainer_of(recipe, tmp_path / "run", games.images(200, 200))
+    return trainer, Play(recipe, trainer.table, "d", trainer.hand(0, "d", 0))
+
+
+@pytest.mark.parametrize("part", [InstanceNoise(sigma=3.0), DiffAugment()])
+def test_held_out_samples_are_shown_as_real_ones_are(tmp_path, part):
+    """Shown as they are, they would score apart from noised or augmented real ones: a gap that
+    says D overfits before it has learned."""
+    trainer, play = untrained(tmp_path, part)
+    shown = []
+    trunk = trainer.table.discriminator.trunk
+    watch = trunk.register_forward_pre_hook(lambda module, given: shown.append(given[0]))
+    held, real = play.held_out_scores(trainer.held_out()), play.real_scores
+    watch.remove()
+    spread = [images.std().item() for images in shown]
+    assert spread[0] == pytest.approx(spread[1], rel=0.05)
+    assert spread[0] != pytest.approx(trainer.held_out().samples.std().item(), rel=0.05)
+    error = (held.var() / len(held) + real.var() / len(real)).sqrt().item()
+    assert held.mean().item() == pytest.approx(real.mean().item(), abs=4 * error)
+
+
+def test_held_out_noise_is_drawn_from_a_stream_of_its_own(tmp_path):
+    play = untrained(tmp_path, InstanceNoise(sigma=1.0))[1]
+    same = play.batch
+    assert play.held_out_scores(same).mean() != play.real_scores.mean()
+    again = untrained(tmp_path / "again", InstanceNoise(sigma=1.0))[1]
+    assert torch.equal(again.held_out_scores(same), play.held_out_scores(same))
+    assert torch.equal(again.real_scores, play.real_scores)
+
+
+def test_held_out_samples_are_judged_beside_the_fakes_where_real_ones_are(tmp_path):
+    """They then share batch statistics: the same batch held out scores as it does as real."""
+    recipe = games.small("dcgan", joint_batches=True)
+    trainer = games.trainer_of(recipe, tmp_path / "run")
+    play = Play(recipe, trainer.table, "d", trainer.hand(0, "d", 0))
+    torch.testing.assert_close(play.held_out_scores(play.batch), play.real_scores)
+    alone = play.critic(play.real)
+    assert not torch.allclose(alone, play.real_scores, atol=1e-4)
+
+
+def test_held_out_scores_of_a_noised_game_move_no_bit_of_it(tmp_path):
+    ends = []
+    for log_every in (1, 10):
+        recipe = games.small("gan").with_(InstanceNoise(sigma=0.5), DiffAugment())
+        cadence = games.Cadence(log_every=log_every)
+        trainer = games.trainer_of(recipe, tmp_path / str(log_every), cadence=cadence)
+        trainer.run(Goal(steps=3), Hooks())
+        ends.append(trainer.gathered())
+    assert games.unlike(*ends) == []
 
 
 @pytest.mark.parametrize("method", games.METHODS)

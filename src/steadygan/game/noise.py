@@ -21,7 +21,7 @@ class InstanceNoise(Part):
     2017, arXiv:1701.04862, section 3: noise gives the two distributions a common support, so that D
     cannot tell them apart without error. sigma falls in a straight line from `sigma` to
     `sigma_end` over the recipe's horizon. The first value is ours (the sources vary from .1 to .2).
-    Real and fake have draws of their own; what a penalty or a log line looks at is not noised.
+    Real, fake and held-out samples have draws of their own; what a penalty looks at is not noised.
     """
 
     name = "instance-noise"

@@ -58,8 +58,8 @@ class Part(Spec):
         return fake
 
     def shown(self, play: Play, samples: Tensor, kind: Kind) -> Tensor:
-        """What D sees of `samples` (B, ...), in both players' updates: noised, augmented. Forwards
-        for penalties and log lines see samples as they are."""
+        """What D sees of `samples` (B, ...), in both players' updates and for the log's held-out
+        scores: noised, augmented. Forwards for penalties see samples as they are."""
         return samples
 
     def targets(self, play: Play, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from steadygan.networks.spectral import start_step
 if TYPE_CHECKING:
     from steadygan.game.recipe import Recipe
 
-Kind = Literal["real", "fake"]
+Kind = Literal["real", "fake", "heldout"]
 #: D's features of a batch (None where D has none) and its scores (B,) float32.
 Judged = tuple[Tensor | None, Tensor]
 #: What D is told beside the samples: nothing, or labels (B,), or a latent (B, n).
@@ -177,7 +177,11 @@ class Play:
         parts = self.recipe.parts()
         if self.mover == "d" and any(kind in part.input_gradients for part in parts):
             samples = self._leaves[kind] = samples.detach().requires_grad_(True)
-        for part in parts:
+        return self._changed(samples, kind)
+
+    def _changed(self, samples: Tensor, kind: Kind) -> Tensor:
+        """`samples` as every part's `shown` leaves them."""
+        for part in self.recipe.parts():
             samples = part.shown(self, samples, kind)
         return samples
 
@@ -247,6 +251,19 @@ class Play:
         told = self.told("real") if told is None else told
         with buffers_kept(self.table.discriminator):
             return self._forward(self.table.discriminator, samples, told)[1]
+
+    def held_out_scores(self, batch: RealBatch) -> Tensor:
+        """D's scores (B,) of data that training never sees, shown as the real batch was: noised and
+        augmented by the recipe's parts (from streams of its own), and in one batch with the fakes
+        where the recipe judges both in one. Else the difference from `real_scores`, which is read
+        as overfitting, would be that of what D is shown. D's buffers are kept."""
+        samples = self._changed(batch.samples, "heldout")
+        told = self.recipe.told(self, batch.samples, batch.labels, None)
+        if self._joint:
+            samples = torch.cat([samples, self._shown("fake")])
+            pairs = zip(told, self.told("fake"), strict=True)
+            told = tuple(torch.cat(pair) for pair in pairs)
+        return self.critic(samples, told)[: len(batch.samples)]
 
     def log_gradient_norms(self, norms: Tensor) -> None:
         """Keep the mean and spread of input-gradient norms (B,) for the log."""

@@ -18,7 +18,8 @@ def of_turn(updates: dict[str, Update], held_out: RealBatch | None) -> dict[str,
 
     `d_loss`, `d_loss/PART`, `g_loss`, ...; D's mean score, probability and accuracy on real, held
     out and fake samples; gradient norms; what parts and objective add. `held_out` is a batch of
-    data that training never sees, judged as the real batch is (its own batch statistics).
+    data that training never sees, shown to D and judged as the real batch is (noised, augmented,
+    with its own batch statistics).
     """
     found: dict[str, Tensor] = {}
     for name, update in updates.items():
@@ -40,8 +41,7 @@ def of_scores(play: Play, held_out: RealBatch | None) -> dict[str, Tensor]:
     objective: Objective = play.recipe.objective
     scores = {"real": play.real_scores, "fake": play.fake_scores}
     if held_out is not None:
-        told = play.recipe.told(play, held_out.samples, held_out.labels, None)
-        scores["heldout"] = play.critic(held_out.samples, told)
+        scores["heldout"] = play.held_out_scores(held_out)
     found = objective.signals(scores["real"], scores["fake"])
     for kind, values in scores.items():
         found[f"d_score_{kind}"] = values.mean()
