@@ -1,6 +1,7 @@
 """The house: who may import whom, and what the source may never hold, read from syntax trees."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -172,6 +173,66 @@ def test_training_catches_nothing_that_it_does_not_name():
     assert each(catches_all, "training") == {}
 
 
+#: Files that may write directly: the helper itself; a checkpoint, whose write calls are counted; a
+#: history, which grows by a line; the lock; and what is written into a folder of its own that is
+#: renamed when it is whole.
+WRITERS = {
+    "files.py": {"beside.open"},
+    "locks.py": {"os.open"},
+    "training/checkpoint.py": {"os.open"},
+    "training/runfolder.py": {"self.history_path.open"},
+    "data/build.py": {"_image(pixels).save", "contact_sheet(pixels).save", "open"},
+    "data/cache.py": {"open"},
+    "data/card.py": {"open"},
+    "data/hanzi_build.py": {
+        "(building / RECORD).write_text", "np.save", "Image.fromarray(np.vstack(rows)).save",
+        "shutil.copyfile",
+    },
+    "data/hwdb.py": {"np.save"},
+    "data/imageset.py": {"np.save", "open"},
+    "data/rows.py": {"np.save"},
+    "data/seal.py": {"open"},
+}  # fmt: skip
+ALWAYS_WRITES = {"write_text", "write_bytes", "tofile", "save_file", "savefig", "to_csv", "savez",
+                 "savetxt", "memmap", "open_memmap", "copyfile", "copy2", "copytree"}  # fmt: skip
+#: `save` that gives bytes or is a function of this package.
+NO_FILES = {"checkpoint.save", "safetensors.torch.save"}
+
+
+def writes(source):
+    """The calls that write a file other than one of `files.writing`, whose handle is `file`."""
+    tree, found = ast.parse(source), set()
+    given = {
+        ast.unparse(item.optional_vars)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With)
+        for item in node.items
+        if item.optional_vars and ast.unparse(item.context_expr).startswith("writing(")
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name, words = ast.unparse(node.func), [ast.unparse(each) for each in node.args]
+        last = name.rpartition(".")[2]
+        modes = words + [ast.unparse(k.value) for k in node.keywords if k.arg in ("mode", "flags")]
+        if last == "open":
+            said = any(re.fullmatch(r"['\"][rbt]*[wax+][wbt+]*['\"]", mode) for mode in modes)
+            found |= {name} if said or any("O_WR" in m or "O_RDWR" in m for m in modes) else set()
+            unclear = name == "open" and len(words) > 1 and not re.match(r"['\"]", words[1])
+            found |= {name} if unclear else set()
+        elif last in ALWAYS_WRITES:
+            found |= {name} if "mode='r'" not in ast.unparse(node) else set()
+        elif last == "save" and words and name not in NO_FILES and words[0] not in given:
+            found.add(name)
+    return found
+
+
+def test_every_file_is_written_whole_or_not_at_all():
+    found = each(writes)
+    unnamed = {name: what - WRITERS.get(name, set()) for name, what in found.items()}
+    assert {name: what for name, what in unnamed.items() if what} == {}
+
+
 # ---- the checks catch what they are for ----------------------------------------------------
 
 
@@ -186,6 +247,16 @@ def test_training_catches_nothing_that_it_does_not_name():
         (lambda s: wrong_way("study", s), "if TYPE_CHECKING:\n    from steadygan.cli import app"),
         (lambda s: imports_of(s, "torch"), "from torch.nn import Module"),
         (star_imports, "from steadygan.game.parts import *"),
+        (writes, "open(path, 'w')"),
+        (writes, "open(path, mode='xb')"),
+        (writes, "path.open('a', encoding='utf-8')"),
+        (writes, "open(path, how)"),
+        (writes, "os.open(path, os.O_WRONLY | os.O_CREAT)"),
+        (writes, "path.write_text(text)"),
+        (writes, "np.save(path, values)"),
+        (writes, "image.save(path, 'PNG')"),
+        (writes, "with open_it() as file:\n    np.save(file, values)"),
+        (writes, "np.memmap(path, mode='w+')"),
         (dangers, "import pickle"),
         (dangers, "from pickle import loads"),
         (dangers, "import torch\ntorch.load('x')"),
@@ -219,6 +290,8 @@ def test_a_check_catches_its_mutant(check, source):
         (dangers, "torch.load('x', weights_only=True)"),
         (dangers, "model.eval()\nre.compile('x')\nnp.load(path, allow_pickle=False)"),
         (catches_all, "try:\n    f()\nexcept (OSError, ValueError):\n    pass"),
+        (writes, "with writing(path) as file:\n    np.save(file, values)\n    image.save(file)"),
+        (writes, "open(path)\npath.open('rb')\nopen(path, encoding='utf-8')\nself.save()"),
     ],
 )
 def test_a_check_lets_good_code_pass(check, source):

@@ -224,7 +224,7 @@ def really_full(folder: Path, method: str = "gan") -> str:
     recipe, data = games.small(method), games.images()
     whole = train(recipe, data, out=folder / "whole", steps=12, device="cpu", precision="fp32",
                   cadence=games.Cadence(save_every=2))  # fmt: skip
-    with mounted(folder / "disk", "size=4m") as disk:
+    with mounted(folder / "disk", "size=16m") as disk:
         out, filler = disk / "run", disk / "filler"
 
         def fill(trainer: object) -> None:

@@ -220,6 +220,7 @@ print({{name for name in parts if not name.startswith("steadygan.report.")}})
     assert torch == "[]"
     assert sorted(json.loads(parts.replace("'", '"').replace("{", "[").replace("}", "]"))) == [
         "steadygan.errors",
+        "steadygan.files",
         "steadygan.locks",
         "steadygan.measures",
         "steadygan.measures.curve",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from steadygan.errors import UserError
+from steadygan.files import writing
 
 ROWS = COLUMNS = 16
 _GAP, _PAPER = 2, 235
@@ -49,11 +48,6 @@ def contact_sheet(rows: list[list[np.ndarray]]) -> Image.Image:
 
 
 def save_sheet(image: Image.Image, path: Path) -> None:
-    """Write a PNG beside and rename it. Raises UserError where that cannot be done."""
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        image.save(beside, "PNG")
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    """Write a PNG, whole or not at all. Raises UserError where that cannot be done."""
+    with writing(path) as file:
+        image.save(file, "PNG")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from steadygan.errors import UserError
+from steadygan.files import write_whole
 from steadygan.measures.inception import Inception
 
 PUBLISHED = "pt_inception-2015-12-05-6726825d.pth"
@@ -88,13 +89,7 @@ def import_weights(source: Path, out: Path) -> bool:
         raise UserError(f"{source}: is no file of plain torch tensors: {why[:200]}") from None
     tensors = checked(loaded, source)
     metadata = {"format": FORMAT, "source_sha256": digest}
-    beside = out.with_name(f".{out.name}.part")
-    try:
-        beside.write_bytes(safetensors.torch.save(tensors, metadata))
-        beside.replace(out)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise UserError(f"{out}: cannot be written: {error.strerror or error}") from None
+    write_whole(out, safetensors.torch.save(tensors, metadata))
     return digest.startswith(PUBLISHED_SHA256)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from steadygan.errors import UserError
+from steadygan.files import write_whole
 from steadygan.report import differences, metrics, overview, quality, steady, text
 from steadygan.report.autoencoder import autoencoders
 from steadygan.report.charts import Gallery
@@ -53,13 +52,7 @@ def write_report(folder: Path) -> Path:
     folder = Path(folder)
     page = render(read_folder(folder))
     path = folder / "report.html"
-    beside = folder / f".report.html.{os.getpid()}.tmp"
-    try:
-        beside.write_text(page, encoding="utf-8", newline="\n")
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {error.strerror}; free or name a folder") from None
+    write_whole(path, page)
     return path
 
 

@@ -15,13 +15,13 @@ from pydantic import Field
 
 from steadygan.data import Dataset
 from steadygan.errors import UserError, did_you_mean
+from steadygan.files import write_whole
 from steadygan.game.overrides import keys_of
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method, find
 from steadygan.spec import Spec, read_pairs
 from steadygan.study.compose import compose, keys_taken
 from steadygan.study.request import Request
-from steadygan.training.runfolder import write_whole
 from steadygan.training.runs import goal_of
 
 #: What may differ between two calls of one study: how it was typed, how it is spread over cores,

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from steadygan.errors import UserError, did_you_mean
+from steadygan.files import write_whole
 from steadygan.measures.curve import DISTANCES
 from steadygan.study import layouts
 from steadygan.study.leaders import SCORE, differences, leaders, said_of_leaders
 from steadygan.study.render import Cell, Table, as_csv, latex, markdown
 from steadygan.study.results import EntryResult, Results, read_results
 from steadygan.study.statistics import spread
-from steadygan.training.runfolder import write_whole
 
 #: The measures that differences are tested in, the first that there is.
 MAIN = ("fid", "energy_distance", "reverse_kl")

@@ -22,6 +22,7 @@ import safetensors.torch
 from torch import Tensor
 
 from steadygan.errors import CheckpointError, UserError
+from steadygan.files import sync_folder
 
 FORMAT = "steadygan-1"
 BLANK = "0" * 64
@@ -115,15 +116,6 @@ def _write_synced(path: Path, data: bytes, write: Callable[[int, bytes], int]) -
         os.close(handle)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _why(error: OSError, path: Path, needed: int) -> str:
     if error.errno == errno.ENOSPC:
         return (
@@ -133,14 +125,16 @@ def _why(error: OSError, path: Path, needed: int) -> str:
     return f"cannot write {path}: {error.strerror or error}; the previous checkpoint is whole"
 
 
-def require_room(folder: Path, checkpoint_bytes: int) -> None:
-    """Refuse to start where fewer than three checkpoints fit; `folder` need not exist yet."""
+def require_room(folder: Path, checkpoint_bytes: int, other_bytes: int = 0) -> None:
+    """Refuse to start where three checkpoints and `other_bytes` do not fit; `folder` need not
+    exist yet."""
     there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
     free = shutil.disk_usage(there).free
-    if free < 3 * checkpoint_bytes:
+    needed = 3 * checkpoint_bytes + other_bytes
+    if free < needed:
         raise UserError(
-            f"{folder}: {free / 1e6:.1f} MB free, but three checkpoints of this game need "
-            f"{3 * checkpoint_bytes / 1e6:.1f} MB: make room or choose another --out"
+            f"{folder}: {free / 1e6:.1f} MB free, but three checkpoints of this game, samples and "
+            f"a report need {needed / 1e6:.1f} MB: make room or choose another --out"
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from steadygan.data import Dataset
-from steadygan.errors import UserError
+from steadygan.files import writing
 from steadygan.game.priors import Classed, Coded, Prior, with_class, without_class
 from steadygan.training.streams import Streams
 
 GRID = 64
+#: Grids of a run of ten million images; see `goals.milestones`.
+GRIDS = 27
 SWEEP = 10
 GAP = 2
 
@@ -79,6 +80,17 @@ def grid(images: np.ndarray, columns: int) -> Image.Image:
     return Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
 
 
+def room(shape: tuple[int, ...]) -> int:
+    """Bytes to keep free for the sample grids of a long run, in the folder and in its report (in
+    base64). A grid of noise, which PNG makes no smaller, or a scatter (some 20 kB)."""
+    if len(shape) == 1:
+        one = 20_000
+    else:
+        channels, height, width = shape
+        one = GRID * (height + GAP) * (width + GAP) * channels
+    return GRIDS * one * 7 // 3
+
+
 def scatter(points: np.ndarray, real: np.ndarray, side: int = 512) -> Image.Image:
     """Generated (orange) over real (grey) points (N, 2), on the real ones' square."""
     canvas = np.full((side, side, 3), 255, np.uint8)
@@ -93,15 +105,9 @@ def scatter(points: np.ndarray, real: np.ndarray, side: int = 512) -> Image.Imag
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Write a picture whole: beside, then renamed."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        image.save(beside, format="PNG")
-        beside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    """Write a picture as PNG, whole or not at all."""
+    with writing(path) as file:
+        image.save(file, "PNG")
 
 
 def draw_samples(

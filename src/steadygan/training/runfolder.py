@@ -5,7 +5,6 @@ run.json, history.jsonl, samples/, checkpoints/, report.html. One writer at a ti
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from typing import Any
 
 from steadygan import locks
 from steadygan.errors import UserError
+from steadygan.files import why, write_whole
 from steadygan.locks import as_it_stands
-from steadygan.training.checkpoint import listed, sync_folder
+from steadygan.training.checkpoint import listed
 
 
 class RunFolder:
@@ -52,7 +52,7 @@ class RunFolder:
             folder.checkpoints.mkdir(exist_ok=True)
             folder.samples.mkdir(exist_ok=True)
         except OSError as error:
-            raise UserError(_why(error, path)) from None
+            raise UserError(why(error, path)) from None
         return folder
 
     @classmethod
@@ -65,7 +65,7 @@ class RunFolder:
         try:
             folder._acquire()
         except OSError as error:
-            raise UserError(_why(error, path)) from None
+            raise UserError(why(error, path)) from None
         return folder
 
     def _require_free(self) -> None:
@@ -76,7 +76,8 @@ class RunFolder:
                 f"--out {self.path}: holds another run; resume it with `steadygan resume "
                 f"{self.path}` or give another folder"
             )
-        strangers = sorted(p.name for p in self.path.iterdir() if p.name not in OWN_NAMES)
+        own = OWN_NAMES | {part.name for part in self._parts()}
+        strangers = sorted(p.name for p in self.path.iterdir() if p.name not in own)
         if strangers:
             self.close()
             raise UserError(f"--out {self.path}: not empty ({strangers[0]}); give another folder")
@@ -84,6 +85,14 @@ class RunFolder:
     def _acquire(self) -> None:
         busy = f"{self.path}: another process is writing this run; wait for it or stop it"
         self._lock = locks.acquire(self.path, busy)
+        for part in self._parts():
+            part.unlink(missing_ok=True)
+
+    def _parts(self) -> list[Path]:
+        """What writers that were killed left beside their files."""
+        found = [self.path.glob(f".{name}.*.part") for name in ("run.json", "history.jsonl")]
+        found.append(self.samples.glob(".*step-*.png.*.part"))
+        return [part for parts in found for part in parts]
 
     def close(self) -> None:
         """Give the lock back."""
@@ -118,7 +127,7 @@ class RunFolder:
             with self.history_path.open("a", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
-            raise UserError(_why(error, self.history_path)) from None
+            raise UserError(why(error, self.history_path)) from None
 
     def sync_history(self) -> None:
         """Make the history durable before a checkpoint that counts on it."""
@@ -133,7 +142,7 @@ class RunFolder:
         write_whole(self.history_path, text)
 
 
-OWN_NAMES = {"run.json", "history.jsonl", "samples", "checkpoints", locks.NAME, ".run.json.part"}
+OWN_NAMES = {"run.json", "history.jsonl", "samples", "checkpoints", locks.NAME}
 
 #: What a run.json must have for its run to be gone on with or sampled.
 NEEDED = {"method", "recipe", "data", "seed", "device", "precision", "threads", "goal"}
@@ -166,25 +175,3 @@ def read_history(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
             except ValueError:
                 return
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a small file so that a reader sees the old or the new one, never a torn one."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise UserError(_why(error, path)) from None
-
-
-def _why(error: OSError, path: Path) -> str:
-    if error.errno == errno.EROFS:
-        return f"{path}: is on a read-only file system; give a folder that can be written"
-    if error.errno == errno.ENOSPC:
-        return f"{path}: the disk is full; make room and run again"
-    return f"{path}: cannot be written: {error.strerror or error}"

@@ -19,7 +19,7 @@ from steadygan.game.recipe import Recipe
 from steadygan.locks import INTERRUPTED
 from steadygan.methods import methods
 from steadygan.spec import checked
-from steadygan.training import checkpoint, facts, state
+from steadygan.training import checkpoint, facts, pictures, state
 from steadygan.training.goals import Cadence, Goal, Hooks, Stopped
 from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import Precision, find_device, place
@@ -27,6 +27,8 @@ from steadygan.training.runfolder import RunFolder, read_facts
 
 #: How long a run trains when neither steps nor a budget is given.
 DEFAULT_BUDGET_MINUTES = 10.0
+#: What report.html takes without pictures: plotly.js most of all.
+REPORT_BYTES = 5_000_000
 
 
 def train(
@@ -59,7 +61,8 @@ def train(
     placed = place(device, precision, needs_double_backward(recipe))
     with torch.random.fork_rng():
         trainer = Trainer(recipe, data, RunFolder(path), seed, placed, cadence)
-        checkpoint.require_room(path, state.size_in_bytes(trainer.table))
+        others = pictures.room(data.shape) + REPORT_BYTES
+        checkpoint.require_room(path, state.size_in_bytes(trainer.table), others)
     with torch.random.fork_rng(), RunFolder.create(path) as folder:
         trainer.folder = folder
         folder.write_facts(_first_facts(trainer, goal, command, title))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from steadygan.data import Dataset
 from steadygan.errors import UserError, did_you_mean
+from steadygan.files import writing
 from steadygan.game.priors import (
     Classed,
     Coded,
@@ -228,7 +229,8 @@ def _write_still(
     else:
         values = np.concatenate([pictures.to_uint8(batch) for batch in made])
     if out.suffix == ".npy":
-        _save_npy(out, values)
+        with writing(out) as file:
+            np.save(file, values, allow_pickle=False)
     elif points:
         pictures.save_png(pictures.scatter(values, values), out)
     else:
@@ -254,14 +256,6 @@ def draw_best(
     return {"step": step, **drawn}
 
 
-def _save_npy(out: Path, values: np.ndarray) -> None:
-    try:
-        with out.open("wb") as file:
-            np.save(file, values, allow_pickle=False)
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror or error}") from None
-
-
 def _write_walk(generator: nn.Module, prior: Prior, ends: Tensor, columns: int, out: Path) -> None:
     """An animation: each cell of the grid walks from its latent to another and back."""
     walks = torch.stack([path_between(prior, pair, FRAMES // 2) for pair in ends.split(2)])
@@ -270,7 +264,5 @@ def _write_walk(generator: nn.Module, prior: Prior, ends: Tensor, columns: int, 
         images = np.concatenate([pictures.to_uint8(b) for b in pictures.generate(generator, frame)])
         there.append(pictures.grid(images, columns))
     frames = there + there[-2:0:-1]
-    try:
-        frames[0].save(out, save_all=True, append_images=frames[1:], duration=60, loop=0)
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror or error}") from None
+    with writing(out) as file:
+        frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=60, loop=0)

@@ -1,0 +1,81 @@
+"""Files that appear when they are whole: written beside their place, synced, renamed over it.
+
+Every file that the program writes goes through here (tests/test_imports.py holds that), but for
+checkpoints, which count their own writes, lines added to a history, and what is written into a
+folder that is itself renamed when it is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from steadygan.errors import UserError
+
+
+@contextmanager
+def writing(path: Path, mode: str = "wb") -> Iterator[IO]:
+    """A new file to write, `wb` or `w` (UTF-8, \\n), which replaces `path` at the end of `with`.
+
+    Whatever ends the block early leaves `path` as it was and nothing beside it. A link is followed.
+    Raises `UserError` in one line where the disk is full, read-only, or otherwise in the way.
+    """
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    try:
+        path = Path(os.path.realpath(path))
+        beside = _beside(path)
+        try:
+            with beside.open(mode, **text) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except BaseException:
+            with suppress(OSError):  # on a disk gone read-only it stays, and is never read
+                beside.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(why(error, path)) from None
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Replace a file so that a reader sees the old or the new one, never a torn one."""
+    with writing(path, "w" if isinstance(content, str) else "wb") as file:
+        file.write(content)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def why(error: OSError, path: Path) -> str:
+    """Why `path` cannot be written, in one line."""
+    if error.errno == errno.EROFS:
+        return f"{path}: is on a read-only file system; give a folder that can be written"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{path}: the disk is full; make room and run again"
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{_shortened(path)}: the name is too long; give a shorter one"
+    return f"{path}: cannot be written: {error.strerror or error}"
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name in the same folder, of this process, and no longer than `path`'s own may be."""
+    end = f".{os.getpid()}.part"
+    kept = path.name.encode()[: 254 - len(end)].decode(errors="ignore")
+    return path.with_name(f".{kept}{end}")
+
+
+def _shortened(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= 60 else f"{text[:40]}...{text[-10:]}"
