@@ -339,5 +339,16 @@ def test_real_against_real_is_precise_and_covers():
     assert found["coverage"] == pytest.approx(1 - 1 / 2**5, abs=0.02)
 
 
+def test_draws_of_real_images_spread_as_fresh_ones_do():
+    """Their standard deviation is that of distances of fresh samples to one reference."""
+    reference, seen = reference_from(normal(4000, 0)), []
+    found = reference.fid_of_draws(300, 40, lambda done, total: seen.append((done, total)))
+    assert found[0] == reference.against_itself(300)["fid"]
+    fresh = [frechet_distance(reference.moments, moments(normal(300, s))) for s in range(1, 41)]
+    assert np.std(found) == pytest.approx(np.std(fresh), rel=0.35)
+    assert seen == [(done, 40) for done in range(1, 41)]
+
+
 def test_too_few_real_images_have_no_bias():
     assert reference_from(normal(11, 0)).against_itself(100)["fid"] is None
+    assert reference_from(normal(11, 0)).fid_of_draws(100, 3) is None

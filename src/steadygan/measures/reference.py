@@ -125,11 +125,19 @@ class Reference:
             found |= {"neighbours": near, **prdc(others[:near], drawn[:near], bound=BOUND)}
         return found
 
-    def fid_of_draws(self, count: int, draws: int) -> list[float] | None:
+    def fid_of_draws(
+        self, count: int, draws: int, progress: Progress = quiet
+    ) -> list[float] | None:
         """`fid` of `against_itself` for so many draws: their spread is what the choice of samples
-        alone does to a distance at `count`. None where there are too few images."""
-        found = [self._bias(count, *self._split(count, seed)) for seed in range(draws)]
-        return None if None in found else found
+        alone does to a distance at `count`. None where there are too few images. `progress` counts
+        draws."""
+        found = []
+        for seed in range(draws):
+            if (fid := self._bias(count, *self._split(count, seed))) is None:
+                return None
+            found.append(fid)
+            progress(seed + 1, draws)
+        return found
 
     def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """The features of `count` images drawn at random (half of all at most), and of the rest."""

@@ -115,7 +115,8 @@ class Judge:
 
         def make() -> dict[str, Any]:
             noise = np.random.default_rng(0).integers(0, 256, (count, *self.data.shape), np.uint8)
-            return {**levels(self.reference.fid_of_draws(count, DRAWS)),
+            progress = self.bar("distances of real images")
+            return {**levels(self.reference.fid_of_draws(count, DRAWS, progress)),
                     "noise": self.draft(noise, self.bar("features of noise"))["fid"]}  # fmt: skip
 
         return kept_facts("distance-references", key, self.say, make)
