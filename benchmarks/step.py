@@ -170,9 +170,10 @@ def recipes() -> dict[str, Recipe]:
     auto-encoder for D, attention."""
     dcgan = find("dcgan").recipe
     four = dcgan.networks.model_copy(update={"kernel": 4})
+    three = find("wgan-gp").recipe.networks.model_copy(update={"stages": 3})
     return {
         "dcgan 4x4 width 64": dcgan.changed(networks=four),
-        "wgan-gp width 64": find("wgan-gp").recipe,
+        "wgan-gp width 64, three stages": find("wgan-gp").recipe.changed(networks=three),
         "sngan": find("sngan").recipe.changed(batch=64),
         "began": find("began").recipe.changed(batch=64),
         "sagan-hinge": find("sagan-hinge").recipe.changed(batch=64),

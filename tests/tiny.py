@@ -42,6 +42,13 @@ def shrunk(recipe: Recipe, **keys: object) -> Recipe:
     return recipe
 
 
+def size_of(recipe: Recipe, shape: tuple[int, ...]) -> int:
+    """How many parameters the recipe's networks have for data of `shape`."""
+    with torch.device("meta"):
+        built = recipe.networks.build(shape, recipe.prior.dim)
+    return sum(p.numel() for network in built.values() for p in network.parameters())
+
+
 def dataset(shape: tuple[int, ...] = IMAGE, train: int = 32, test: int = 16) -> Dataset:
     """Smooth random images (or points on a ring) in memory, of 4 classes."""
     random = np.random.RandomState(0)

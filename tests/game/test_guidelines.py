@@ -14,6 +14,7 @@ from steadygan.game.guidelines import notes, notes_on_all
 from steadygan.game.penalties import GradientPenalty
 from steadygan.methods import find
 from steadygan.networks import DCGANNetworks, OwnNetworks
+from steadygan.study.compose import compose
 
 DCGAN = find("dcgan").recipe.changed(networks=DCGANNetworks(width=4, kernel=4))
 
@@ -56,7 +57,7 @@ def told(recipe, shape=IMAGE, **own):
 
 def test_a_recipe_that_follows_them_is_told_nothing():
     assert told(DCGAN) == []
-    assert told(find("wgan").recipe) == []
+    assert told(compose(find("wgan"), IMAGE, {"preset": "paper"})) == []
 
 
 # ---- kernels and strides -------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from tiny import GREY, IMAGE, POINT, shrunk, started, trainer
+from tiny import GREY, IMAGE, POINT, shrunk, size_of, started, trainer
 from torch import nn
 
 from steadygan.game.constraints import WeightClip
 from steadygan.game.optimizers import RMSProp
 from steadygan.game.tricks import CriticWarmup
 from steadygan.methods import find
+from steadygan.networks import DCGANNetworks
 from steadygan.study.compose import compose
 
 WGAN = find("wgan")
@@ -21,14 +22,26 @@ def test_the_settings_are_those_of_algorithm_1():
     assert recipe.d_optimizer == recipe.g_optimizer == RMSProp(lr=5e-5)
     assert recipe.batch == 64
     assert recipe.tricks == ()
-    assert recipe.networks.kernel == 4
-    assert not recipe.networks.bias
     assert recipe.objective.threshold is None
 
 
-def test_the_papers_preset_warms_the_critic_up():
+@pytest.mark.parametrize(("size", "wanted"), [(32, 8_825_220), (64, 9_451_908)])
+def test_the_default_networks_are_those_that_comparisons_share(size, wanted):
+    assert size_of(WGAN.recipe, (3, size, size)) == wanted
+
+
+def test_the_papers_preset_has_the_authors_networks_and_warms_the_critic_up():
     recipe = compose(WGAN, IMAGE, {"preset": "paper"})
+    assert recipe.networks == DCGANNetworks(kernel=4, bias=False)
+    assert size_of(recipe, IMAGE) == 5_721_728
+    assert size_of(recipe, (3, 64, 64)) == 6_342_272
     assert recipe.tricks == (CriticWarmup(turns=25, every=500, d_steps=100),)
+
+
+def test_the_light_preset_stays_as_it_was():
+    recipe = compose(WGAN, IMAGE, {"preset": "light"})
+    assert recipe.networks == DCGANNetworks(width=16, stages=3, kernel=4, bias=False)
+    assert size_of(recipe, IMAGE) == 187_296
 
 
 @pytest.mark.parametrize("shape", [GREY, POINT])

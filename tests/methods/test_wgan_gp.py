@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from tiny import IMAGE, shrunk, started
+from tiny import IMAGE, shrunk, size_of, started
 from torch import nn
 
 from steadygan.game.objectives import wasserstein_d_loss
 from steadygan.game.optimizers import Adam
 from steadygan.game.penalties import GradientPenalty, gradient_penalty
 from steadygan.methods import find
-from steadygan.networks import MLPNetworks
+from steadygan.networks import DCGANNetworks, MLPNetworks
 from steadygan.study.compose import compose
 
 WGAN_GP = find("wgan-gp")
@@ -20,10 +20,31 @@ def test_the_settings_are_those_of_the_authors():
     assert recipe.on_d == (GradientPenalty(weight=10.0, target=1.0),)
     assert recipe.d_steps == 5
     assert recipe.d_optimizer == recipe.g_optimizer == Adam(lr=1e-4, betas=(0.5, 0.9))
-    assert (recipe.prior.name, recipe.prior.dim) == ("normal", 128)
-    assert compose(WGAN_GP, IMAGE, {"preset": "paper"}).networks.width == 128
+    assert recipe.prior.name == "normal"
     toy = WGAN_GP.vector_networks
     assert (toy.width, toy.depth, toy.d_width, toy.d_pieces) == (512, 3, 512, 1)
+    assert WGAN_GP.fitted((2,)).prior.dim == 128
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(32, 8_825_220), (64, 9_451_908)])
+def test_the_default_networks_are_those_that_comparisons_share(size, wanted):
+    """But for the 896 scales and 896 shifts of the critic's batch norm, which it does without."""
+    assert size_of(WGAN_GP.recipe, (3, size, size)) == wanted - 2 * (128 + 256 + 512)
+
+
+@pytest.mark.parametrize(("size", "stages", "wanted"), [(32, 3, 9_279_236), (64, 4, 36_562_180)])
+def test_the_papers_preset_has_the_authors_networks(size, stages, wanted):
+    recipe = compose(WGAN_GP, (3, size, size), {"preset": "paper"})
+    assert recipe.networks == DCGANNetworks(width=128, stages=None, d_norm="none")
+    assert (recipe.networks.stages_for(size), recipe.prior.dim) == (stages, 128)
+    assert size_of(recipe, (3, size, size)) == wanted
+
+
+def test_the_light_preset_stays_as_it_was():
+    recipe = compose(WGAN_GP, IMAGE, {"preset": "light"})
+    assert recipe.networks == DCGANNetworks(width=16, stages=None, kernel=4, d_norm="none")
+    assert (recipe.prior.dim, recipe.batch) == (128, 32)
+    assert size_of(recipe, IMAGE) == 216_964
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 64, 64)])
