@@ -23,7 +23,7 @@ SUBJECTS = (*games.METHODS, STAGED)
 KINDS = ("wgan-gp", "began", STAGED)
 #: What a trainer holds beside its state: the data set (in the fingerprint), what the last turn saw
 #: (dealt anew each turn, for the log), and the copies that a failure file is made of.
-OUTSIDE = {"data", "last", "_buffers"}
+OUTSIDE = {"data", "last", "_undo"}
 #: A tensor that follows from a network's sizes and never changes: R3GAN's resampling.
 CONSTANT = "._buffers.[matrix]"
 

@@ -39,3 +39,20 @@ def buffers_kept(module: nn.Module) -> Iterator[None]:
             layer.momentum = momentum
         for layer in own:
             layer.buffers_kept = False
+
+
+class Undoable(nn.Module):
+    """A part's state that takes back by itself what an update has done to it.
+
+    The guard of the training loop copies the buffers of every other state before each update, so
+    that it can restore them where the update fails. A state that is large, or that an update moves
+    only after the guard has passed it, derives from this class instead: nothing of it is copied.
+    """
+
+    def begin_update(self) -> None:
+        """An update begins: what `undo_update` restores is the state as it is now."""
+        raise NotImplementedError
+
+    def undo_update(self) -> None:
+        """Restore, bit for bit, the state at the last `begin_update`."""
+        raise NotImplementedError

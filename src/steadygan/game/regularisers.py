@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from steadygan.game.buffers import Undoable
 from steadygan.game.parts import Part
 
 if TYPE_CHECKING:
@@ -94,8 +95,11 @@ def history_distance(parameters: list[Tensor], means: list[Tensor]) -> Tensor:
     return torch.stack([(p - mean).square().sum() for p, mean in pairs]).sum()
 
 
-class RunningMeans(nn.Module):
-    """The mean of a player's parameters over the start and every step since, as buffers."""
+class RunningMeans(Undoable):
+    """The mean of a player's parameters over the start and every step since, as buffers.
+
+    It moves after the player's step alone, when the guard has passed the update: an update that
+    fails has moved nothing here."""
 
     def __init__(self, parameters: list[Tensor]) -> None:
         super().__init__()
@@ -113,6 +117,12 @@ class RunningMeans(nn.Module):
         self.steps += 1
         for mean, parameter in zip(self.means, parameters, strict=True):
             mean += (parameter - mean) / self.steps
+
+    def begin_update(self) -> None:
+        pass
+
+    def undo_update(self) -> None:
+        pass
 
 
 class HistoricalAveraging(Part):

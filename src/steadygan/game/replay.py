@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from steadygan.game.buffers import Undoable
 from steadygan.game.parts import Part
 
 if TYPE_CHECKING:
@@ -16,13 +17,18 @@ if TYPE_CHECKING:
     from steadygan.game.recipe import Recipe
 
 
-class History(nn.Module):
+#: What `History` must put back: where fakes were put, what stood there, and how many were in use.
+Change = tuple[Tensor | slice, Tensor, Tensor]
+
+
+class History(Undoable):
     """Up to `capacity` old fakes of `shape`; the first `filled` of `samples` are in use."""
 
     def __init__(self, capacity: int, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.register_buffer("samples", torch.zeros(capacity, *shape))
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
+        self._changes: list[Change] = []
 
     @torch.no_grad()
     def exchange(self, fake: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -32,15 +38,30 @@ class History(nn.Module):
         capacity, filled = len(self.samples), int(self.filled)
         if filled < capacity:
             room = min(count, capacity - filled)
-            self.samples[filled : filled + room] = fake[:room]
+            self._put(slice(filled, filled + room), fake[:room])
             self.filled += room
             return fake
         drawn, places = (
             torch.randperm(capacity, generator=generator)[:count].to(fake.device) for _ in range(2)
         )
         shown = torch.cat([fake[:-count], self.samples[drawn]])
-        self.samples[places] = fake[:count]
+        self._put(places, fake[:count])
         return shown
+
+    def _put(self, places: Tensor | slice, fakes: Tensor) -> None:
+        """Write `fakes` to `places`, and remember what stood there."""
+        self._changes.append((places, self.samples[places].clone(), self.filled.clone()))
+        self.samples[places] = fakes
+
+    def begin_update(self) -> None:
+        self._changes.clear()
+
+    @torch.no_grad()
+    def undo_update(self) -> None:
+        while self._changes:
+            places, before, filled = self._changes.pop()
+            self.samples[places] = before
+            self.filled.copy_(filled)
 
 
 class Replay(Part):

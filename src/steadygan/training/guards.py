@@ -1,9 +1,12 @@
 """The guard against non-finite numbers: it stops a game before they reach a weight.
 
-Before each optimizer step the real batch, the latents, every loss part, the gradients, the
-optimizer's moments, the player's own weights and the EMA are summed; a sum is finite exactly if
-every term is (sums of finite float32 values overflow only beyond 1e38). One number leaves the
-device. Only when that fails is the culprit looked for, layer by layer.
+Before each optimizer step the real batch, the latents, the fakes, every loss part, the gradients,
+the optimizer's moments, the player's own weights, small states of parts and the EMA are summed; a
+sum is finite exactly if every term is (sums of finite float32 values overflow only beyond 1e38).
+One number leaves the device. Only when that fails is the culprit looked for, layer by layer.
+
+A state of size (`Undoable`) is not summed: what enters it is (fakes, weights), and what leaves it
+is part of a loss.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from steadygan.game.buffers import buffers_kept
 from steadygan.game.play import Play
 from steadygan.game.players import Update
 from steadygan.training.state import optimizer_tensors
+from steadygan.training.undo import small_states
 
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:
@@ -34,10 +38,13 @@ def watched(update: Update) -> Iterable[Tensor]:
     """Every tensor whose first non-finite value must stop the game at this update."""
     play, player = update.play, update.player
     yield from seen_by(play).values()
+    if "fake" in vars(play):  # a replay history takes fakes in that D has not judged
+        yield vars(play)["fake"]
     yield from update.losses.values()
     yield update.gradient_norm  # stands for every gradient
     yield from player.parameters
     yield from optimizer_tensors(player).values()
+    yield from small_states(play.table).values()
     if play.mover == "g":
         yield from play.table.average.parameters()
         yield from play.table.average.buffers()
@@ -62,6 +69,8 @@ def culprit(update: Update) -> str:
     for name, network in play.table.networks().items():
         for key, tensor in (*network.named_parameters(), *network.named_buffers()):
             if not all_finite([tensor]):
+                if name == "states":
+                    return f"the state {key} of a part"
                 kind = "EMA weight" if name == "average" else "weight"
                 return f"{kind} {key} of network {name}"
     for key, tensor in optimizer_tensors(player).items():

@@ -27,6 +27,7 @@ from steadygan.training.goals import Cadence, Goal, Hooks, due, milestones
 from steadygan.training.precision import Placement
 from steadygan.training.runfolder import RunFolder, read_history
 from steadygan.training.streams import Streams
+from steadygan.training.undo import Undo
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Trainer:
         self.table.to(self.placement.device, self.placement.memory_format)
         self.stage_steps = dict.fromkeys(self.recipe.stages, 0)
         self.last: dict[str, Update] = {}
-        self._buffers: dict[str, Tensor] = {}
+        self._undo = Undo()
         self._place: tuple[int, str, int] = (0, "d", 0)
         self.draws_before: dict[str, int] = {}
 
@@ -68,7 +69,7 @@ class Trainer:
         """The hand of update `k` of player `mover` in this turn. Dealing draws nothing yet."""
         self._place = (self.turn, mover, k)
         self.draws_before = dict(self.draws)
-        self._buffers = self._copied_buffers()
+        self._undo.begin(self.table)
         self.streams.pin_ambient(*self._place)
         return self.hand(*self._place)
 
@@ -135,7 +136,7 @@ class Trainer:
         """Raise `NonFiniteError` if this update saw or made NaN or Inf; keep what replays it."""
         if guards.all_finite(guards.watched(update)):
             return
-        self._restore_buffers()  # those that this update moved are a symptom, not the culprit
+        self._undo.back(self.table)  # what this update moved is a symptom, not the culprit
         turn, mover, k = self._place
         where = f"stage {mover}, step {k}" if mover in self.recipe.stages else f"step {turn}"
         found = f"{where}: NaN or Inf in {guards.culprit(update)}"
@@ -160,22 +161,6 @@ class Trainer:
         folder.mkdir(exist_ok=True)
         info = {**self.info(), "place": [turn, mover, k]}
         return checkpoint.save(folder, turn, tensors, info)
-
-    def _live_buffers(self) -> dict[str, Tensor]:
-        return {
-            f"{name}/{key}": buffer
-            for name, module in self.table.networks().items()
-            if name.startswith(("players/", "states"))
-            for key, buffer in module.named_buffers()
-        }
-
-    @torch.no_grad()
-    def _restore_buffers(self) -> None:
-        for key, value in self._live_buffers().items():
-            value.copy_(self._buffers[key])
-
-    def _copied_buffers(self) -> dict[str, Tensor]:
-        return {key: value.clone() for key, value in self._live_buffers().items()}
 
     # ---- saving ------------------------------------------------------------------------------
 
