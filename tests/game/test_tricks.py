@@ -35,10 +35,15 @@ def test_the_turn_is_played_and_counted_with_its_steps():
         assert recipe.images_in(turn) == wanted * recipe.batch
 
 
-@pytest.mark.parametrize("name", ["gan", "dcgan", "infogan"])
-def test_it_wants_a_critic(name):
-    with pytest.raises(ValueError, match="critic-warmup wants a critic"):
+@pytest.mark.parametrize("name", ["gan", "dcgan", "infogan", "began", "ebgan", "ragan", "rpgan"])
+def test_it_wants_a_critic_and_no_threshold_is_not_enough(name):
+    with pytest.raises(ValueError, match=r"critic-warmup wants a critic.*: loss-sensitive, wass"):
         find(name).recipe.with_(CriticWarmup())
+
+
+@pytest.mark.parametrize("name", ["wgan", "wgan-gp", "wgan-div", "ls-gan", "gan-qp"])
+def test_every_critic_takes_it(name):
+    assert CriticWarmup() in find(name).recipe.with_(CriticWarmup()).tricks
 
 
 # ---- clipped gradients ---------------------------------------------------------------------

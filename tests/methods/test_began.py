@@ -84,11 +84,18 @@ def test_m_is_never_below_the_real_error():
         assert convergence == pytest.approx(real + abs(0.5 * real - fake), abs=1e-6)
 
 
-def test_a_turn_moves_k_by_the_errors_of_its_own_updates_and_logs_both():
-    game = trainer(shrunk(BEGAN.recipe, k_start=0.4, lambda_k=0.05), GREY)
+def test_a_turn_moves_k_by_two_errors_of_one_d_and_logs_both():
+    game = trainer(
+        shrunk(BEGAN.recipe, k_start=0.4, lambda_k=0.05, **{"d_optimizer.lr": 0.1}), GREY
+    )
+    before = copy.deepcopy(game.table.discriminator)
     game.play_turn()
     plays = {name: update.play for name, update in game.last.items()}
-    real, fake = plays["d"].real_scores.mean().item(), plays["g"].fake_scores.mean().item()
+    with torch.no_grad():
+        real = before.judge(plays["d"].real)[1].mean().item()
+        fake = before.judge(plays["d"].fake)[1].mean().item()
+    stepped = plays["g"].fake_scores.mean().item()  # the same fakes after D's step
+    assert abs(stepped - fake) > 0.1 * fake
     balance = game.table.states["balance"]
     assert balance.k.item() == pytest.approx(0.4 + 0.05 * (0.5 * real - fake), abs=1e-7)
     said = plays["g"].signals

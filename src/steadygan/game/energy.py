@@ -18,6 +18,7 @@ from steadygan.game.parts import Part
 
 if TYPE_CHECKING:
     from steadygan.game.play import Play
+    from steadygan.game.recipe import Recipe
 
 
 def began_d_loss(real_errors: Tensor, fake_errors: Tensor, k: Tensor | float = 1.0) -> Tensor:
@@ -46,12 +47,27 @@ def pulling_away(features: Tensor) -> Tensor:
     return ((units @ units.T).square() * off_diagonal).sum() / (count * (count - 1))
 
 
-class EquilibriumEnergy(Objective):
+class Energy(Objective):
+    """Base of games of errors: they want a D that gives some, 0 or more. A D of raw scores would
+    lower those of real samples without end."""
+
+    real_is_high = False
+    threshold = None
+
+    def misfit(self, recipe: Recipe) -> str | None:
+        if recipe.networks.d_gives_errors:
+            return None
+        return (
+            f"objective={self.name} wants an auto-encoder for D, whose errors are 0 or more, and "
+            f"'{recipe.networks.name}' networks give scores without a bound: set networks=ebgan or "
+            "networks=began"
+        )
+
+
+class EquilibriumEnergy(Energy):
     """E l(x) - k E l(g) for D, E l(g) for G; k is 1 but in BEGAN's recipe, which moves it."""
 
     name = "began"
-    real_is_high = False
-    threshold = None
 
     def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
         return began_d_loss(real_scores, fake_scores)
@@ -60,12 +76,10 @@ class EquilibriumEnergy(Objective):
         return energy_g_loss(fake_scores)
 
 
-class MarginEnergy(Objective):
+class MarginEnergy(Energy):
     """E D(x) + E relu(m - D(g)) for D, E D(g) for G. Zhao et al. 2017, arXiv:1609.03126."""
 
     name = "ebgan"
-    real_is_high = False
-    threshold = None
     margin: float = Field(10.0, gt=0)
 
     def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:

@@ -90,6 +90,8 @@ class LossSensitive(Objective):
     name = "loss-sensitive"
     real_is_high: ClassVar[bool] = False
     threshold: ClassVar[float | None] = None
+    is_critic: ClassVar[bool] = True
+    of_scores_alone: ClassVar[bool] = False
     margin: float = Field(TAU * 64 * 64 * 3, gt=0)
     leak: float = Field(0.0, ge=0, le=1)
     real_weight: float = Field(0.0, ge=0)
@@ -111,6 +113,7 @@ class WassersteinLow(Objective):
     name = "wasserstein-low"
     real_is_high: ClassVar[bool] = False
     threshold: ClassVar[float | None] = None
+    is_critic: ClassVar[bool] = True
 
     def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
         return wasserstein_d_loss(fake_scores, real_scores)

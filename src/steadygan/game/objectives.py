@@ -17,6 +17,7 @@ from steadygan.spec import Spec
 
 if TYPE_CHECKING:
     from steadygan.game.play import Play
+    from steadygan.game.recipe import Recipe
 
 
 def bce_d_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
@@ -70,8 +71,17 @@ class Objective(Spec):
     #: True where D is asked for targets, which tricks may soften: then `d_loss_to` is there.
     has_targets: ClassVar[bool] = False
     real_is_high: ClassVar[bool] = True
-    #: The score at which D is undecided; None for a critic, which has no accuracy.
+    #: The score at which D is undecided; None where no score is, so that D has no accuracy.
     threshold: ClassVar[float | None] = 0.0
+    #: True for a critic: G follows the distance that D estimates, the better the nearer D is to its
+    #: optimum. Other objectives without a threshold (energies, relativistic ones) are none.
+    is_critic: ClassVar[bool] = False
+    #: True where `d_loss` is there: D's loss follows from the scores alone.
+    of_scores_alone: ClassVar[bool] = True
+
+    def misfit(self, recipe: Recipe) -> str | None:
+        """Why this objective cannot be that of `recipe`, in words, or None."""
+        return None
 
     def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
         """What D minimises. Scores (B,) each; a scalar."""
@@ -163,6 +173,7 @@ class Wasserstein(Objective):
 
     name = "wasserstein"
     threshold = None
+    is_critic = True
 
     def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
         return wasserstein_d_loss(real_scores, fake_scores)

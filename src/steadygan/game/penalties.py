@@ -111,6 +111,13 @@ def r2_penalty(critic: Critic, fake: Tensor) -> Tensor:
     return squared_norm(input_gradient(critic, fake)).mean() / 2
 
 
+def perturbed(real: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """x + .5 std(batch) U(0, 1) a value: where the lines of DRAGAN end. Kodali et al. 2017, section
+    2.3. Shape of `real` (B, ...)."""
+    noise = torch.rand(real.shape, generator=generator).to(real.device)
+    return real + 0.5 * real.std() * noise
+
+
 class Penalty(Part):
     """A penalty on D's input gradient, weighted."""
 
@@ -138,6 +145,26 @@ class GradientPenalty(Penalty):
             play.critic,
             play.real,
             play.fake,
+            play.generator("penalties"),
+            target=self.target,
+            on_norms=play.log_gradient_norms,
+        )
+
+
+class LocalGradientPenalty(GradientPenalty):
+    """lambda E (||grad C(x^)|| - 1)^2 on lines from real samples into their neighbourhood.
+
+    Kodali et al. 2017, arXiv:1705.07215, section 2.3; the noise is that of the authors' code.
+    """
+
+    name = "local-gradient-penalty"
+
+    def loss(self, play: Play) -> Tensor:
+        noise = perturbed(play.real, play.generator("perturbation"))
+        return self.weight * gradient_penalty(
+            play.critic,
+            noise,
+            play.real,
             play.generator("penalties"),
             target=self.target,
             on_norms=play.log_gradient_norms,

@@ -80,6 +80,8 @@ class Recipe(Spec):
                     raise ValueError(f"{part.name} belongs in {part.sides[0]}, not in {side}")
                 if names.count(part.name) > 1:
                     raise ValueError(f"{part.name} stands twice in {side}")
+        if problem := self.objective.misfit(self):
+            raise ValueError(problem)
         for part in self.parts():
             if problem := part.misfit(self):
                 raise ValueError(problem)

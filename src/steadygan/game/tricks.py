@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from steadygan.game.objectives import Objective
 from steadygan.game.parts import Part
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ class CriticWarmup(Part):
     d_steps: int = Field(100, ge=1)
 
     def misfit(self, recipe: Recipe) -> str | None:
-        if recipe.objective.threshold is None:
+        if recipe.objective.is_critic:
             return None
-        return "critic-warmup wants a critic: an objective such as wasserstein"
+        critics = sorted(n for n, kind in Objective.members().items() if kind.is_critic)
+        return (
+            f"critic-warmup wants a critic, whose distance G follows, and objective "
+            f"{recipe.objective.name} is none: {', '.join(critics)} are"
+        )
 
     def steps(self, side: str, steps: int, turn: int) -> int:
         warm = turn < self.turns or turn % self.every == 0

@@ -9,7 +9,8 @@ Networks", arXiv:1703.10717.
     lambda_k = .001, k_0 = 0; Adam(1e-4), batch 16, rate halved where M stalls   section 4.1
 
 k holds the two errors at the ratio gamma, so that neither player wins. As in a much used public
-implementation, one batch of latents serves both losses and gamma is .5. Uncertain: when M counts as
+implementation, one batch of latents serves both losses and gamma is .5; both errors of k and M are
+those of D's update, before its step. Uncertain: when M counts as
 stalled. Here, when its running mean has made no new minimum (by 1 %) for `stall_images` images;
 that implementation halves every 1.6 million images, down to a quarter. Adam's beta1 is .5.
 """
@@ -82,11 +83,12 @@ class Began(Recipe):
     def step(
         self, table: Table, deal: Deal, turn: int, images: int, before_step: BeforeStep
     ) -> dict[str, Update]:
-        """A turn, then k, M and the learning rates by the errors of its last updates."""
+        """A turn, then k, M and the learning rates by the errors of D's last update: of one and the
+        same D, and of the fakes that it judged."""
         updates = super().step(table, deal, turn, images, before_step)
         plays = {name: update.play for name, update in updates.items()}
         real = plays["d"].real_scores.detach().mean()
-        fake = plays["g"].fake_scores.detach().mean()
+        fake = plays["d"].fake_scores.detach().mean()
         balance, seen = table.states["balance"], images + self.images_in(turn)
         plays["g"].signals["began_k"] = balance.k.clone()
         convergence = self.moved(balance, real, fake)

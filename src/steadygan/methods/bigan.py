@@ -33,6 +33,11 @@ class BiGAN(Recipe):
     def _judges_pairs(self) -> Recipe:
         if not self.networks.d_takes_latents:
             raise ValueError("bigan wants a D of pairs and an encoder: set networks=bigan")
+        if not self.objective.of_scores_alone:
+            raise ValueError(
+                "bigan gives G the loss of D with the labels swapped, and that of objective "
+                f"{self.objective.name} follows from more than scores: give another objective"
+            )
         return self
 
     def told(

@@ -21,7 +21,6 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from steadygan.errors import UserError
 from steadygan.game.objectives import Objective
 from steadygan.game.optimizers import Adam
 from steadygan.game.play import Play
@@ -75,6 +74,7 @@ class TwoRatios(Objective):
     """J of two discriminators, one for each ratio of the densities. Nguyen et al. 2017, eq. 1."""
 
     name: ClassVar = "d2gan"
+    of_scores_alone: ClassVar = False
     alpha: float = Field(1.0, gt=0, le=1)
     beta: float = Field(1.0, gt=0, le=1)
 
@@ -86,9 +86,12 @@ class TwoRatios(Objective):
     def probability(self, scores: Tensor) -> Tensor:
         return torch.sigmoid(scores - self.threshold)
 
+    def misfit(self, recipe: Recipe) -> str | None:
+        if isinstance(recipe, D2GAN):
+            return None
+        return "objective=d2gan wants two discriminators: the method d2gan has them"
+
     def d_loss_in(self, play: Play) -> Tensor:
-        if not isinstance(play.table.discriminator, TwoDiscriminators):
-            raise UserError("objective=d2gan wants two discriminators: the method d2gan has them")
         (first_real, second_real), (first_fake, second_fake) = (
             features.unbind(1) for features in (play.real_features, play.fake_features)
         )

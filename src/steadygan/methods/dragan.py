@@ -8,42 +8,12 @@ The penalty looks at real data alone: it keeps D flat around the samples, where 
 come before mode collapse. The noise is that of the authors' code; as there, D may have batch norm.
 """
 
-from typing import ClassVar
-
-import torch
-from torch import Tensor
-
 from steadygan.game.objectives import NonSaturating
 from steadygan.game.optimizers import Adam
-from steadygan.game.penalties import GradientPenalty, gradient_penalty
-from steadygan.game.play import Play
+from steadygan.game.penalties import LocalGradientPenalty
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.networks import DCGANNetworks, MLPNetworks
-
-
-def perturbed(real: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """x + .5 std(batch) U(0, 1) a value: where DRAGAN's lines end. Shape of `real` (B, ...)."""
-    noise = torch.rand(real.shape, generator=generator).to(real.device)
-    return real + 0.5 * real.std() * noise
-
-
-class LocalGradientPenalty(GradientPenalty):
-    """lambda E (||grad C(x^)|| - 1)^2 on lines from real samples into their neighbourhood."""
-
-    name: ClassVar = "local-gradient-penalty"
-
-    def loss(self, play: Play) -> Tensor:
-        noise = perturbed(play.real, play.generator("perturbation"))
-        return self.weight * gradient_penalty(
-            play.critic,
-            noise,
-            play.real,
-            play.generator("penalties"),
-            target=self.target,
-            on_norms=play.log_gradient_norms,
-        )
-
 
 recipe = Recipe(
     networks=DCGANNetworks(d_norm="none"),

@@ -5,7 +5,7 @@ Their score is an energy, the error with which D rebuilds an image: low for what
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -70,6 +70,7 @@ class BEGANNetworks(Networks):
     """
 
     name = "began"
+    d_gives_errors: ClassVar = True
     width: int = Field(64, ge=1, le=1024)
     error: Literal["l1", "l2"] = "l1"
 
@@ -128,6 +129,7 @@ class EBGANNetworks(Networks):
     """
 
     name = "ebgan"
+    d_gives_errors: ClassVar = True
     width: int = Field(64, ge=1, le=1024)
     d_norm: Literal["batch", "none"] = "batch"
     error: Error = "norm"

@@ -41,6 +41,8 @@ class Networks(Spec):
     d_takes_classes: ClassVar[bool] = False
     #: True where the discriminator judges pairs of a sample and a latent (B, latent_dim).
     d_takes_latents: ClassVar[bool] = False
+    #: True where the discriminator gives errors, 0 or more (an auto-encoder), or may do so.
+    d_gives_errors: ClassVar[bool] = False
 
     #: Image sides this family builds for; the tests walk them.
     sizes: ClassVar[tuple[int, ...]] = (28, 32, 64)

@@ -75,6 +75,12 @@ class OwnNetworks(Networks):
     def d_takes_latents(self) -> bool:
         return self.like is not None and self.like.d_takes_latents
 
+    @property
+    def d_gives_errors(self) -> bool:
+        return self.discriminator is not None or (
+            self.like is not None and self.like.d_gives_errors
+        )
+
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
         built = self.like.build(shape, latent_dim, codes) if self.like and not self._alone else {}
         if self.generator is not None:
