@@ -70,6 +70,7 @@ def test_a_plan_is_commands_that_make_the_same_study(steadygan):
     words = ("compare", "gan", "wgan", *SMALL, "--seeds", "2", "--out", "a study")
     code, out, err = steadygan(*words, "--plan")
     assert code == 0, err
+    assert any("With 2 seeds the least p there can be is 0.5: no difference" in x for x in err)
     assert out == [
         "steadygan work 'a study' gan-s0", "steadygan work 'a study' wgan-s0",
         "steadygan work 'a study' gan-s1", "steadygan work 'a study' wgan-s1",

@@ -9,6 +9,9 @@ from steadygan.study.statistics import (
     Spread,
     difference,
     exchange_p,
+    fewest_seeds,
+    least_p,
+    power_said,
     sign_flip_p,
     spread,
 )
@@ -137,6 +140,24 @@ def test_a_p_of_one_in_twenty_holds():
     b = dict(enumerate([5.0, 6.0, 8.0, 9.0, 10.0, 11.0, 12.0], 3))
     found = difference("a", by_seed(1.0, 4.0, 7.0), "b", b)
     assert (found.p, found.verdict) == (0.05, "holds")
+
+
+def test_what_seeds_can_show_is_what_the_test_can_give():
+    """Against the verdict on methods as far apart as can be."""
+    for seeds in range(2, 9):
+        found = difference("a", by_seed(*[9.0] * seeds), "b", by_seed(*[1.0] * seeds))
+        assert least_p(seeds) == found.p == 2 / 2**seeds
+        said = power_said(seeds)
+        assert f"With {seeds} seeds the least p there can be is {found.p:.2g}" in said
+        assert ("no difference can hold" in said) == (found.verdict != "holds")
+    assert fewest_seeds() == 6
+    assert "One seed says nothing" in power_said(1)
+    assert "--seeds 6 are the fewest" in power_said(1)
+
+
+def test_three_and_four_a_side_without_pairs_reach_a_tenth_and_a_thirty_fifth():
+    for each, wanted in ((3, 2 / 20), (4, 2 / 70)):
+        assert exchange_p(np.arange(each) + 100.0, np.arange(float(each))) == wanted
 
 
 def test_equal_methods_do_not_differ():

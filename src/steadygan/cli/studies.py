@@ -99,6 +99,7 @@ def compare(
     from steadygan.study.plan import Evaluation, Study, begin, entries_of, in_turn
     from steadygan.study.progress import StudyBars
     from steadygan.study.request import is_setting, read_request
+    from steadygan.study.statistics import power_said
     from steadygan.training.runs import free_folder, goal_of
 
     named = [word for word in words if not is_setting(word)]
@@ -126,6 +127,8 @@ def compare(
     recipes = {entry.name: entry.recipe for entry in planned.entries}
     for note in notes_on_all(recipes, dataset.shape, dataset.classes):
         say(f"note: {note}")
+    if len(planned.entries) > 1:
+        say(f"note: {power_said(seeds)}")
     out = out or free_folder(f"runs/compare-{dataset.name}")
     if plan:
         study.require_fits(planned)

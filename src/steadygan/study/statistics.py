@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from itertools import combinations, count
 from typing import Any
 
 import numpy as np
@@ -62,8 +62,10 @@ class Difference:
     """What `one` minus `other` is over seeds, and whether it holds.
 
     `mean` with its 95 % interval by Student's t (which takes differences for normal), `p` of an
-    exact two-sided test that takes nothing for granted: signs flipped where runs are `paired` by
-    seed, labels exchanged where not. `agreeing`: the share of pairs with the sign of the mean.
+    exact two-sided permutation test: signs flipped where runs are `paired` by seed, labels
+    exchanged where not. Its null hypothesis is that both methods' values have one distribution (of
+    any shape), not that their means are equal: a small p may also come of unequal spreads.
+    `agreeing`: the share of pairs with the sign of the mean.
 
     `verdict`: "holds" where p <= .05; "likely" where the interval leaves out 0 and every pair
     agrees, as much as fewer than six paired seeds (or four a side) can ever show; else "open".
@@ -126,6 +128,34 @@ def _verdict(p: float, likely: bool) -> str:
     if p <= 1 - LEVEL + 1e-12:
         return "holds"
     return "likely" if likely else "open"
+
+
+def least_p(seeds: int) -> float:
+    """The smallest p that the paired test can give for so many seeds (2 or more), however far apart
+    two methods are: 2 of the 2^n choices of signs."""
+    return sign_flip_p(np.ones(seeds))
+
+
+def fewest_seeds() -> int:
+    """How many seeds a difference between two methods needs to hold, at the least."""
+    return next(n for n in count(2) if least_p(n) <= 1 - LEVEL)
+
+
+def power_said(seeds: int) -> str:
+    """What so many paired seeds can show of a difference between two methods, in a sentence."""
+    fewest = fewest_seeds()
+    if seeds < 2:
+        return (
+            "One seed says nothing of differences: --seeds 3 can make one likely, "
+            f"--seeds {fewest} are the fewest with which one can hold."
+        )
+    least = f"With {seeds} seeds the least p there can be is {least_p(seeds):.2g}"
+    if seeds < fewest:
+        return (
+            f"{least}: no difference can hold (p <= .05), only be likely; {fewest} seeds are the "
+            "fewest that can show more."
+        )
+    return f"{least}: a difference can hold (p <= .05)."
 
 
 def sign_flip_p(differences: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from steadygan.study import layouts
 from steadygan.study.leaders import SCORE, differences, leaders, said_of_leaders
 from steadygan.study.render import Cell, Table, as_csv, latex, markdown
 from steadygan.study.results import EntryResult, Results, read_results
-from steadygan.study.statistics import spread
+from steadygan.study.statistics import fewest_seeds, power_said, spread
 
 #: The measures that differences are tested in, the first that there is.
 MAIN = ("fid", "energy_distance", "reverse_kl")
@@ -160,7 +160,8 @@ def differing(results: Results) -> Table:
         for d in sorted(found, key=lambda d: (d.verdict, d.p, -abs(d.mean)))
     ]  # fmt: skip
     head = ["difference", "mean", "95 % interval", "p", "seeds", "verdict"]
-    return Table("differences", "Differences", head, rows)
+    note = "p: an exact permutation test of the hypothesis that both have one distribution."
+    return Table("differences", "Differences", head, rows, note)
 
 
 def each_run(results: Results) -> Table:
@@ -189,18 +190,16 @@ def said_of(results: Results) -> str:
         return NO_FID
     found = differences(results, key)
     count = {verdict: sum(d.verdict == verdict for d in found) for verdict in ("holds", "likely")}
-    said = (
-        f"Of {len(found)} pairs of methods, {count['holds']} differ at p <= .05 by a sign-flip "
-        f"test that takes nothing for granted, {count['likely']} more are likely: every seed "
-        "agrees, and an interval that takes differences for normal leaves out 0. The rest is open."
-    )
     if seeds < 2:
-        return "One seed says nothing of differences: give --seeds 3 or more."
-    if seeds < 6:
-        said += (
-            f" With {seeds} seeds the least p there can be is {2 / 2**seeds:.2g}: no difference "
-            "can hold, only be likely; 6 seeds are the fewest that can show more."
-        )
+        return power_said(seeds)
+    said = (
+        f"Of {len(found)} pairs of methods, {count['holds']} differ at p <= .05 by an exact test "
+        "(signs flipped seed by seed) of the hypothesis that both methods have one distribution, "
+        f"{count['likely']} more are likely: every seed agrees, and an interval that takes "
+        "differences for normal leaves out 0. The rest is open."
+    )
+    if seeds < fewest_seeds():
+        said += f" {power_said(seeds)}"
     expected = 0.05 * len(found)
     return said + f" By chance alone about {expected:.1f} of so many pairs would pass at .05."
 
