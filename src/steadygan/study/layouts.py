@@ -10,6 +10,7 @@ from typing import Any
 
 from steadygan.game.least_squares import is_pearson
 from steadygan.measures.signals import number
+from steadygan.study import papers
 from steadygan.study.render import Cell, Table
 from steadygan.study.results import EntryResult, Results
 from steadygan.study.statistics import Spread, spread
@@ -41,8 +42,10 @@ VARIANTS = ("normal features", "uniform features", "L1", "L2*", "L2")
 
 
 def paper(results: Results) -> list[Table]:
-    """Tables 5 / 6 (methods), 2 / 3 (decoding variants), 1 (auto-encoder) and 4 (time cost)."""
-    tables = [methods(results), decoding(results), autoencoder(results), time_cost(results)]
+    """Tables 5 / 6 (methods), 2 / 3 (decoding variants), 1 (auto-encoder) and 4 (time cost), and
+    what the methods' settings are other than in their own papers."""
+    tables = [methods(results), decoding(results), autoencoder(results), time_cost(results),
+              papers.settings(results)]  # fmt: skip
     return [table for table in tables if table.rows]
 
 
@@ -107,9 +110,7 @@ def epochs(entry: EntryResult) -> Spread | None:
 def parameters(entry: EntryResult) -> int | None:
     """Parameters of every network that was trained."""
     sizes = entry.first("parameters")
-    known = {k: number(v) for k, v in sizes.items()} if isinstance(sizes, Mapping) else {}
-    # the decode step is a player of its own on G's weights, which count once
-    return int(sum(n for k, n in known.items() if n is not None and k != "decode")) or None
+    return (papers.total(sizes) if isinstance(sizes, Mapping) else 0) or None
 
 
 def parameters_said(entry: EntryResult) -> str | None:
