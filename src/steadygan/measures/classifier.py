@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from steadygan.training.streams import Streams
 
 #: Raise when the network, the corruptions or their training change: cached ones are then stale.
 VERSION = 3
+KIND = "classifiers"
 BATCH = 128
 IMAGES = 40_000
 
@@ -90,28 +92,41 @@ def softened(images: Tensor, generator: torch.Generator) -> Tensor:
 def classifier_of(
     data: Dataset, say: Callable[[str], None], progress: Progress = lambda done, total: None
 ) -> Classifier:
-    """The cached classifier of a data set, or a new one (about 15 s on 2 cores).
+    """The shipped or cached classifier of a data set, or a new one (about 15 s on 2 cores).
 
     `progress(done, total)` counts training steps. Without labels there is one class, "from this
     data". Raises `UserError` for vectors.
     """
     if len(data.shape) != 3:
         raise UserError(f"{data.spec}: a classifier needs images, not vectors")
-    classes = len(data.class_names) if data.class_names else 1
-    network = build(data.shape[0], data.shape[1], classes)
 
     def make() -> Made:
         say("training a small classifier of the data, once, to judge samples with")
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            made = build(data.shape[0], data.shape[1], classes)
-            fit(made, data, classes, progress)
-        return made.state_dict(), {"accuracy": held_out_accuracy(made, data)}
+        network = trained(data, progress)
+        return network.state_dict(), {"accuracy": held_out_accuracy(network, data)}
 
-    key = {"version": VERSION, "data": data.fingerprint}
-    tensors, facts = kept("classifiers", key, say, make)
+    tensors, facts = kept(KIND, key_of(data), say, make)
+    network = build(data.shape[0], data.shape[1], classes_of(data))
     network.load_state_dict(tensors)
-    return Classifier(network.eval(), classes, float(facts["accuracy"]))
+    return Classifier(network.eval(), classes_of(data), float(facts["accuracy"]))
+
+
+def key_of(data: Dataset) -> dict[str, Any]:
+    """What decides the classifier of a data set."""
+    return {"version": VERSION, "data": data.fingerprint}
+
+
+def classes_of(data: Dataset) -> int:
+    return len(data.class_names) if data.class_names else 1
+
+
+def trained(data: Dataset, progress: Progress) -> nn.Sequential:
+    """A new classifier of the train part, in eval mode."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build(data.shape[0], data.shape[1], classes_of(data))
+        fit(network, data, classes_of(data), progress)
+    return network
 
 
 def fit(network: nn.Module, data: Dataset, classes: int, progress: Progress) -> None:

@@ -179,7 +179,12 @@ def stacked_result(
     """`modes` and `reverse_kl` of stacked digits, by the features where they know the digits."""
     reader = reference.extractor
     if not reader.knows_classes:
-        reader = find_features("classifier", reference.data, say=say, progress=bar("classifier"))
+        reader = find_features(
+            "classifier",
+            reference.data,
+            say=say,
+            progress=bar("training the classifier of features"),
+        )
         found = extract(reader, images, bar("reading the digits"))
     triples = found.probabilities.argmax(1).numpy()
     return {**stacked.stacked_modes(triples), "digit_accuracy": reader.accuracy}

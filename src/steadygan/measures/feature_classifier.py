@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from steadygan.training.streams import Streams
 
 #: Raise when the network or its training change: cached ones are then stale.
 VERSION = 1
+KIND = "feature-classifiers"
 DIMENSION = 128
 WIDTHS = (24, 48, 96)
 #: Larger images are first taken down to about this side by a strided convolution.
@@ -66,27 +68,47 @@ class FeatureClassifier(nn.Module):
 def feature_classifier_of(
     data: Dataset, say: Callable[[str], None], progress: Progress = lambda done, total: None
 ) -> tuple[FeatureClassifier, float]:
-    """The cached classifier of a labelled data set, or a new one (about 2 minutes on 2 cores at
-    28 px), in eval mode, with its accuracy on the held-out part.
+    """The shipped or cached classifier of a labelled data set, or a new one (about 2 minutes on 2
+    cores at 28 px), in eval mode, with its accuracy on the held-out part.
 
     `progress(done, total)` counts training steps. Raises `UserError` for vectors and for images
     that have no labels, or only one.
     """
     require_classes(data)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = FeatureClassifier(data.shape[0], data.shape[1], data.classes)
-        key = {"version": VERSION, "data": data.fingerprint, "images": IMAGES}
 
-        def make() -> Made:
-            say("training a classifier of the data, once, for its features")
-            fit(network, data, progress)
-            accuracy = held_out_accuracy(_Logits(network), data)
-            return network.state_dict(), {"accuracy": accuracy}
+    def make() -> Made:
+        say("training a classifier of the data, once, for its features")
+        network = trained(data, progress)
+        return network.state_dict(), {"accuracy": accuracy_of(network, data)}
 
-        tensors, facts = kept("feature-classifiers", key, say, make)
+    tensors, facts = kept(KIND, key_of(data), say, make)
+    network = started(data)
     network.load_state_dict(tensors)
     return network.eval(), float(facts["accuracy"])
+
+
+def key_of(data: Dataset) -> dict[str, Any]:
+    """What decides the classifier of a data set."""
+    return {"version": VERSION, "data": data.fingerprint, "images": IMAGES}
+
+
+def started(data: Dataset) -> FeatureClassifier:
+    """The network for a data set, before its training; the ambient generator stays as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return FeatureClassifier(data.shape[0], data.shape[1], data.classes)
+
+
+def trained(data: Dataset, progress: Progress) -> FeatureClassifier:
+    """A new classifier of the train part, in eval mode."""
+    network = started(data)
+    fit(network, data, progress)
+    return network
+
+
+def accuracy_of(network: FeatureClassifier, data: Dataset) -> float:
+    """The share of held-out images that get their own class."""
+    return held_out_accuracy(_Logits(network), data)
 
 
 def require_classes(data: Dataset) -> None:

@@ -58,7 +58,7 @@ def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) ->
     legible = _reads(asked, source, data)
     samples = read_samples(
         source, data, asked.count, seed=asked.seed, best=asked.best, device=device, say=say,
-        progress=bar("samples"),
+        progress=bar("drawing samples"),
     )  # fmt: skip
     about = {"source": str(asked.source), "kind": source.kind}
     if source.kind == "run":
@@ -67,7 +67,7 @@ def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) ->
         return {**evaluate_points(samples, data), **about}
     extractor = find_features(
         asked.features, data, weights_file=asked.weights, device=device, say=say,
-        progress=bar("classifier"),
+        progress=bar("training the classifier of features"),
     )  # fmt: skip
     reference = reference_of(
         data, extractor, split=asked.split, say=say, progress=bar("features of real images")
@@ -76,7 +76,9 @@ def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) ->
     if legible:
         wanted = classes_drawn(asked.source, data, len(samples), asked.seed)
         result["legibility"] = as_json(
-            legibility.legibility(samples, wanted, data, say=say, progress=bar("reading"))
+            legibility.legibility(
+                samples, wanted, data, say=say, progress=bar("reading characters")
+            )
         )
     if pairs is not None:
         save_png(birthday.picture(samples, result["birthday"]["pairs"]), pairs)
