@@ -5,7 +5,7 @@ import pytest
 from steadygan.errors import UserError
 from steadygan.methods import find, methods
 from steadygan.study.compose import compose
-from steadygan.study.describe import difference, flat, sheet
+from steadygan.study.describe import difference, sheet, typed
 from steadygan.study.plan import entries_of
 from steadygan.study.request import is_setting, read_request
 
@@ -142,12 +142,12 @@ def test_sheet_and_difference_name_what_matters():
     assert "Algorithm 1" in text
     assert "weight-clip.bound = 0.01" in text
     rows = difference(find("wgan"), find("wgan-gp")).splitlines()
-    assert any(row.split() == ["networks.kernel", "4", "5"] for row in rows)
+    assert any(row.split() == ["networks.d_norm", "batch", "none"] for row in rows)
     assert not any(row.startswith("batch") for row in rows), "equal keys are left out"
-    assert flat(find("gan").recipe)["d_optimizer.lr"] == "0.0002"
+    assert typed(find("gan").recipe)["d_optimizer.lr"] == "0.0002"
 
 
 @pytest.mark.parametrize("name", methods())
 def test_a_sheet_is_made_of_what_the_command_line_takes(name):
     method = find(name)
-    assert compose(method, (1, 32, 32), flat(method.recipe)) == method.recipe
+    assert compose(method, (1, 32, 32), typed(method.recipe)) == method.recipe

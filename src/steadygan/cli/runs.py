@@ -111,6 +111,10 @@ def train(
 )
 def resume(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(help="key=value to change from here on, such as lr=1e-5; recorded."),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", help="Train up to this step, counted from step 0.")
     ] = None,
@@ -138,6 +142,8 @@ def resume(
     """Continue a run from its last checkpoint, bit for bit.
 
     Without --steps, --budget or --more it trains up to the goal that the run was started with.
+    Settings that a running game can change (learning rates, weights of parts, log_every, ...) are
+    recorded in run.json as a new segment; others are refused.
     """
     load_torch()
     from steadygan import training
@@ -145,10 +151,11 @@ def resume(
     from steadygan.report import write_report
     from steadygan.study.bars import bars, phase
     from steadygan.study.progress import RunBar
+    from steadygan.study.request import pairs
     from steadygan.training.runfolder import read_facts
     from steadygan.training.runs import goal_of
 
-    facts = read_facts(run)
+    facts, changes = read_facts(run), pairs(settings or [])
     budget_minutes = _budget_of(run, steps, budget, more)
     asked = steps is not None or budget_minutes is not None
     goal = goal_of(steps, budget_minutes) if asked else training.Goal(**facts["goal"])
@@ -158,8 +165,8 @@ def resume(
         bar = RunBar(progress, facts["method"], goal)
         hooks = training.Hooks(bar, stop, judge_stage, evaluate)
         training.resume(
-            run, steps=steps, budget_minutes=budget_minutes, allow_inexact=allow_inexact,
-            data=data, hooks=hooks, say=say,
+            run, steps=steps, budget_minutes=budget_minutes, changes=changes,
+            allow_inexact=allow_inexact, data=data, hooks=hooks, say=say,
         )  # fmt: skip
         with phase(progress, "writing the report"):
             path = write_report(run)

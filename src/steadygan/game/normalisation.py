@@ -27,6 +27,7 @@ class SpectralNormalisation(Part):
     name = "spectral-norm"
     sides: ClassVar = ("tricks",)
     rebuilds_last: ClassVar = True
+    fixed: ClassVar = ("players",)
     players: Literal["d", "g", "both"] = "d"
 
     def rebuild(self, networks: dict[str, nn.Module]) -> None:

@@ -36,6 +36,26 @@ def keys_of(recipe: Recipe) -> list[str]:
     return sorted(keys)
 
 
+def flat(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as JSON values by the keys that set them; a part that it has is "true"."""
+    found: dict[str, Any] = {}
+
+    def walk(value: Any, place: str) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(inner, place if key == "name" else f"{place}.{key}")
+        else:
+            found[place] = value
+
+    for key, value in recipe.model_dump(mode="json").items():
+        if key in SIDES:
+            for part in value:
+                walk({**part, "name": "true"}, part["name"])
+        elif key != "method":
+            walk(value, key)
+    return found
+
+
 def override(recipe: Recipe, key: str, value: Any) -> Recipe | None:
     """The recipe with `key` set, or None if it has no such key. A bad value is a `UserError`."""
     where = f"{key}={value}"

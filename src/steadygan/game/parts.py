@@ -33,6 +33,8 @@ class Part(Spec):
     input_gradients: ClassVar[tuple[Kind, ...]] = ()
     #: True for a part whose `rebuild` must see what the others have rebuilt.
     rebuilds_last: ClassVar[bool] = False
+    #: The fields that its state or the rebuilt layers are made with: a run cannot change them.
+    fixed: ClassVar[tuple[str, ...]] = ()
 
     def misfit(self, recipe: Recipe) -> str | None:
         """Why this part cannot stand in `recipe`, in words, or None."""

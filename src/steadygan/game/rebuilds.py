@@ -101,6 +101,7 @@ class MinibatchDiscrimination(Part):
 
     name = "minibatch-discrimination"
     sides: ClassVar = ("tricks",)
+    fixed: ClassVar = ("kernels", "dims")
     kernels: int = Field(100, ge=1, le=10000)
     dims: int = Field(5, ge=1, le=1000)
 

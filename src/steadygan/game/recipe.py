@@ -59,6 +59,8 @@ class Recipe(Spec):
 
     #: Pre-training stages that come before the first turn, by name; see `stage_step`.
     stages: ClassVar[tuple[str, ...]] = ()
+    #: Fields of a subclass that a run may change when it is resumed, beside those of every recipe.
+    changeable: ClassVar[frozenset[str]] = frozenset()
     #: Modules that `build` makes for G's player; the others go to D's.
     of_g: ClassVar[tuple[str, ...]] = ("generator", "encoder")
 

@@ -75,6 +75,7 @@ class Replay(Part):
 
     name = "replay"
     sides: ClassVar = ("tricks",)
+    fixed: ClassVar = ("capacity",)
     capacity: int = Field(512, ge=2, le=65536)
     share: float = Field(0.5, gt=0, lt=1)
 

@@ -17,7 +17,7 @@ that implementation halves every 1.6 million images, down to a quarter. Adam's b
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field, model_validator
@@ -50,6 +50,10 @@ class Balance(nn.Module):
 
 class Began(Recipe):
     """The game with k and the halving of the learning rates."""
+
+    changeable: ClassVar = frozenset(
+        {"gamma", "lambda_k", "stall_images", "least_rate", "mean_images"}
+    )
 
     gamma: float = Field(0.5, ge=0, le=1)
     lambda_k: float = Field(1e-3, gt=0, le=1)

@@ -187,6 +187,7 @@ def notices(study: Study) -> list[Notice]:
         for index, run in runs
         for mark in as_list(run.get("inexact"))
     ]
+    found += [Notice("note", index, text) for index, run in runs for text in changes(run)]
     short = _short_of_horizon(study)
     if short:
         text = (
@@ -197,6 +198,21 @@ def notices(study: Study) -> list[Notice]:
         found.append(Notice("warn", None, f"no tables over seeds: {study.tables_problem}"))
     if differing := differing_features(study.runs):
         found.append(Notice("warn", None, differing))
+    return found
+
+
+def changes(run: Run) -> list[str]:
+    """The settings that were changed when a run was resumed, a line each time."""
+    found = []
+    for segment in as_list(run.get("segments")):
+        changed = [
+            f"{words(key)} from {words(as_list(pair)[0])} to {words(as_list(pair)[-1])}"
+            for key, pair in as_dict(dig(segment, "changed")).items()
+            if as_list(pair)
+        ]
+        found.append(
+            f"settings changed at step {count(dig(segment, 'step'))}: {', '.join(changed)}"
+        )
     return found
 
 

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import json
 
+from steadygan.game.overrides import flat
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method
 
-#: The fields of a recipe that hold parts.
-PARTS = ("on_d", "on_g", "tricks")
 
-
-def flat(recipe: Recipe) -> dict[str, str]:
+def typed(recipe: Recipe) -> dict[str, str]:
     """A recipe as the keys and values that the command line takes; a part it has is `true`."""
-    found: dict[str, str] = {}
-
-    def walk(value: object, place: str) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(inner, place if key == "name" else f"{place}.{key}")
-        else:
-            found[place] = value if isinstance(value, str) else _said(value)
-
-    fields = recipe.model_dump(mode="json")
-    for key, value in fields.items():
-        if key in PARTS:
-            for part in value:
-                walk({**part, "name": "true"}, part["name"])
-        elif key != "method":
-            walk(value, key)
-    return found
+    return {k: v if isinstance(v, str) else _said(v) for k, v in flat(recipe).items()}
 
 
 def _said(value: object) -> str:
@@ -42,7 +24,7 @@ def _said(value: object) -> str:
 def sheet(method: Method) -> str:
     """Paper, equations, recipe and presets of one method."""
     lines = [method.name, "", method.doc, "", "Recipe"]
-    lines += [f"  {key} = {value}" for key, value in flat(method.recipe).items()]
+    lines += [f"  {key} = {value}" for key, value in typed(method.recipe).items()]
     for name, keys in method.presets.items():
         lines.append(f"preset={name}: " + " ".join(f"{k}={v}" for k, v in keys.items()))
     return "\n".join(lines)
@@ -50,7 +32,7 @@ def sheet(method: Method) -> str:
 
 def difference(one: Method, other: Method) -> str:
     """The keys in which two recipes differ, a line each."""
-    a, b = flat(one.recipe), flat(other.recipe)
+    a, b = typed(one.recipe), typed(other.recipe)
     keys = [key for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
     width = max([len(key) for key in keys], default=0)
     left = max([len(a.get(key, "-")) for key in keys] + [len(one.name)])

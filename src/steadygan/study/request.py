@@ -43,19 +43,28 @@ def read_request(words: Iterable[str]) -> Request:
     data: dict[str, str] = {}
     run: dict[str, str] = {}
     recipe: dict[str, str] = {}
-    for word in words:
-        found = KEY.match(word)
-        if not found:
-            raise UserError(f"'{word}': settings are key=value, such as batch=32")
-        key, value = found.groups()
+    for key, value in pairs(words).items():
         if key in OPTIONS:
-            raise UserError(f"{word}: give it as --{key} {value}")
+            raise UserError(f"{key}={value}: give it as --{key} {value}")
         owner = data if key in DataSettings.model_fields else recipe
         owner = run if key in RunSettings.model_fields else owner
-        if key in owner:
-            raise UserError(f"{word}: '{key}' is given twice")
         owner[key] = value
     return Request(_typed(DataSettings, data), _typed(RunSettings, run), recipe)
+
+
+def pairs(words: Iterable[str]) -> dict[str, str]:
+    """`key=value` words as a dict; a word of another form, or a key given twice, is a
+    `UserError`."""
+    found: dict[str, str] = {}
+    for word in words:
+        match = KEY.match(word)
+        if not match:
+            raise UserError(f"'{word}': settings are key=value, such as batch=32")
+        key, value = match.groups()
+        if key in found:
+            raise UserError(f"{word}: '{key}' is given twice")
+        found[key] = value
+    return found
 
 
 def _typed(cls: type[Spec], values: dict[str, str]) -> Spec:

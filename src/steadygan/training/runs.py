@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from steadygan.game.recipe import Recipe
 from steadygan.locks import INTERRUPTED
 from steadygan.methods import methods
 from steadygan.spec import checked
-from steadygan.training import checkpoint, facts, pictures, state
+from steadygan.training import checkpoint, facts, pictures, segments, state
 from steadygan.training.goals import Cadence, Goal, Hooks, Stopped
 from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import Precision, find_device, place
@@ -75,6 +75,7 @@ def resume(
     *,
     steps: int | None = None,
     budget_minutes: float | None = None,
+    changes: Mapping[str, Any] | None = None,
     allow_inexact: bool = False,
     recipe: Recipe | None = None,
     data: Dataset | None = None,
@@ -88,19 +89,22 @@ def resume(
     differences listed, unless `allow_inexact`: then they are said and the run is marked. `recipe`
     and `data` are needed only where run.json cannot rebuild them (ready modules, a data set of
     one's own).
+
+    `changes` sets keys such as `{"lr": 1e-5}` from here on, which run.json records as a new segment
+    (see `segments`). What cannot change in a run is a `UserError`.
     """
     path = Path(path)
-    with torch.random.fork_rng(), RunFolder.open(path) as folder:
+    with torch.random.fork_rng(), threads_kept(), RunFolder.open(path) as folder:
         recorded = read_facts(path)
         asked = steps is not None or budget_minutes is not None
         before = Goal(**recorded["goal"])
         goal = goal_of(steps, budget_minutes) if asked else before
         found_at, found = checkpoint.load_newest(folder.checkpoints, say)
-        trainer = _rebuilt(recorded, folder, recipe, data)
-        here = trainer.info()["identity"]
-        recorded_device = torch.device(recorded["device"]).type
-        known = {**found.info("identity"), "device": recorded_device}
-        differences = facts.differences(known, here)
+        was, kept = segments.back_to(_settings(recorded, recipe), recorded.get("segments", []),
+                                     segments.turn_of(found), say)  # fmt: skip
+        now = segments.changed(was, changes or {})
+        trainer = _rebuilt(recorded, folder, now, data)
+        differences = segments.unlike(recorded, found, trainer, was, kept)
         _accept(path, differences, allow_inexact, say)
         try:
             trainer.restore(found)
@@ -112,14 +116,27 @@ def resume(
         if goal != before and goal.budget_seconds is not None and goal.budget_seconds < spent:
             said = f"--budget {goal.budget_seconds:g}s"
             raise UserError(f"{said}: {path} has trained for {spent:.1f} s already")
+        kept += segments.begun(path, trainer, was, now, goal)
         checkpoint.set_aside(folder.checkpoints, found_at, say)
         folder.cut_history(trainer.turn)
         if recorded.get("status", {}).get("state") in ("running", "interrupted"):
             say(f"{path} was interrupted; going on from step {trainer.turn}")
         marks = [*recorded.get("inexact", []), *differences]
-        folder.update_facts(goal=goal.as_facts(), inexact=sorted(set(marks)))
+        facts_now = {"goal": goal.as_facts(), "inexact": sorted(set(marks))}
+        if kept or recorded.get("segments"):
+            facts_now |= {"segments": kept, "recipe": now.recipe.model_dump(mode="json"),
+                          "cadence": now.cadence.model_dump()}  # fmt: skip
+        folder.update_facts(**facts_now)
         play(trainer, goal, hooks or Hooks())
     return path
+
+
+def _settings(recorded: dict[str, Any], recipe: Recipe | None) -> segments.Settings:
+    """What run.json says of recipe and cadence; a `recipe` that is given is brought up to it."""
+    cadence = Cadence(**recorded.get("cadence", {}))
+    if recipe is None:
+        return segments.Settings(recorded_recipe(recorded["recipe"]), cadence)
+    return segments.after(segments.Settings(recipe, cadence), recorded.get("segments", []))
 
 
 def seconds_spent(path: str | Path) -> float:
@@ -142,8 +159,9 @@ def replay(path: str | Path, *, recipe: Recipe | None = None, data: Dataset | No
     found = checkpoint.load(kept[0])
     tensors = dict(found.tensors)
     batch = {k: tensors.pop(k) for k in list(tensors) if k.startswith("failure/")}
-    with torch.random.fork_rng():
-        trainer = _rebuilt(read_facts(path), RunFolder(path), recipe, data)
+    with torch.random.fork_rng(), threads_kept():
+        recorded = read_facts(path)
+        trainer = _rebuilt(recorded, RunFolder(path), _settings(recorded, recipe), data)
         trainer.restore(checkpoint.Checkpoint(tensors, found.metadata))
         turn, mover, k = found.info("place")
         hand = _with_batch(trainer.deal(mover, k), batch, trainer)
@@ -280,19 +298,28 @@ def _first_facts(trainer: Trainer, goal: Goal, command: str, title: str) -> dict
 
 
 def _rebuilt(
-    recorded: dict[str, Any], folder: RunFolder, recipe: Recipe | None, data: Dataset | None
+    recorded: dict[str, Any], folder: RunFolder, settings: segments.Settings, data: Dataset | None
 ) -> Trainer:
-    """The trainer that run.json describes, at its start, with its thread count and precision."""
-    if recipe is None:
-        recipe = recorded_recipe(recorded["recipe"])
+    """The trainer that run.json describes, at its start. Sets the run's thread count, which
+    `threads_kept` gives back."""
+    recipe = settings.recipe
     if data is None:
-        settings = checked("data", DataSettings, **recorded["data"]["settings"])
-        data = open_data(recorded["data"]["spec"], settings)
+        of_data = checked("data", DataSettings, **recorded["data"]["settings"])
+        data = open_data(recorded["data"]["spec"], of_data)
     torch.set_num_threads(recorded["threads"])
     device = device_or_auto(recorded["device"])
     placed = place(device, recorded["precision"], needs_double_backward(recipe))
-    cadence = Cadence(**recorded.get("cadence", {}))
-    return Trainer(recipe, data, folder, recorded["seed"], placed, cadence)
+    return Trainer(recipe, data, folder, recorded["seed"], placed, settings.cadence)
+
+
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """Give the caller its own number of torch threads back at the end."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def device_or_auto(name: str) -> str:
