@@ -1,8 +1,9 @@
 """Errors that end a command in one clear line, with the exit code that each kind has.
 
 Exit codes: 0 done; 2 the user's mistake; 3 non-finite numbers; 4 no whole checkpoint;
-5 a study with failed runs; 75 stopped on time, run me again; 143 / 130 a signal; 1 anything
-unforeseen, and out of memory.
+5 a study with failed runs; 75 stopped on time, run me again; 128 + its number for a signal: 129
+SIGHUP, 130 SIGINT, 143 SIGTERM, and 141 for a closed pipe; 1 anything unforeseen, and out of
+memory.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ def in_a_line(error: BaseException) -> tuple[str, int]:
         isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
     ):
         return f"out of memory ({text[:200]}); a smaller batch= or width= needs less", 1
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        name = str(error.filename)
+        short = name if len(name) <= 100 else f"{name[:60]}...{name[-20:]}"
+        return f"{short}: {error.strerror}", 2
     return f"unexpected {text}", 1
 
 

@@ -5,11 +5,13 @@ import json
 import pytest
 
 from steadygan.errors import NonFiniteError, StudyError, UserError
+from steadygan.locks import BusyError
 from steadygan.study import compare
 from steadygan.study.compare import Outside, raise_if_failed, run_study
 from steadygan.study.plan import begin, in_turn, planned, read_study
+from steadygan.study.work import mark_failed, work
 from steadygan.training import Stopped, runs
-from steadygan.training.runfolder import read_history
+from steadygan.training.runfolder import RunFolder, read_history
 
 
 @pytest.fixture
@@ -278,3 +280,44 @@ def test_errors_keep_their_exit_code():
 
     assert in_a_line(NonFiniteError("NaN")) == ("NaN", 3)
     assert in_a_line(ValueError("a\nb")) == ("unexpected ValueError: a", 1)
+
+
+def test_a_second_compare_of_one_study_is_refused_before_it_touches_a_run(made, outside, tmp_path):
+    """R9b: it would wait for the runs that the first one trains, and then call them failed."""
+    study, seen = made.planned("gan", "wgan"), []
+
+    def engine(out, runs, watch, stop):
+        failures = made.here(out, runs[:1], watch, stop)
+        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        with pytest.raises(BusyError, match="another `steadygan compare` works on this study"):
+            run_study(made.planned("gan", "wgan", seeds=(0, 1)), out, outside())
+        seen.append({path: path.read_bytes() for path in out.rglob("*") if path.is_file()})
+        assert seen == [before]
+        return failures
+
+    first = outside()
+    first.engine = engine
+    run_study(study, tmp_path / "s", first)
+    assert len(seen) == 1
+    run_study(study, tmp_path / "s", outside())  # the lock went with the first
+    assert made.status(tmp_path / "s", "wgan-s0")["state"] == "finished"
+
+
+def test_a_study_locks_no_folder_of_anyone_else(made, outside, tmp_path):
+    (tmp_path / "thesis.txt").write_text("the only copy")
+    with pytest.raises(UserError, match="not empty and no study"):
+        run_study(made.planned("gan"), tmp_path, outside())
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_run_that_another_process_writes_is_not_called_failed(made, tmp_path):
+    begin(made.planned("gan"), tmp_path)
+    path = work(tmp_path, "gan-s0", lambda event: None, lambda: None)
+    facts = json.loads((path / "run.json").read_text())
+    facts["status"]["state"] = "running"
+    (path / "run.json").write_text(json.dumps(facts))
+    with RunFolder.open(path):
+        mark_failed(path, "busy", 2)
+        assert made.status(tmp_path, "gan-s0")["state"] == "running"
+    mark_failed(path, "killed", 137)
+    assert made.status(tmp_path, "gan-s0")["reason"] == "killed"

@@ -12,9 +12,8 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from steadygan.cli import data, measures, methods, runs, studies
-from steadygan.cli.options import say
-from steadygan.errors import SteadyGanError
+from steadygan.cli import data, interrupts, measures, methods, runs, streams, studies
+from steadygan.errors import UserError, in_a_line
 
 
 def print_version(wanted: bool) -> None:
@@ -53,25 +52,46 @@ for part in (runs, studies, measures, methods, data):
 
 def main() -> None:
     """Run the command; every error is one line on stderr and its exit code."""
-    sys.path.insert(0, os.getcwd())  # where `generator=module:Name` looks first, as python -m does
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    with streams.guarded() as stdout, interrupts.ending():
+        code = _run(stdout, debug)
+    if code:
+        raise SystemExit(code)
+
+
+def _run(stdout: object, debug: bool) -> int:
+    """The exit code of the command."""
     try:
-        app(standalone_mode=False)
-    except (SteadyGanError, TyperException) as error:
+        streams.require_open(stdout)
+        _look_here_for_modules()
+        code = app(standalone_mode=False)
+        return code if isinstance(code, int) and code else streams.code_at_end(stdout)
+    except (Exception, interrupts.Interrupted) as error:
         if debug:
             traceback.print_exc()
-        text = error.format_message() if isinstance(error, TyperException) else str(error)
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"steadygan: {text}", markup=False
-        )
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    except Exception as error:
-        if debug:
-            raise
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        say(f"steadygan: unexpected {what}; the same command with --debug shows where")
-        raise SystemExit(1) from None
+        text, code = _in_a_line(error)
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"steadygan: {text}", markup=False)
+        return code
+
+
+def _look_here_for_modules() -> None:
+    """Look for `generator=module:Name` in the working folder first, as python -m does."""
+    try:
+        sys.path.insert(0, os.getcwd())
+    except FileNotFoundError:
+        raise UserError("the working folder is gone; `cd` to one that is there") from None
+
+
+def _in_a_line(error: BaseException) -> tuple[str, int]:
+    """An error in words, and its exit code."""
+    if isinstance(error, TyperException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, interrupts.Interrupted):
+        return str(error), error.exit_code
+    text, code = in_a_line(error)
+    if text.startswith("unexpected"):
+        text += "; the same command with --debug shows where"
+    return text, code

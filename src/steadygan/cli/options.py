@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -12,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from steadygan.cli import streams
 from steadygan.errors import UserError
 
 DATA_HELP = "mnist, folder:DIR, zip:FILE, ...; `steadygan data list` names all."
@@ -119,11 +121,24 @@ def require_keys_of_data(request: object, command: str) -> None:
         )
 
 
-def use_threads(request: object) -> None:
-    if request.run.threads is not None:
-        import torch
+def use_threads(request: object, elsewhere: bool = False) -> None:
+    """Set the threads that are asked for; refused where there are fewer cores, unless the work is
+    done `elsewhere`."""
+    import torch
 
-        torch.set_num_threads(request.run.threads)
+    if (asked := request.run.threads) is None:
+        return
+    cores = os.cpu_count() or 1
+    if asked > cores and not elsewhere:
+        raise UserError(f"threads={asked}: this machine has {cores} cores; give at most {cores}")
+    torch.set_num_threads(min(asked, cores))
+
+
+def stop_after_or_unread(stop_after: str | None) -> object:
+    """What stops a run: a signal, the time of --stop-after, and output that nobody reads."""
+    from steadygan.training import StopAsked
+
+    return StopAsked(seconds(stop_after), reader_left=streams.reader_left)
 
 
 def seconds(stop_after: str | None) -> float | None:

@@ -30,7 +30,7 @@ from steadygan.cli.options import (
     require_new,
     say,
     schedule,
-    seconds,
+    stop_after_or_unread,
     use_threads,
 )
 from steadygan.errors import UserError
@@ -90,7 +90,7 @@ def train(
         say(f"note: {note}")
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")
     evaluate = _evaluator(dataset, goal, schedule(evaluate_every), device)
-    stop = training.StopAsked(seconds(stop_after))
+    stop = stop_after_or_unread(stop_after)
     with stop.listening(), bars() as progress, reported_if_it_stops(out):
         bar = RunBar(progress, chosen.name, goal)
         hooks = training.Hooks(bar, stop, judge_stage, evaluate)
@@ -160,7 +160,7 @@ def resume(
     asked = steps is not None or budget_minutes is not None
     goal = goal_of(steps, budget_minutes) if asked else training.Goal(**facts["goal"])
     data, evaluate = _evaluated_before(facts, goal)
-    stop = training.StopAsked(seconds(stop_after))
+    stop = stop_after_or_unread(stop_after)
     with stop.listening(), bars() as progress, reported_if_it_stops(run):
         bar = RunBar(progress, facts["method"], goal)
         hooks = training.Hooks(bar, stop, judge_stage, evaluate)

@@ -30,6 +30,7 @@ from steadygan.cli.options import (
     say,
     schedule,
     seconds,
+    stop_after_or_unread,
     use_threads,
 )
 from steadygan.errors import UserError
@@ -92,7 +93,6 @@ def compare(
     stopped.
     """
     load_torch()
-    from steadygan import training
     from steadygan.game.guidelines import notes_on_all
     from steadygan.study import compare as study
     from steadygan.study.bars import bars, counting, phase
@@ -117,7 +117,7 @@ def compare(
     chosen = _engine(engine, address, jobs)
     _known(layout, features, weights)
     shared_out = _threads_each(jobs or 1)
-    use_threads(request)
+    use_threads(request, elsewhere=plan or engine != "local")
     dataset = opened(data, request)
     planned = Study(
         entries_of(named, dataset.shape, request.recipe), dataset, request,
@@ -136,7 +136,7 @@ def compare(
             print(shlex.join(["steadygan", "work", str(out), name]))
         print(shlex.join(["steadygan", "table", str(out)]))
         return
-    stop = training.StopAsked(seconds(stop_after))
+    stop = stop_after_or_unread(stop_after)
     with stop.listening(), bars() as progress, reported_if_it_stops(out):
         outside = study.Outside(
             engine=chosen,
@@ -167,12 +167,13 @@ def work(
     from steadygan.study.progress import StudyBars
     from steadygan.study.work import work
 
-    stop = training.StopAsked(seconds(stop_after))
-    if fed:
+    if fed:  # its output is a pipe to the study, whose end stdin tells
+        stop = training.StopAsked(seconds(stop_after))
         tell = queue.fed(stop)
         with stop.listening():
             work(out, run, tell, stop)
         return
+    stop = stop_after_or_unread(stop_after)
     with stop.listening(), bars() as progress:
         watch = StudyBars(progress, 1, 0)
         watch(run, {"begins": True})

@@ -10,7 +10,7 @@ from steadygan.errors import StudyError
 from steadygan.measures.evaluate import Bar
 from steadygan.measures.features import Progress, quiet
 from steadygan.study.judge import Judge
-from steadygan.study.plan import Study, begin, in_turn
+from steadygan.study.plan import Study, alone, begin, in_turn
 from steadygan.study.queue import Engine, Failure, Watch, local
 from steadygan.study.work import Stop, is_done, mark_failed, status_of
 from steadygan.training.runs import require_fit
@@ -42,20 +42,26 @@ def run_study(study: Study, out: Path, outside: Outside) -> Path:
     saved. `raise_if_failed` ends a study with failed runs.
     """
     require_fits(study)
-    facts = begin(study, out)
-    names = in_turn(facts)
-    waiting = [name for name in names if not is_done(out / "runs" / name)]
-    if waiting:
-        prepare(study, outside)
-        watch = outside.watching(len(names), len(names) - len(waiting))
-        failures = outside.engine(out, waiting, watch, outside.stop)
-        note(out, failures)
-        outside.failed |= {name: reason for name, (reason, _) in failures.items()}
+    with alone(out):
+        facts = begin(study, out)
+        names = in_turn(facts)
+        waiting = [name for name in names if not is_done(out / "runs" / name)]
+        if waiting:
+            _bring_to_end(study, out, waiting, len(names), outside)
     for name in set(names) - set(waiting):
         if (status := status_of(out / "runs" / name)).get("state") == "failed":
             outside.failed[name] = status.get("reason", "")
     outside.failed = {name: outside.failed[name] for name in names if name in outside.failed}
     return out
+
+
+def _bring_to_end(study: Study, out: Path, waiting: list[str], runs: int, outside: Outside) -> None:
+    """Work on the runs that wait, out of `runs` in all, and keep why some failed."""
+    prepare(study, outside)
+    watch = outside.watching(runs, runs - len(waiting))
+    failures = outside.engine(out, waiting, watch, outside.stop)
+    note(out, failures)
+    outside.failed |= {name: reason for name, (reason, _) in failures.items()}
 
 
 def require_fits(study: Study) -> None:

@@ -6,16 +6,19 @@ study.json is all that a worker needs: it rebuilds recipe, data and settings fro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
+from steadygan import locks
 from steadygan.data import Dataset
 from steadygan.errors import UserError, did_you_mean
-from steadygan.files import write_whole
+from steadygan.files import why, write_whole
 from steadygan.game.overrides import keys_of
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method, find
@@ -151,12 +154,7 @@ def begin(study: Study, out: Path) -> dict[str, Any]:
     """
     facts, path = json.loads(json.dumps(study.facts())), out / "study.json"
     if not path.exists():
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            if any(out.iterdir()):
-                raise UserError(f"--out {out}: not empty and no study; give another folder")
-        except OSError as error:
-            raise UserError(f"--out {out}: {error.strerror or error}") from None
+        make_room(out)
         _write(path, facts)
         return facts
     known = read_study(out)
@@ -170,6 +168,35 @@ def begin(study: Study, out: Path) -> dict[str, Any]:
         _write(path, facts)
         return facts
     return known
+
+
+def make_room(out: Path) -> None:
+    """Make the folder of a study; refused: one that holds anything but a study."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        held = {path.name for path in out.iterdir()} - {locks.NAME}
+    except OSError as error:
+        raise UserError(why(error, out)) from None
+    if held and "study.json" not in held:
+        raise UserError(f"--out {out}: not empty and no study; give another folder")
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Be the one process that brings the study in `out` to its end.
+
+    Raises `BusyError` where another is: it would take runs that are trained there for failed ones.
+    """
+    make_room(out)
+    busy = f"--out {out}: another `steadygan compare` works on this study; wait for it or stop it"
+    try:
+        handle = locks.acquire(out, busy)
+    except OSError as error:
+        raise UserError(why(error, out)) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _differing(known: dict[str, Any], asked: dict[str, Any]) -> list[str]:

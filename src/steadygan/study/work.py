@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,11 +141,12 @@ def until_free(path: Path, seconds: float = PATIENCE_SECONDS) -> None:
 
 
 def mark_failed(path: Path, reason: str, code: int) -> None:
-    """Say in run.json why a run ended whose own process could not say it."""
+    """Say in run.json why a run ended whose own process could not say it; not of one that another
+    process is writing, which has not ended."""
     status = status_of(path)
     if not status or status.get("state") in ("finished", "failed"):
         return
-    with RunFolder.open(path) as folder:
+    with suppress(BusyError), RunFolder.open(path) as folder:
         folder.update_facts(
             status={**status, "state": "failed", "reason": reason, "exit_code": code}
         )
