@@ -174,11 +174,12 @@ def test_training_catches_nothing_that_it_does_not_name():
 
 
 #: Files that may write directly: the helper itself; a checkpoint, whose write calls are counted; a
-#: history, which grows by a line; the lock; and what is written into a folder of its own that is
-#: renamed when it is whole.
+#: history, which grows by a line; the lock; /dev/null; and what is written into a folder of its
+#: own that is renamed when it is whole.
 WRITERS = {
     "files.py": {"beside.open"},
     "locks.py": {"os.open"},
+    "cli/streams.py": {"os.open"},
     "training/checkpoint.py": {"os.open"},
     "training/runfolder.py": {"self.history_path.open"},
     "data/build.py": {"_image(pixels).save", "contact_sheet(pixels).save", "open"},
