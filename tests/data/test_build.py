@@ -11,9 +11,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from steadygan.data import DataSettings, open_data
-from steadygan.data.build import Options, build_folder, squared
+from steadygan.data.build import Options, build_folder
 from steadygan.data.card import card_text
 from steadygan.data.duplicates import near_duplicates, thumb
+from steadygan.data.framing import squared
 from steadygan.data.images import BadImage
 from steadygan.data.show import facts_of, in_words, write_sheet
 from steadygan.errors import UserError
@@ -87,23 +88,23 @@ def test_bad_files_are_listed_and_left_out(source, tmp_path):
 def test_margins_are_cut_and_squares_filled_with_the_background():
     image = Image.new("RGB", (100, 60), (200, 220, 240))
     image.paste((10, 0, 0), (20, 10, 84, 42))  # 64 x 32
-    got = squared(image, 68, 3, Options(trim=True)).transpose(1, 2, 0)
+    got = squared(image, 68, 3, trim=True).transpose(1, 2, 0)
     # 64 wide and 2 of margin on each side; 32 high, filled up to the same.
     dark = (got == (10, 0, 0)).all(axis=2)
     assert np.flatnonzero(dark.any(axis=0)).tolist() == list(range(2, 66))
     assert np.flatnonzero(dark.any(axis=1)).tolist() == list(range(18, 50))
     assert (got[~dark] == (200, 220, 240)).all()
-    crop = squared(image, 60, 3, Options(pad=False)).transpose(1, 2, 0)
+    crop = squared(image, 60, 3, pad=False).transpose(1, 2, 0)
     assert (crop == np.asarray(image)[:, 20:80]).all()
-    padded = squared(image, 100, 3, Options()).transpose(1, 2, 0)
+    padded = squared(image, 100, 3).transpose(1, 2, 0)
     assert (padded[20:80] == np.asarray(image)).all()
     assert (padded[:20] == (200, 220, 240)).all()
     with pytest.raises(BadImage, match="nothing but its background"):
-        squared(Image.new("L", (9, 9), 255), 16, 1, Options(trim=True))
+        squared(Image.new("L", (9, 9), 255), 16, 1, trim=True)
 
 
 def pixels_of(image, size=64):
-    return squared(image.convert("RGB"), size, 3, Options())
+    return squared(image.convert("RGB"), size, 3)
 
 
 def test_near_duplicates_are_found_and_others_are_not(tmp_path):

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from steadygan.data import DataSettings, imageset, open_data
+from steadygan.data import DataSettings, decoding, open_data
 from steadygan.data.cache import cache_root, open_entry, write_rows
 from steadygan.errors import UserError
 
@@ -23,8 +23,8 @@ def decoded(monkeypatch):
         calls.append(args)
         return decode(*args)
 
-    decode = imageset.decode
-    monkeypatch.setattr(imageset, "decode", counting)
+    decode = decoding.decode
+    monkeypatch.setattr(decoding, "decode", counting)
     return calls
 
 

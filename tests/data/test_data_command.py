@@ -63,9 +63,7 @@ def test_show_refuses_what_it_does_not_know(source, tmp_path):
     ):
         with pytest.raises(UserError, match=said):
             run("show", *words)
-    assert (
-        "1 files that cannot be decoded" in run("show", f"folder:{source}", "allow_bad=true").stdout
-    )
+    assert "left out     1 files" in run("show", f"folder:{source}", "allow_bad=true").stdout
 
 
 def test_points_have_counts_and_no_sheet(source, tmp_path):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from steadygan.data import DataSettings, folder, open_data
-from steadygan.data.imageset import split_by_content
+from steadygan.data import DataSettings, decoding, folder, open_data
 from steadygan.data.scan import scan
+from steadygan.data.split import split_by_content
 from steadygan.errors import UserError
 
 
@@ -186,14 +186,14 @@ def test_wrong_folders(paint, monkeypatch):
 
 def test_an_unreadable_file_is_quarantined(paint, monkeypatch):
     spec = fill(paint)
-    read = type(paint.root).read_bytes
+    opened = folder._without_waiting
 
-    def refuse(path):
-        if path.name == "3.png":
+    def refuse(path, flags):
+        if path.endswith("/3.png"):
             raise PermissionError(13, "Permission denied")
-        return read(path)
+        return opened(path, flags)
 
-    monkeypatch.setattr(type(paint.root), "read_bytes", refuse)
+    monkeypatch.setattr(folder, "_without_waiting", refuse)
     data = open_data(spec, DataSettings(allow_bad=True))
     assert data.quarantine[0] == {
         "path": "cat/3.png",
@@ -217,12 +217,6 @@ def test_the_fingerprint_moves_with_content_and_settings_only(paint, tmp_path):
     assert open_data(moved, DataSettings(flip=True)).fingerprint == one
     (tmp_path / "moved" / "cat").rename(tmp_path / "moved" / "cow")
     assert open_data(moved).fingerprint not in seen
-
-
-def test_progress_counts_to_the_end(paint):
-    calls = []
-    open_data(fill(paint), progress=lambda *call: calls.append(call))
-    assert ("decoding", 40, 40) in calls
 
 
 def test_equal_files_stay_on_one_side():
@@ -258,7 +252,7 @@ def test_the_split_does_not_depend_on_the_order_of_the_files():
 
 def test_scan_sorts_whatever_the_file_system_says(paint, monkeypatch):
     fill(paint, 3)
-    want = scan(paint.root)
+    want = scan(paint.root).found
     assert [each.name for each in want] == sorted(each.name for each in want)
     assert want[0].label == "cat"
 
@@ -298,3 +292,89 @@ def test_train_beside_another_class_is_a_class(paint):
         for number in range(3):
             paint(f"{name}/{number}.png", number + len(name) * 10)
     assert open_data(f"folder:{paint.root}").class_names == ("bus", "test", "train")
+
+
+@pytest.fixture
+def at_decoding(monkeypatch):
+    """at_decoding(act): `act()` runs once, before the first image is decoded."""
+    decode, acts = decoding.decode, []
+
+    def one(*args):
+        if acts:
+            acts.pop()()
+        return decode(*args)
+
+    monkeypatch.setattr(decoding, "decode", one)
+    monkeypatch.setattr(decoding, "_WORKERS", 1)
+    return acts.append
+
+
+def test_files_that_go_or_change_while_they_are_read_are_left_out(paint, at_decoding):
+    spec = fill(paint)
+    cat = paint.root / "cat"
+
+    def meddle():
+        (cat / "9.png").unlink()
+        paint("cat/8.png", 250)  # of the same size
+        (cat / "7.png").unlink()
+        os.mkfifo(cat / "7.png")  # whose reading would wait for ever
+
+    at_decoding(meddle)
+    data = open_data(spec, DataSettings(allow_bad=True))
+    changed = "has changed since the folder was read; run again"
+    assert data.quarantine == (
+        {"path": "cat/7.png", "reason": changed},
+        {"path": "cat/8.png", "reason": changed},
+        {"path": "cat/9.png", "reason": "cannot be read: No such file or directory"},
+    )
+    again = open_data(spec, DataSettings(allow_bad=True))
+    assert 250 in values(again.train) + values(again.test)
+
+
+def test_a_folder_that_goes_while_it_is_scanned(paint, monkeypatch):
+    fill(paint)
+    scandir = os.scandir
+
+    def gone(path):
+        if str(path).endswith("dog"):
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    with pytest.raises(UserError, match="dog went away while it was read; run again"):
+        open_data(f"folder:{paint.root}")
+
+
+def test_links_to_themselves_and_pipes(paint):
+    spec = fill(paint)
+    plain = open_data(spec)
+    (paint.root / "cat" / "round").symlink_to("round")
+    (paint.root / "cat" / "round.png").symlink_to("round.png")
+    (paint.root / "one").symlink_to("two")
+    (paint.root / "two").symlink_to("one")
+    os.mkfifo(paint.root / "cat" / "pipe")
+    data = open_data(spec, DataSettings(allow_bad=True))
+    assert data.fingerprint == plain.fingerprint
+    assert data.quarantine == ({"path": "cat/round.png", "reason": "a dead link"},)
+    os.mkfifo(paint.root / "pipe")
+    with pytest.raises(UserError, match="not a folder"):
+        open_data(f"folder:{paint.root / 'pipe'}")
+
+
+def test_one_image_is_too_few(paint):
+    paint("one.png", 1)
+    with pytest.raises(UserError, match="1 different images can be decoded out of 1 files"):
+        open_data(f"folder:{paint.root}")
+
+
+def test_phases_name_themselves(paint, monkeypatch):
+    monkeypatch.setattr("steadygan.data.scan._OFTEN", 15)
+    calls = []
+    spec = fill(paint)
+    open_data(spec, progress=lambda *call: calls.append(call))
+    assert calls == [
+        ("scanning", 15, None), ("scanning", 30, None), ("decoding", 40, 40), ("writing", 40, 40),
+    ]  # fmt: skip
+    calls.clear()
+    open_data(spec, progress=lambda *call: calls.append(call))
+    assert calls[2:] == [("checking", 1, 2), ("checking", 2, 2)]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from steadygan.data import DataSettings, open_data
-from steadygan.data.images import MAX_BYTES
+from steadygan.data.images import KNOWN, MAX_BYTES
 from steadygan.errors import UserError
 
 
@@ -130,7 +130,7 @@ def test_bad_rows_are_quarantined_and_named(hub, tmp_path):
     data = open_data("hub:me/beasts", DataSettings(allow_bad=True))
     assert sorted(values(data.train)) == [0, 4]
     assert {each["path"]: each["reason"] for each in data.quarantine} == {
-        "train/1": "no PNG, JPEG, WebP, BMP, GIF or TIFF, or a damaged header",
+        "train/1": f"no {KNOWN}, or a damaged header",
         "train/2": "no image in this row",
         "train/3": "cannot be read: No such file or directory",
         "train/5": "has no class label",

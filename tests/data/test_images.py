@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from steadygan.data.images import FORMATS, MAX_PIXELS, BadImage, decode, quiet_pillow
+from steadygan.data import images
+from steadygan.data.images import AVIF, FORMATS, KNOWN, MAX_PIXELS, BadImage, Traits, quiet_pillow
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def decode(*args):
+    return images.decode(*args)[0]
 
 
 def saved(image, kind="PNG", **options):
@@ -80,12 +85,6 @@ GOLDEN = {
         128,
         0,
     ),
-    "16-bit grey, its clear value": (
-        png(8, 8, 16, 0, [b"\x12\x34" * 8] * 8, chunk(b"tRNS", b"\x12\x34")),
-        WHITE,
-        255,
-        0,
-    ),
     "16-bit colour": (
         png(8, 8, 16, 2, [struct.pack(">3H", 65535, 32896, 257) * 8] * 8),
         (255, 128, 1),
@@ -95,18 +94,22 @@ GOLDEN = {
     "1-bit": (saved(flat("1", 1)), WHITE, 255, 0),
     "grey": (saved(flat("L", 100)), (100, 100, 100), 100, 0),
     "grey, half clear": (saved(flat("LA", (0, 128))), (127, 127, 127), 127, 0),
-    "colour, clear": (saved(flat("RGBA", (9, 9, 9, 0))), WHITE, 255, 0),
     "colour, half clear": (saved(flat("RGBA", (0, 0, 255, 51))), (204, 204, 255), 210, 0),
-    "colour, one clear value": (saved(flat("RGB", RED), transparency=RED), WHITE, 255, 0),
+    "white, with an alpha that hides nothing": (
+        saved(flat("RGBA", (255, 255, 255, 255))),
+        WHITE,
+        255,
+        0,
+    ),
     "palette": (saved(flat("RGB", GREEN).convert("P")), GREEN, 150, 0),
     "palette + alpha": (palette_with_alpha(), (255, 127, 127), 165, 0),
     "CMYK JPEG": (saved(flat("CMYK", (0, 255, 255, 0)), "JPEG"), RED, 76, 2),
     "CMYK TIFF": (saved(flat("CMYK", (0, 0, 0, 255)), "TIFF"), (0, 0, 0), 0, 0),
     "YCbCr JPEG": (saved(flat("RGB", BLUE), "JPEG"), BLUE, 29, 2),
     "WebP + alpha": (
-        saved(flat("RGBA", (0, 0, 0, 0)), "WEBP", lossless=True),
-        WHITE,
-        255,
+        saved(flat("RGBA", (0, 0, 0, 51)), "WEBP", lossless=True),
+        (204, 204, 204),
+        204,
         0,
     ),
     "BMP": (saved(flat("RGB", (1, 2, 3)), "BMP"), (1, 2, 3), 2, 0),
@@ -161,7 +164,7 @@ def test_an_image_of_the_size_asked_for_is_left_alone():
 def test_no_bytes_and_other_files():
     for data, reason in (
         (b"", "empty file"),
-        (b"hello", "no PNG, JPEG, WebP, BMP, GIF or TIFF"),
+        (b"hello", f"no {KNOWN}"),
         (saved(flat("RGB", RED), "PPM"), "no PNG"),  # Pillow could, but it is not on the list
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no PNG"),
         (saved(Image.new("I", (8, 8), 70000), "TIFF"), "32-bit pixels"),
@@ -238,3 +241,78 @@ def test_quiet_pillow_mutes_pillow_and_nobody_else():
             warnings.warn("mine", UserWarning, stacklevel=1)
             warnings.warn_explicit("odd EXIF", UserWarning, "x.py", 1, module="PIL.TiffTags")
     assert [str(each.message) for each in seen] == ["mine"]
+
+
+def drawn_on_clear(colour, kind="PNG"):
+    """A square in a colour on transparent black."""
+    image = flat("RGBA", (0, 0, 0, 0), (16, 16))
+    image.paste((*colour, 255), (4, 4, 12, 12))
+    return saved(image, kind)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        drawn_on_clear(WHITE),
+        drawn_on_clear(WHITE, "WEBP"),
+        saved(flat("RGBA", (9, 9, 9, 0))),
+        saved(flat("LA", (0, 0))),
+        saved(flat("RGB", RED), transparency=RED),
+        png(8, 8, 16, 0, [b"\x12\x34" * 8] * 8, chunk(b"tRNS", b"\x12\x34")),
+    ],
+)
+def test_what_is_blank_over_white_is_refused(data):
+    with pytest.raises(BadImage, match="blank: over white nothing is seen"):
+        decode(data, 8, 3)
+
+
+def test_what_is_seen_over_white_is_kept():
+    assert (decode(drawn_on_clear((254, 255, 255)), 16, 3)[0, 4:12, 4:12] == 254).all()
+
+
+def grey_16(rows, extra=b""):
+    rows = np.asarray(rows, dtype=">u2")
+    return png(rows.shape[1], len(rows), 16, 0, [row.tobytes() for row in rows], extra)
+
+
+@pytest.mark.parametrize(
+    ("white", "value", "want"),
+    [(4095, 4095, 255), (4095, 2048, 128), (4095, 5000, 255), (4095, 8, 0), (4095, 9, 1),
+     (65535, 4095, 16), (255, 77, 77)],
+)  # fmt: skip
+def test_16_bit_grey_is_scaled_by_the_white_level(white, value, want):
+    pixels, traits = images.decode(grey_16([[value] * 8] * 8), 8, 1, True, white)
+    assert (pixels == want).all()
+    assert traits == Traits(levels=(value, value))
+
+
+def test_the_clear_value_of_16_bit_grey_is_white_and_no_level():
+    data = grey_16([[60000, 100, 50, 100]] * 4, chunk(b"tRNS", struct.pack(">H", 60000)))
+    pixels, traits = images.decode(data, 4, 1, True, 100)
+    assert traits.levels == (50, 100)
+    assert pixels[0, 0].tolist() == [255, 255, 128, 255]
+
+
+def test_16_bit_colour_says_what_the_upper_8_bits_hold():
+    data = png(8, 8, 16, 2, [struct.pack(">3H", 4095, 100, 257) * 8] * 8)
+    pixels, traits = images.decode(data, 8, 3)
+    assert traits == Traits(upper=15)
+    assert pixels[:, 0, 0].tolist() == [15, 0, 1]
+    with_alpha = png(8, 8, 16, 4, [struct.pack(">2H", 4095, 65535) * 8] * 8)
+    assert images.decode(with_alpha, 8, 1)[1] == Traits(upper=15)
+    assert images.decode(saved(quadrants()), 8, 3)[1] == Traits()
+
+
+def test_what_is_no_square_is_told():
+    assert images.decode(saved(flat("L", 7, (8, 9))), 8, 1)[1] == Traits(cropped=True)
+    assert images.decode(saved(flat("L", 7, (9, 9))), 8, 1)[1] == Traits()
+
+
+@pytest.mark.skipif(not AVIF, reason="this Pillow reads no AVIF")
+def test_avif():
+    data = saved(quadrants().resize((64, 64), 0), "AVIF", quality=100, subsampling="4:4:4")
+    pixels = decode(data, 8, 3).astype(int)
+    assert np.abs(pixels[:, 1, 1] - RED).max() <= 4
+    assert np.abs(pixels[:, 6, 1] - BLUE).max() <= 4
+    with pytest.raises(BadImage):
+        decode(data[: len(data) // 2], 8, 3)

@@ -115,3 +115,40 @@ def test_wrong_files(packed, tmp_path):
     with pytest.raises(UserError, match=r"1 of 21 images cannot be decoded \(first: cat/x.png"):
         open_data(bad)
     assert len(open_data(bad, DataSettings(allow_bad=True)).quarantine) == 1
+
+
+def test_a_zip_that_changes_while_it_is_read_is_not_taken(packed, tmp_path, cache):
+    spec = packed(pets())
+
+    def change(phase, done, total):
+        if phase == "decoding":
+            with open(tmp_path / "x.zip", "ab") as file:
+                file.write(b"x")
+
+    with pytest.raises(UserError, match="has changed while it was read; run again"):
+        open_data(spec, progress=change)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_zip_that_changes_afterwards_changes_nothing_that_is_open(packed, tmp_path):
+    data = open_data(packed(pets()))
+    before = values(data)
+    (tmp_path / "x.zip").write_bytes(b"gone")
+    assert values(data) == before
+
+
+def test_an_encrypted_zip_is_refused(packed):
+    spec = packed(pets(), zipfile.ZIP_STORED)
+    path = Path(spec.removeprefix("zip:"))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"is encrypted; unpack it with its password"):
+        open_data(spec)
+
+
+def test_other_files_are_said(packed):
+    extra = {"a.heic": b"?", "cat/b.SVG": b"?", "notes.txt": b"?", "more.zip": b"?"}
+    assert open_data(packed({**pets(), **extra})).notes == (
+        "left out: 1 .heic, 1 .svg (convert them to PNG), 2 files of other kinds (.txt, .zip)",
+    )

@@ -150,7 +150,7 @@ with quiet_pillow():
     for path in sys.argv[1:]:
         before, began = peak(), time.process_time()
         try:
-            said = str(decode(open(path, "rb").read(), 64, 3).shape)
+            said = str(decode(open(path, "rb").read(), 64, 3)[0].shape)
         except BadImage as error:
             said = str(error)
         print(json.dumps([path, said, time.process_time() - began, peak() - before]), flush=True)

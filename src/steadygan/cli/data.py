@@ -104,6 +104,8 @@ def build_folder_set(
     options = Options(size, grey, trim, dedupe, pad, split, licence)
     with bars() as progress:
         made = build_folder(source, out, options, Phases(progress))
+    for note in made.notes:
+        say(f"note: {note}")
     for bad in made.bad:
         say(f"left out {bad['path']}: {bad['reason']}")
     for kept, removed, pair in made.pairs[:SHOWN]:

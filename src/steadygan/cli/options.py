@@ -24,6 +24,7 @@ KEYS_HELP = (
     "log_every= save_every= sample_every= (run)."
 )
 ALLOWED = {False: [], True: ["allow_bad=true"]}
+SHOWN = 10  # files left out, by name
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}
 
 Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
@@ -102,14 +103,18 @@ def command_line() -> str:
 
 
 def opened(source: str, request: object) -> object:
-    """The data set, decoded with a progress bar; bad files are said."""
+    """The data set, decoded with a progress bar; bad files and what else was lost are said."""
     from steadygan.data import open_data
     from steadygan.study.bars import Phases, bars
 
     with bars() as progress:
         data = open_data(source, request.data, progress=Phases(progress))
-    for bad in data.quarantine:
+    for note in data.notes:
+        say(f"note: {note}")
+    for bad in data.quarantine[:SHOWN]:
         say(f"left out {bad['path']}: {bad['reason']}")
+    if len(data.quarantine) > SHOWN:
+        say(f"left out {len(data.quarantine) - SHOWN:,} more; run.json lists all")
     return data
 
 

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +20,18 @@ from PIL import Image
 
 from steadygan.data.card import write_card
 from steadygan.data.dataset import Progress
+from steadygan.data.decoding import ImageSet, decode_all
 from steadygan.data.duplicates import Pair, near_duplicates, thumb
-from steadygan.data.folder import read_file
-from steadygan.data.images import RESAMPLE, BadImage, picture
-from steadygan.data.imageset import ImageSet, decode_all, split_as_given, split_by_content
-from steadygan.data.scan import SHEET, Found, given_split, printable, scan
+from steadygan.data.folder import images_under
+from steadygan.data.framing import squared
+from steadygan.data.images import Traits, picture
+from steadygan.data.scan import SHEET, Found, printable
 from steadygan.data.sheet import chosen_rows, contact_sheet
+from steadygan.data.split import split_as_given, split_by_content, without_trained
+from steadygan.data.tally import Tally
 from steadygan.errors import UserError
 
 SPLIT = 0.9
-MARGIN = 1 / 32  # of the longer side, left about a trimmed picture
-EMPTY = 16  # of 255: what differs less from the background is background
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Options:
 
 @dataclass
 class Made:
-    """What a build made. `kept`: the images, by the name they have in OUT, with class and part."""
+    """What a build made. `kept`: the images, by the name they have in OUT, with class and part.
+    `notes`: what is to be said of the files, a line each."""
 
     options: Options
     found: int = 0
@@ -59,6 +61,7 @@ class Made:
     pairs: list[tuple[str, str, Pair]] = field(default_factory=list)
     kept: list[tuple[str, str | None, str]] = field(default_factory=list)
     class_names: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     sha256: str = ""
 
 
@@ -67,20 +70,21 @@ def build_folder(
 ) -> Made:
     """Make a data set of the pictures under `source` in the new folder `out`.
 
-    Files that cannot be decoded are left out and listed. Classes are the first-level subfolders;
-    where those are `train` and `test`, they are the split. Raises UserError for settings out of
+    Files that cannot be decoded are left out and listed. Classes and a given split are found as in
+    `open_folder`; of a given split's held-out images those that are trained on too are left out.
+    Raises UserError for settings out of
     range, an `out` that is there, fewer than two different pictures, and a disk that is full.
     """
     _require(options, source, out)
     spec = f"folder:{source}"
-    found, held = given_split(scan(source), spec)
-    if held is not None and options.split is not None:
+    images, _ = images_under(source, spec, progress)
+    if images.held is not None and options.split is not None:
         raise UserError(f"--split: {source} has train/ and test/ of its own; leave it out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{out.name}-building-", dir=out.parent))
         try:
-            made = _build(source, spec, found, held, building, options, progress)
+            made = _build(images, building, options, progress)
             write_card(building, out.name, source.name, made)
             umask = os.umask(0)
             os.umask(umask)
@@ -105,28 +109,17 @@ def _require(options: Options, source: Path, out: Path) -> None:
         raise UserError(f"{out} lies inside {source}; give a folder elsewhere")
 
 
-def _build(
-    source: Path,
-    spec: str,
-    found: list[Found],
-    held: frozenset[str] | None,
-    home: Path,
-    options: Options,
-    progress: Progress | None,
-) -> Made:
-    made = Made(options, len(found))
+def _build(images: ImageSet, home: Path, options: Options, progress: Progress | None) -> Made:
+    made = Made(options, len(images.found))
     staged = home / "staged"
     staged.mkdir()
     good, digests, thumbs = [], [], []
-    # The larger file of two that are alike is kept.
-    found = sorted(found, key=lambda each: (-(each.stamp or (0,))[0], each.name))
-    for each, pixels in _prepared(source, spec, found, options, made, progress):
+    for each, pixels in _prepared(images, options, made, progress):
         _image(pixels).save(staged / f"{len(good)}.png", "PNG")
         good.append(each)
         digests.append(hashlib.sha256(pixels.tobytes()).digest())
         thumbs += [thumb(pixels)] if options.dedupe else []
-    made.bad.sort(key=lambda each: each["path"])
-    pairs = near_duplicates(np.stack(thumbs)) if thumbs else []
+    pairs = _pairs(good, thumbs, progress)
     gone = {pair.other for pair in pairs}
     names = [printable(each.name) for each in good]
     made.pairs = [(names[pair.kept], names[pair.other], pair) for pair in pairs]
@@ -135,80 +128,48 @@ def _build(
         reason = (
             f"; first bad one: {made.bad[0]['path']}: {made.bad[0]['reason']}" if made.bad else ""
         )
-        raise UserError(f"{spec}: fewer than two different pictures are left{reason}")
-    _place(home, staged, [good[r] for r in rows], [digests[r] for r in rows], rows, held, made)
+        raise UserError(f"{images.spec}: fewer than two different pictures are left{reason}")
+    _place(
+        home, staged, [good[r] for r in rows], [digests[r] for r in rows], rows, images.held, made
+    )
+    made.bad.sort(key=lambda each: each["path"])
     _write_pairs(home / "duplicates.csv", made)
     shutil.rmtree(staged)
     return made
 
 
 def _prepared(
-    source: Path,
-    spec: str,
-    found: list[Found],
-    options: Options,
-    made: Made,
-    progress: Progress | None,
+    images: ImageSet, options: Options, made: Made, progress: Progress | None
 ) -> Iterator[tuple[Found, np.ndarray]]:
     """Each picture that can be decoded, trimmed, squared and resized; the others into made.bad."""
 
-    def ready(data: bytes, size: int, channels: int, large: bool) -> np.ndarray:
-        with picture(data, large) as image:
-            return squared(image, size, channels, options)
+    def ready(
+        data: bytes, size: int, channels: int, large: bool, white: int
+    ) -> tuple[np.ndarray, Traits]:
+        with picture(data, large, white) as (image, traits):
+            return squared(image, size, channels, options.trim, options.pad), traits
 
-    def read(each: Found) -> bytes:
-        return read_file(source / each.name, each.stamp)
-
-    images = ImageSet(spec, found, read, ready)
+    tally = Tally()
     channels = 1 if options.grey else 3
-    for each, (_, pixels, reason) in decode_all(images, options.size, channels, progress):
-        if pixels is None:
-            made.bad.append({"path": printable(each.name), "reason": reason})
+    images = replace(images, decode=ready)
+    for each, got in decode_all(images, options.size, channels, progress):
+        if got.pixels is None:
+            made.bad.append({"path": printable(each.name), "reason": got.reason})
         else:
-            yield each, pixels
+            tally.add(got.traits)
+            yield each, got.pixels
+    made.notes = [*images.notes, *tally.notes()]
 
 
-def squared(image: Image.Image, size: int, channels: int, options: Options) -> np.ndarray:
-    """An opaque 8-bit picture as uint8 (channels, size, size). Raises BadImage for one that is
-    empty, where it is to be trimmed."""
-    image = image.convert("L" if channels == 1 else "RGB")
-    ground = background(image)
-    if options.trim:
-        image = trimmed(image, ground)
-    width, height = image.size
-    side = max(width, height) if options.pad else min(width, height)
-    if width != height:
-        square = Image.new(image.mode, (side, side), ground)
-        square.paste(image, ((side - width) // 2, (side - height) // 2))
-        image = square
-    pixels = np.asarray(image.resize((size, size), RESAMPLE))
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-
-
-def background(image: Image.Image) -> int | tuple[int, ...]:
-    """The median colour of a picture's outermost pixels, channel by channel."""
-    pixels = np.asarray(image)
-    edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    ground = np.median(edges, axis=0).astype(int)
-    return int(ground) if ground.ndim == 0 else tuple(ground.tolist())
-
-
-def trimmed(image: Image.Image, ground: int | tuple[int, ...]) -> Image.Image:
-    """A picture without its margins of background, but for 1/32 of the longer side about it.
-
-    Raises BadImage where there is nothing but background.
-    """
-    difference = np.abs(np.asarray(image).astype(int) - np.array(ground))
-    ink = difference > EMPTY if difference.ndim == 2 else (difference > EMPTY).any(axis=2)
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if not len(rows):
-        raise BadImage("nothing but its background")
-    left, right, top, bottom = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
-    margin = -int(-max(right - left, bottom - top) * MARGIN // 1)
-    box = (left - margin, top - margin, right + margin, bottom + margin)
-    about = Image.new(image.mode, (int(box[2] - box[0]), int(box[3] - box[1])), ground)
-    about.paste(image.crop(tuple(map(int, (left, top, right, bottom)))), (margin, margin))
-    return about
+def _pairs(good: list[Found], thumbs: list[np.ndarray], progress: Progress | None) -> list[Pair]:
+    """Near duplicates among `good`; of two the larger file is kept."""
+    if not thumbs:
+        return []
+    order = sorted(
+        range(len(good)), key=lambda row: (-(good[row].stamp or (0,))[0], good[row].name)
+    )
+    pairs = near_duplicates(np.stack([thumbs[row] for row in order]), progress)
+    return [Pair(order[pair.kept], order[pair.other], pair.rms) for pair in pairs]
 
 
 def _place(
@@ -230,6 +191,11 @@ def _place(
         train, test = split_by_content(digests, labels, share)
     else:
         train, test = split_as_given(digests, labels, [each.name in held for each in good])
+        test, known = without_trained(train, test, digests)
+        for row, other in known:
+            paths = printable(good[row].name), printable(good[other].name)
+            reason = f"held out, with the pixels of {paths[1]}, trained on"
+            made.bad.append({"path": paths[0], "reason": reason})
         if not len(train) or not len(test):
             raise UserError("no picture is left of train/ or of test/; mend them")
     taken: set[str] = set()

@@ -29,7 +29,7 @@ from steadygan.data.dataset import Progress
 from steadygan.data.seal import Damaged, read_seal, write_seal
 from steadygan.errors import UserError
 
-VERSION = 2  # of the layout below and of what images.py makes of a file
+VERSION = 3  # of the layout below and of what images.py makes of a file
 _LOG = logging.getLogger(__name__)
 _BUILDING = ".building-"
 _ABANDONED_SECONDS = 24 * 3600

@@ -60,6 +60,7 @@ def card_facts(name: str, source: str, made: Made) -> dict[str, Any]:
         "balance": {"smallest": min(sums), "largest": max(sums)} if sums else None,
         "sha256": made.sha256,
         "quarantine": made.bad,
+        "notes": made.notes,
         "duplicates": [
             {"kept": kept, "removed": removed, "rms": round(pair.rms, 2)}
             for kept, removed, pair in made.pairs
@@ -82,7 +83,8 @@ def card_text(facts: dict[str, Any]) -> str:
         f"- Licence: {_safe(facts['licence'])}",
         f"- Made from: {_safe(facts['source'])}, {facts['files_found']:,} files, {facts['made']}",
         f"- Pictures: {trimmed}{shape}",
-        f"- Left out, cannot be decoded: {facts['left_out']:,}",
+        f"- Left out: {facts['left_out']:,}",
+        *(f"- Note: {_safe(note)}" for note in facts["notes"]),
         f"- Near duplicates removed: {facts['near_duplicates_removed']:,} (`duplicates.csv`)",
         f"- SHA-256 of names and pixels: `{facts['sha256']}`",
         "",

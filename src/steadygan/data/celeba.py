@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from steadygan.data.dataset import Dataset, DataSettings, Progress
+from steadygan.data.decoding import ImageSet
 from steadygan.data.folder import read_file
-from steadygan.data.images import BadImage, picture, planes
-from steadygan.data.imageset import ImageSet, open_images
+from steadygan.data.images import BadImage, Traits, picture, planes
+from steadygan.data.imageset import open_images
 from steadygan.data.scan import Found, listing_digest, printable, scan
 from steadygan.errors import UserError, did_you_mean
 
@@ -38,7 +39,7 @@ def open_celeba(path: Path | None, settings: DataSettings, progress: Progress | 
         raise UserError(f"--data celeba needs a path: celeba:DIR; {WHERE}")
     spec = f"celeba:{path}"
     root = _images_under(path, spec)
-    found = [each._replace(label=None) for each in scan(root, "celeba")]
+    found = [each._replace(label=None) for each in scan(root, "celeba", progress).found]
     content = hashlib.sha256(listing_digest(found).encode())
     names = None
     if settings.attribute is not None:
@@ -63,13 +64,15 @@ def open_celeba(path: Path | None, settings: DataSettings, progress: Progress | 
     return open_images(images, slot, content.hexdigest(), settings, progress)
 
 
-def cropped(data: bytes, size: int, channels: int, large: bool) -> np.ndarray:
+def cropped(
+    data: bytes, size: int, channels: int, large: bool, white: int
+) -> tuple[np.ndarray, Traits]:
     """The centre 108 x 108 of an aligned image as uint8 (channels, size, size). Raises as
     `picture`."""
-    with picture(data, large) as image:
+    with picture(data, large, white) as (image, traits):
         if image.size != (WIDTH, HEIGHT):
             raise BadImage(f"{image.width} x {image.height}; aligned ones are {WIDTH} x {HEIGHT}")
-        return planes(image, size, channels, CROP)
+        return planes(image, size, channels, CROP), traits
 
 
 def _images_under(path: Path, spec: str) -> Path:

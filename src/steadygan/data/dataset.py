@@ -66,7 +66,8 @@ class Dataset:
     `spec` is what was asked for, its path made absolute. `shape` is that of one item, (C, H, W)
     or (2,). `fingerprint` is a hex sha256 over pixels, labels, class names and the split, so it
     moves with content, size and channels, and not with a file's path or time. `quarantine` holds
-    `{"path", "reason"}` of each file left out. `settings` has size and channels filled in.
+    `{"path", "reason"}` of each file left out, and `notes` what else is to be said of how the files
+    were read, a line each. `settings` has size and channels filled in.
     `writers`: who wrote each item of handwriting, int64 (N,) into `writer_names`, those of `train`
     first; none where that is not known.
     """
@@ -80,6 +81,7 @@ class Dataset:
     fingerprint: str
     settings: DataSettings
     quarantine: tuple[dict[str, str], ...] = field(default=())
+    notes: tuple[str, ...] = ()
     writers: np.ndarray | None = None
     writer_names: tuple[str, ...] | None = None
 
@@ -99,6 +101,7 @@ class Dataset:
             "test": len(self.test),
             "class_names": None if self.class_names is None else list(self.class_names),
             "settings": self.settings.model_dump(),
+            "notes": list(self.notes),
         }
 
 
@@ -148,4 +151,5 @@ def from_rows(
         fingerprint=facts["fingerprint"],
         settings=settings,
         quarantine=tuple(facts["quarantine"]),
+        notes=tuple(facts.get("notes", ())),
     )

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from steadygan.data.dataset import Progress
+
 SIDE, FIELDS = 32, 8
 MAX_RMS = 8.0  # of 255, over all pixels and channels at 32 x 32
 _BLOCK = 1024
@@ -36,7 +38,7 @@ def _small(channel: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(channel).resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
-def near_duplicates(thumbs: np.ndarray) -> list[Pair]:
+def near_duplicates(thumbs: np.ndarray, progress: Progress | None = None) -> list[Pair]:
     """Each image that is near a kept one before it, with that one: what to remove, and why.
 
     `thumbs`: uint8 (N, C, 32, 32). Goes through the rows in order and keeps each that is near none
@@ -60,6 +62,8 @@ def near_duplicates(thumbs: np.ndarray) -> list[Pair]:
             if rms <= MAX_RMS:
                 kept[other] = False
                 pairs.append(Pair(first, other, rms))
+        if progress is not None:
+            progress("near duplicates", stop, len(thumbs))
     return pairs
 
 

@@ -14,8 +14,9 @@ from types import ModuleType
 from typing import Any
 
 from steadygan.data.dataset import Dataset, DataSettings, Progress
+from steadygan.data.decoding import ImageSet
 from steadygan.data.images import MAX_BYTES, BadImage
-from steadygan.data.imageset import ImageSet, open_images
+from steadygan.data.imageset import open_images
 from steadygan.data.scan import Found
 from steadygan.errors import UserError
 

@@ -64,9 +64,11 @@ def open_hwdb(path: Path | None, settings: DataSettings, progress: Progress | No
         stamps.update(os.fsencode(name) + b"\0" + repr(stamp).encode() + b"\n")
 
     def build(folder: Path) -> dict:
-        return _build(
-            path, [n for n, _ in files], size, channels, settings.holdout, folder, progress
-        )
+        names = [name for name, _ in files]
+        facts = _build(path, names, size, channels, settings.holdout, folder, progress)
+        if _files(path) != files:
+            raise UserError(f"hwdb:{path}: its files have changed while they were read; run again")
+        return facts
 
     entry = open_entry("hwdb", slot, stamps.hexdigest(), build, progress)
     bad, share = entry.facts["quarantine"], entry.facts["bad_share"]

@@ -1,8 +1,9 @@
 """One image file's bytes to one uint8 array, or one line that says why not.
 
 What a file becomes: its first frame; turned upright by EXIF; alpha over white; 16-bit grey scaled
-by 255/65535; CMYK, palette and YCbCr to RGB; BT.601 luma where one channel is asked for; cropped
-to the centre square; resized. 32-bit integer and float pixels have no fixed white: refused.
+by 255 over the data set's white level; CMYK, palette and YCbCr to RGB; BT.601 luma where one
+channel is asked for; cropped to the centre square; resized. 32-bit integer and float pixels have
+no fixed white, and of a picture that is white on transparent nothing is left: refused.
 """
 
 from __future__ import annotations
@@ -13,19 +14,24 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Only these decoders: Pillow has some fifty, among them one that starts Ghostscript.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+AVIF = features.check("avif")  # Pillow 11.3 and later, where it was built with libavif
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", *(["AVIF"] if AVIF else []))
 SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-)
+) | ({".avif"} if AVIF else set())
+KNOWN = f"PNG, JPEG, WebP, {'AVIF, ' * AVIF}BMP, GIF or TIFF"
+WHITE = 65535  # of 16-bit grey, where its data set is not known
 MAX_PIXELS = 2**24  # 16.8 Mpx; a 481 KB PNG of more once took 676 MB
 LARGE = 2**22  # pictures of more pixels are decoded by one thread: each takes up to 150 MB
 _STRIP = 256  # rows
+_BLANK = "blank: over white nothing is seen of it; lay it over another colour"
 MAX_BYTES = 16 * MAX_PIXELS  # more than MAX_PIXELS take uncompressed in any of the formats
 
 # Antialiased in Pillow (the kernel widens with the factor), and with less ringing than Lanczos
@@ -61,6 +67,19 @@ class LargeImage(Exception):
     """A picture of more than LARGE pixels, where it was not to be decoded."""
 
 
+class Traits(NamedTuple):
+    """What a picture may lose on its way to 8 bits and a square.
+
+    `levels`: the least and the greatest value of 16-bit grey; none of other pictures. `upper`: the
+    greatest of 0..255 in a picture of 16 bits a colour channel, of which Pillow reads the upper 8;
+    none of other pictures. `cropped`: its centre square is taken, and it is no square.
+    """
+
+    levels: tuple[int, int] | None = None
+    upper: int | None = None
+    cropped: bool = False
+
+
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
     """Mute Pillow's warnings (odd metadata, its own pixel limit): the reasons say it better.
@@ -73,17 +92,23 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def decode(data: bytes, size: int, channels: int, large: bool = True) -> np.ndarray:
+def decode(
+    data: bytes, size: int, channels: int, large: bool = True, white: int = WHITE
+) -> tuple[np.ndarray, Traits]:
     """A whole image file to uint8 (channels, size, size). Raises as `picture`."""
-    with picture(data, large) as image:
-        return planes(image, size, channels)
+    with picture(data, large, white) as (image, traits):
+        pixels = planes(image, size, channels)
+        return pixels, traits._replace(cropped=image.width != image.height)
 
 
 @contextmanager
-def picture(data: bytes, large: bool = True) -> Iterator[Image.Image]:
+def picture(
+    data: bytes, large: bool = True, white: int = WHITE
+) -> Iterator[tuple[Image.Image, Traits]]:
     """A whole image file as an upright opaque picture of 8 bits a channel, loaded.
 
-    Raises BadImage with the reason, and LargeImage for more than LARGE pixels unless `large`.
+    `white`: the 16-bit grey value that becomes 255, as those above it do. Raises BadImage with the
+    reason, and LargeImage for more than LARGE pixels unless `large`.
     """
     if not data:
         raise BadImage("empty file")
@@ -95,11 +120,17 @@ def picture(data: bytes, large: bool = True) -> Iterator[Image.Image]:
                 raise BadImage(f"{width} x {height} is more than {MAX_PIXELS:,} pixels")
             if width * height > LARGE and not large:
                 raise LargeImage
+            deep_colour = _deep_colour(image)
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            yield _eight_bit(image)
+            if image.mode.startswith("I;16"):
+                grey, levels = _sixteen_bit_grey(image, white)
+                yield grey, Traits(levels=levels)
+            else:
+                image = _eight_bit(image)
+                yield image, Traits(upper=_greatest(image) if deep_colour else None)
     except UnidentifiedImageError as error:  # its own text holds a memory address
-        raise BadImage("no PNG, JPEG, WebP, BMP, GIF or TIFF, or a damaged header") from error
+        raise BadImage(f"no {KNOWN}, or a damaged header") from error
     except Image.DecompressionBombError as error:
         raise BadImage(f"more than {MAX_PIXELS:,} pixels") from error
     except DAMAGE as error:
@@ -135,16 +166,37 @@ def _check_png(data: bytes) -> None:
         at = end + 4
 
 
+def _deep_colour(image: Image.Image) -> bool:
+    """Whether a picture that is not loaded yet has 16 bits a channel, of which Pillow reads 8."""
+    arguments = image.tile[0].args if image.tile else ""
+    raw_mode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return ";16" in str(raw_mode) and not image.mode.startswith("I")
+
+
+def _greatest(image: Image.Image) -> int:
+    extrema = image.getextrema()
+    return max(each[1] for each in (extrema if len(image.getbands()) > 1 else [extrema]))
+
+
+def _sixteen_bit_grey(image: Image.Image, white: int) -> tuple[Image.Image, tuple[int, int]]:
+    """16-bit grey as 8 bits, 255 from `white` on, and its least and greatest value."""
+    deep = np.asarray(image).astype(np.uint32)
+    levels = int(deep.min()), int(deep.max())
+    if isinstance(clear := image.info.get("transparency"), int):
+        seen = deep[deep != clear]
+        if not seen.size:
+            raise BadImage(_BLANK)
+        levels = int(seen.min()), int(seen.max())
+        deep[deep == clear] = white
+    np.minimum(deep, white, out=deep)  # in place: a picture at the limit takes 67 MB an array
+    deep *= 255
+    deep += white // 2
+    deep //= white
+    return Image.fromarray(deep.astype(np.uint8)), levels
+
+
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Any mode to an opaque one of 8 bits a channel."""
-    if image.mode.startswith("I;16"):
-        deep = np.asarray(image).astype(np.uint32)
-        if isinstance(clear := image.info.get("transparency"), int):
-            deep[deep == clear] = 65535
-        deep *= 255  # in place: a picture at the limit takes 67 MB an array
-        deep += 32767
-        deep //= 65535
-        return Image.fromarray(deep.astype(np.uint8))
+    """Any other mode to an opaque one of 8 bits a channel."""
     if image.mode in ("I", "F"):
         raise BadImage(f"32-bit pixels (mode {image.mode}) have no fixed white; save 8 or 16 bits")
     if image.has_transparency_data:
@@ -154,9 +206,12 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 def _over_white(image: Image.Image) -> Image.Image:
     """A picture with alpha over white, in strips: whole, it would take three more of its size."""
-    over = Image.new("RGB", image.size)
+    over, opaque = Image.new("RGB", image.size), True
     for top in range(0, image.height, _STRIP):
         strip = image.crop((0, top, image.width, min(top + _STRIP, image.height))).convert("RGBA")
+        opaque = opaque and strip.getextrema()[3][0] == 255
         white = Image.new("RGBA", strip.size, "white")
         over.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+    if not opaque and all(least == 255 for least, _ in over.getextrema()):
+        raise BadImage(_BLANK)
     return over

@@ -1,14 +1,16 @@
-"""The image files under a folder: names, classes, and a stamp that moves when a file does."""
+"""The image files under a folder: names, classes, and a stamp that moves when a file does. And
+what other files there are, since a picture that is not read should not go unsaid."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 from typing import NamedTuple
 
+from steadygan.data.dataset import Progress
 from steadygan.data.images import SUFFIXES
 from steadygan.errors import UserError
 
@@ -23,39 +25,72 @@ class Found(NamedTuple):
     stamp: tuple[int, ...]
 
 
-#: The picture that `steadygan data build` puts beside its card.json: no image of the set.
+class Listing(NamedTuple):
+    """The images under a folder, sorted by name, and how many other files have which ending
+    (lower case, with its dot; empty where there is none)."""
+
+    found: list[Found]
+    others: Counter[str]
+
+
+_UNREAD = (
+    ".ai .apng .arw .avif .bpg .cdr .cr2 .cr3 .cur .dcm .dds .djvu .dng .emf .eps .exr .fits .hdr"
+    " .heic .heif .icns .ico .j2k .jp2 .jpx .jxl .jxr .kra .nef .orf .ora .pbm .pcx .pdf .pef .pgm"
+    " .pnm .ppm .ps .psb .psd .qoi .raf .raw .rw2 .sgi .svg .svgz .tga .wmf .xbm .xcf .xpm"
+)
+#: Endings of pictures that are not read.
+PICTURES = frozenset(_UNREAD.split()) - SUFFIXES
+#: What `steadygan data build` puts beside the images, two of four files.
 SHEET, CARD = "contact-sheet.png", "card.json"
+_BUILT = frozenset((SHEET, CARD, "card.md", "duplicates.csv"))
 SPLIT = frozenset(("train", "test"))
+_SHOWN = 6  # endings
+_OFTEN = 1000  # files between two calls of progress
 
 
-def scan(root: Path, kind: str = "folder") -> list[Found]:
-    """Every file under `root` with an image's suffix, sorted by name; hidden ones are left out.
+def scan(root: Path, kind: str = "folder", progress: Progress | None = None) -> Listing:
+    """Every file under `root` with an image's suffix, and the endings of the others; hidden files,
+    and those at the top that `steadygan data build` puts beside the images, count as neither.
 
-    `kind` is what messages call it. `SHEET` at the top beside `CARD` is left out too.
-
-    Links are followed, each folder is read once: a loop ends, and a folder that is reached both
-    directly and by a link counts at its own place. Raises UserError for a root that is missing,
-    no folder, or has no image, for a folder that cannot be read, and for images that lie loose
-    beside class folders, since those have no class.
+    `kind` is what messages call it. Links are followed, each folder is read once: a loop ends, and
+    a folder that is reached both directly and by a link counts at its own place. Raises UserError
+    for a root that is missing, no folder, or has no image, and for a folder that cannot be read.
     """
     if not _exists(root, kind):
         raise UserError(f"{kind}:{root}: no such folder; give the path of a folder of images")
     if not root.is_dir():
         raise UserError(f"{kind}:{root}: not a folder; give the folder that the images are in")
-    found = sorted(_walk(root, kind))
-    if (root / CARD).is_file():
-        found = [each for each in found if each.name != SHEET]
-    require_classes_for_all(found, f"{kind}:{root}")
-    return found
+    found, others = _walk(root, kind, progress)
+    require_some(found, others, f"{kind}:{root}")
+    return Listing(sorted(found), others)
+
+
+def require_some(found: list[Found], others: Counter[str], where: str) -> None:
+    """Raise UserError, which starts with `where`, where there is no image."""
+    if not found:
+        rest = f"; {left_out(others)}" if others else ""
+        raise UserError(
+            f"{where}: no images in it or below; known endings: {' '.join(sorted(SUFFIXES))}; "
+            f"archives inside it are not opened{rest}"
+        )
+
+
+def left_out(others: Counter[str]) -> str:
+    """Files that are not read in words, by kind and count: "left out: 12 .heic, 3 .svg ..."."""
+    pictures = [f"{count:,} {end}" for end, count in sorted(others.items()) if end in PICTURES]
+    rest = {end: count for end, count in others.items() if end not in PICTURES}
+    words = []
+    if pictures:
+        words.append(f"{', '.join(pictures)} (convert them to PNG)")
+    if rest:
+        ends = sorted(end or "no ending" for end in rest)
+        shown = ", ".join(printable(end) for end in ends[:_SHOWN]) + ", ..." * (len(ends) > _SHOWN)
+        words.append(f"{sum(rest.values()):,} files of other kinds ({shown})")
+    return f"left out: {', '.join(words)}"
 
 
 def require_classes_for_all(found: list[Found], where: str) -> None:
-    """Raise UserError, which starts with `where`, where there is no image, or where some have a
-    class and some have none."""
-    if not found:
-        raise UserError(
-            f"{where}: no images in it or below; known endings: {' '.join(sorted(SUFFIXES))}"
-        )
+    """Raise UserError, which starts with `where`, where some images have a class and some none."""
     loose = [each.name for each in found if each.label is None]
     classes = sorted({each.label for each in found if each.label is not None})
     if loose and classes:
@@ -72,6 +107,7 @@ def given_split(found: list[Found], where: str) -> tuple[list[Found], frozenset[
 
     Raises UserError as `require_classes_for_all`.
     """
+    require_classes_for_all(found, where)
     if {each.label for each in found} != SPLIT:
         return found, None
     relabelled = [each._replace(label=_folder_at(each.name, 1)) for each in found]
@@ -108,43 +144,76 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _walk(root: Path, kind: str) -> list[Found]:
+def _walk(root: Path, kind: str, progress: Progress | None) -> tuple[list[Found], Counter[str]]:
     found: list[Found] = []
+    others: Counter[str] = Counter()
+    built = (root / CARD).is_file()
     seen: set[tuple[int, int]] = set()
+    files = 0
     # Links wait until all real folders are read, so that a link never takes another's images.
     real, links = deque([""]), deque()
     while real or links:
         below = real.popleft() if real else links.popleft()
-        folder = root / below
-        try:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            raise UserError(
-                f"{kind}:{root}: cannot read {printable(str(folder))}: {error.strerror}; "
-                "mend its permissions or move it away"
-            ) from error
-        for entry in inside:
-            if entry.name.startswith("."):
-                continue
+        for entry in _inside(root, below, kind, seen):
             name = f"{below}/{entry.name}" if below else entry.name
-            if entry.is_dir():
+            if _is_folder(entry):
                 (links if entry.is_symlink() else real).append(name)
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
-                label = name.partition("/")[0] if below else None
-                found.append(Found(name, label, _stamp(entry)))
-    return found
+                continue
+            if built and not below and entry.name in _BUILT:
+                continue
+            files += 1
+            if progress is not None and files % _OFTEN == 0:
+                progress("scanning", files, None)
+            ending = os.path.splitext(entry.name)[1].lower()
+            if ending in SUFFIXES:
+                found.append(Found(name, name.partition("/")[0] if below else None, _stamp(entry)))
+            else:
+                others[ending] += 1
+    return found, others
+
+
+def _inside(
+    root: Path, below: str, kind: str, seen: set[tuple[int, int]]
+) -> list[os.DirEntry[str]]:
+    """What is in a folder, sorted, without hidden names; nothing where it was `seen` before."""
+    folder = root / below
+    try:
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            return []
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            return sorted(
+                (entry for entry in entries if not entry.name.startswith(".")),
+                key=lambda entry: entry.name,
+            )
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{kind}:{root}: {printable(str(folder))} went away while it was read; run again"
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"{kind}:{root}: cannot read {printable(str(folder))}: {error.strerror}; "
+            "mend its permissions or move it away"
+        ) from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or through a folder that cannot be read
+        return False
 
 
 def _stamp(entry: os.DirEntry[str]) -> tuple[int, ...]:
     try:
-        status = entry.stat()
+        return stamp_of(entry.stat())
     except OSError:  # a dead link, or gone since: its reading says so
         return ()
+
+
+def stamp_of(status: os.stat_result) -> tuple[int, ...]:
+    """Size, mtime and ctime in ns; empty for what is no regular file: reading a pipe would hang."""
     if not stat.S_ISREG(status.st_mode):
-        return ()  # reading a pipe would hang
+        return ()
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns

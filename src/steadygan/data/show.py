@@ -57,7 +57,7 @@ def _duplicates(data: Dataset, progress: Progress | None) -> dict[str, int]:
     return {
         "equal": total - len(set(digests)),
         "test_in_train": sum(digest in train for digest in digests[len(data.train) :]),
-        "near": len(near_duplicates(np.stack(thumbs))),
+        "near": len(near_duplicates(np.stack(thumbs), progress)),
         "looked_at": len(looked),
     }
 
@@ -84,8 +84,9 @@ def in_words(facts: dict[str, Any]) -> str:
         f"images       {facts['train']:,} to train on, {facts['test']:,} held out",
         f"each         {shape} ({facts['bytes'] / 1e6:,.1f} MB in all)",
         f"fingerprint  {facts['fingerprint']}",
-        f"left out     {len(facts['quarantine']):,} files that cannot be decoded",
+        f"left out     {len(facts['quarantine']):,} files",
     ]
+    lines += [f"note         {note}" for note in facts["notes"]]
     if found := facts.get("duplicates"):
         lines.append(
             f"duplicates   {found['equal']:,} equal to another, {found['test_in_train']:,} held "

@@ -15,13 +15,16 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import BinaryIO
 
 from steadygan.data.dataset import Dataset, DataSettings, Progress
+from steadygan.data.decoding import ImageSet
 from steadygan.data.images import SUFFIXES, BadImage
-from steadygan.data.imageset import ImageSet, open_images
-from steadygan.data.scan import Found, given_split, printable, require_classes_for_all
+from steadygan.data.imageset import open_images
+from steadygan.data.labels import LABELS, arranged, parse_labels
+from steadygan.data.scan import Found, left_out, printable, require_some
 from steadygan.errors import UserError
 
 MAX_ENTRIES = 250_000  # CelebA has 202,599; each takes some 500 bytes of memory
@@ -46,20 +49,37 @@ def open_zip(path: Path | None, settings: DataSettings, progress: Progress | Non
         raise UserError("--data zip needs a path: zip:FILE")
     spec = f"zip:{path}"
     stamp = _stamp(path, spec)
+    if progress is not None:
+        progress("scanning", 0, None)
     _require_small_directory(path, stamp[0], spec)
     try:
         archive = zipfile.ZipFile(path)
     except _DAMAGE as error:
         raise UserError(f"{spec}: no whole zip file: {_words(error)}") from error
     with archive:
-        infos = {info.filename: info for info in _checked(archive, stamp[0], spec)}
-        found, held = given_split(_found(infos, spec), spec)
+        files = _checked(archive, stamp[0], spec)
+        infos = {info.filename: info for info in files if _is_image(info)}
+        others = Counter(_ending(info) for info in files if not _is_image(info))
         prefix = _own_folder(list(infos))
+        found = _found(infos, prefix, others, spec)
+        labels = _labels(archive, files, prefix, spec)
+        chosen = arranged(found, labels, spec)
+        others[".json"] -= labels is not None
 
         def read(each: Found) -> bytes:
+            if chosen.class_names and each.label is None:
+                raise BadImage(f"has no label in {LABELS}")
             return _read(archive, infos[prefix + each.name])
 
-        images = ImageSet(spec, found, read, held=held)
+        def settled() -> None:
+            if _stamp(path, spec) != stamp:
+                raise UserError(f"{spec}: has changed while it was read; run again")
+
+        notes = (*chosen.notes, *([left_out(+others)] if +others else []))
+        images = ImageSet(
+            spec, chosen.found, read, held=chosen.held, class_names=chosen.class_names,
+            notes=notes, settled=settled,
+        )  # fmt: skip
         content = hashlib.sha256(repr(stamp).encode()).hexdigest()
         return open_images(images, {"path": printable(str(path))}, content, settings, progress)
 
@@ -136,7 +156,8 @@ def _count(listing: bytes) -> int:
 
 
 def _checked(archive: zipfile.ZipFile, size: int, spec: str) -> list[zipfile.ZipInfo]:
-    """The files of an archive; UserError, with the reason, for one that is made to do harm."""
+    """The files of an archive, without hidden ones; UserError, with the reason, for an archive that
+    is made to do harm."""
     infos = archive.infolist()
     names = set()
     for info in infos:
@@ -153,11 +174,10 @@ def _checked(archive: zipfile.ZipFile, size: int, spec: str) -> list[zipfile.Zip
                 f"{spec}: {printable(info.filename)!r} lies over another file or beyond the "
                 "archive's end; not read"
             )
-    images = [info for info in infos if _is_image(info)]
-    for info in images:
-        if reason := _wrong_size(info):
+    for info in infos:
+        if (_is_image(info) or _is_labels(info)) and (reason := _wrong_size(info)):
             raise UserError(f"{spec}: {printable(info.filename)!r} {reason}; not read")
-    return images
+    return [info for info in infos if not info.is_dir() and not _is_hidden(info)]
 
 
 def _wrong_name(info: zipfile.ZipInfo) -> str:
@@ -196,9 +216,43 @@ def _end(info: zipfile.ZipInfo) -> int:
 
 
 def _is_image(info: zipfile.ZipInfo) -> bool:
-    folders = info.filename.split("/")
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in folders)
-    return not hidden and os.path.splitext(folders[-1])[1].lower() in SUFFIXES
+    return not _is_hidden(info) and _ending(info) in SUFFIXES
+
+
+def _is_hidden(info: zipfile.ZipInfo) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in info.filename.split("/"))
+
+
+def _is_labels(info: zipfile.ZipInfo) -> bool:
+    return info.filename.split("/")[-1] == LABELS
+
+
+def _ending(info: zipfile.ZipInfo) -> str:
+    return os.path.splitext(info.filename.split("/")[-1])[1].lower()
+
+
+def _labels(
+    archive: zipfile.ZipFile, files: list[zipfile.ZipInfo], prefix: str, spec: str
+) -> dict[str, int] | None:
+    """The labels of the outermost dataset.json beside or above all images, by the names that those
+    have below `prefix`; none where there is no such file."""
+    above = [info for info in files if _is_labels(info) and prefix.startswith(_home(info))]
+    if not above:
+        return None
+    info = min(above, key=lambda info: len(info.filename))
+    try:
+        labels = parse_labels(_read(archive, info), spec)
+    except BadImage as error:
+        raise UserError(f"{spec}: {info.filename}: {error}") from error
+    if labels is None:
+        return None
+    home = _home(info)
+    return {(home + name).removeprefix(prefix): label for name, label in labels.items()}
+
+
+def _home(info: zipfile.ZipInfo) -> str:
+    """The folder that a file lies in, with / at its end; empty at the top."""
+    return info.filename[: info.filename.rfind("/") + 1]
 
 
 def _own_folder(names: list[str]) -> str:
@@ -209,19 +263,15 @@ def _own_folder(names: list[str]) -> str:
     return "".join(f"{folder}/" for folder, _ in shared)
 
 
-def _found(infos: dict[str, zipfile.ZipInfo], spec: str) -> list[Found]:
-    prefix = _own_folder(list(infos))
+def _found(
+    infos: dict[str, zipfile.ZipInfo], prefix: str, others: Counter[str], spec: str
+) -> list[Found]:
     found = []
     for name in sorted(infos):
         below = name[len(prefix) :]
         folder, slash, _ = below.partition("/")
         found.append(Found(below, folder if slash else None, (infos[name].file_size,)))
-    if not found:
-        raise UserError(
-            f"{spec}: no images in it; known endings: {' '.join(sorted(SUFFIXES))}; "
-            "archives inside it are not opened"
-        )
-    require_classes_for_all(found, spec)
+    require_some(found, others, spec)
     return found
 
 
