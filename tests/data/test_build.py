@@ -308,3 +308,4 @@ def test_the_card_lists_so_much_and_no_more():
     assert "| and 50 more | | |" in text
     assert "- and 50 more, in card.json" in text
     assert "Licence: a b\n" in text
+    assert "- Note: 2 \\*odd\\* images\n" in text

@@ -8,8 +8,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from steadygan.cli import app
+from steadygan.cli.options import opened
 from steadygan.data import SOURCES
 from steadygan.errors import UserError
+from steadygan.study.request import read_request
 
 
 def run(*words):
@@ -71,3 +73,46 @@ def test_points_have_counts_and_no_sheet(source, tmp_path):
     assert "50,000 to train on, 10,000 held out" in said
     assert "classes      8" in said
     assert "sheet" not in said
+
+
+def test_show_overwrites_nothing_without_force(source, tmp_path):
+    words = ("show", f"folder:{source}", "size=16", "allow_bad=true")
+    mine = tmp_path / "mine.png"
+    mine.write_text("mine")
+    with pytest.raises(UserError, match=r"--out .*mine.png: exists; --force overwrites it"):
+        run(*words, "--out", mine)
+    assert mine.read_text() == "mine"
+    run(*words, "--out", mine, "--force")
+    first = mine.read_bytes()
+    assert first.startswith(b"\x89PNG")
+    sheet = tmp_path / "folder-sheet.png"
+    sheet.write_text("mine")
+    assert "sheet        folder-sheet-2.png" in run(*words).stdout
+    assert "sheet        folder-sheet-3.png" in run(*words).stdout
+    assert sheet.read_text() == "mine"
+    assert "sheet        folder-sheet.png" in run(*words, "--force").stdout
+    assert sheet.read_bytes() == first
+
+
+def test_show_and_build_say_what_was_lost(source, tmp_path):
+    (source / "a.heic").write_bytes(b"?")
+    Image.new("RGB", (9, 12)).save(source / "chair" / "tall.png")
+    said = run("show", f"folder:{source}", "allow_bad=true").stdout
+    assert "note         left out: 1 .heic (convert them to PNG)\n" in said
+    assert "note         1 of 21 images are not square" in said
+    said = run("build", "folder", source, tmp_path / "out").stderr
+    assert "note: left out: 1 .heic (convert them to PNG)\n" in said
+
+
+def test_a_command_says_notes_and_the_first_of_many_files_left_out(source, capsys):
+    for number in range(12):
+        (source / "chair" / f"bad{number:02}.png").write_bytes(b"")
+    (source / "a.heic").write_bytes(b"?")
+    opened(f"folder:{source}", read_request(["allow_bad=true"]))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == [
+        "note: left out: 1 .heic (convert them to PNG)",
+        "left out chair/bad00.png: empty file",
+    ]
+    assert lines[-1] == "left out 3 more; run.json lists all"
+    assert len(lines) == 12

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from steadygan.cli.options import examples, require_keys_of_data, say, use_threads
+from steadygan.cli.options import (
+    Force,
+    examples,
+    require_keys_of_data,
+    require_new,
+    say,
+    use_threads,
+)
 
 app = typer.Typer(name="data", help="List, show and build data sets.", no_args_is_help=True)
 build_app = typer.Typer(name="build", help="Build a data set.", no_args_is_help=True)
@@ -36,9 +43,13 @@ def show(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="NAME.png; SOURCE-sheet.png here by default.")
+        Path | None,
+        typer.Option(
+            "--out", help="NAME.png; the first free SOURCE-sheet[-N].png here by default."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+    force: Force = False,
 ) -> None:
     """What a data set holds: counts, sizes, fingerprint, duplicates, and a contact sheet."""
     import json
@@ -54,11 +65,13 @@ def show(
     use_threads(request)
     if out is not None and out.suffix != ".png":
         raise UserError(f"--out {out}: wants NAME.png")
+    if out is not None:
+        require_new(out, force)
     with bars() as progress:
         dataset = open_data(data, request.data, progress=Phases(progress))
         facts = facts_of(dataset, Phases(progress))
     if len(dataset.shape) == 3:
-        out = out or Path(f"{dataset.name}-sheet.png")
+        out = out or _sheet_of(dataset.name, force)
         facts["sheet"], facts["sheet_rows"] = str(out), write_sheet(dataset, out)
     if as_json:
         print(json.dumps(facts, indent=1, ensure_ascii=False))
@@ -67,6 +80,15 @@ def show(
     if "sheet" in facts:
         names = ", ".join(dict.fromkeys(facts["sheet_rows"]))
         print(f"sheet        {out}" + (f"; rows from the top: {names}" if names else ""))
+
+
+def _sheet_of(name: str, force: bool) -> Path:
+    """NAME-sheet.png here, or with a number after it, the first that is free."""
+    path, number = Path(f"{name}-sheet.png"), 1
+    while path.exists() and not force:
+        number += 1
+        path = Path(f"{name}-sheet-{number}.png")
+    return path
 
 
 @build_app.callback()
