@@ -303,6 +303,7 @@ def test_the_card_lists_so_much_and_no_more():
         "options": {"pad": False, "trim": False, "grey": False},
         "classes": {f"class {n}": {"train": 1, "test": 0} for n in range(100)},
         "quarantine": [{"path": f"{n}.png", "reason": "empty file"} for n in range(100)],
+        "notes": ["2 *odd* images"],
     }  # fmt: skip
     text = card_text(facts)
     assert "| and 50 more | | |" in text

@@ -185,3 +185,13 @@ def test_folders_without_data(tmp_path, folder):
         assert "\n" not in str(caught.value)
     os.mkfifo(folder / "trn" / "pipe.gnt")  # reading it would hang
     assert open_data(f"hwdb:{folder}").classes == 3
+
+
+def test_files_that_change_while_they_are_read_are_not_taken(folder, cache):
+    def change(phase, done, total):
+        if phase == "decoding":
+            (folder / "trn" / "000-f.gnt").write_bytes(record("永", ink(7)) * 3)
+
+    with pytest.raises(UserError, match="its files have changed while they were read; run again"):
+        open_data(f"hwdb:{folder}", progress=change)
+    assert list(cache.iterdir()) == []

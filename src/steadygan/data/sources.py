@@ -17,6 +17,7 @@ from steadygan.data.hanzi import open_hanzi
 from steadygan.data.hanzi_strokes import GET
 from steadygan.data.hub import open_hub
 from steadygan.data.hwdb import open_hwdb
+from steadygan.data.images import KNOWN
 from steadygan.data.stacked import open_stacked
 from steadygan.data.zipped import open_zip
 from steadygan.errors import UserError, did_you_mean
@@ -86,7 +87,7 @@ SOURCES: dict[str, Source] = {
         Source(
             "folder",
             "folder:DIR",
-            "your own PNG, JPEG, WebP, BMP, GIF or TIFF images; class = subfolder; 64x64 colour",
+            f"your own {KNOWN} images; class = subfolder; 64x64 colour",
             open_folder,
             _IMAGES | _FILES,
             "`steadygan data build folder SRC OUT` makes a clean set of pictures of your own",
