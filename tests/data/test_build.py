@@ -258,7 +258,7 @@ def test_show_counts_duplicates_and_draws(source, tmp_path):
         first = np.asarray(sheet)[4 : 4 + 64 : 2, 4 : 4 + 64 : 2]  # pixels are doubled
     row = data.train.items[np.flatnonzero(data.train.labels == 0)[0]]
     assert (first == row.transpose(1, 2, 0)).all()
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="cannot be written"):
         write_sheet(data, tmp_path / "none" / "sheet.png")
     with pytest.raises(UserError, match="points"):
         write_sheet(open_data("ring"), tmp_path / "ring.png")
