@@ -260,6 +260,7 @@ def drawn_on_clear(colour, kind="PNG"):
         saved(flat("RGB", RED), transparency=RED),
         png(8, 8, 16, 0, [b"\x12\x34" * 8] * 8, chunk(b"tRNS", b"\x12\x34")),
     ],
+    ids=["PNG", "WebP", "all clear", "clear grey", "one clear colour", "clear 16-bit grey"],
 )
 def test_what_is_blank_over_white_is_refused(data):
     with pytest.raises(BadImage, match="blank: over white nothing is seen"):
