@@ -84,12 +84,12 @@ def say(text: str) -> None:
 
 
 def load_torch() -> None:
-    """Import torch, which takes seconds, under a bar that says so."""
+    """Import torch and what trains with it, which takes seconds, under a bar that says so."""
     from steadygan.study.bars import bars, phase
 
     if "torch" not in sys.modules:
         with bars() as progress, phase(progress, "loading torch"):
-            import torch  # noqa: F401
+            import steadygan.training  # noqa: F401
 
 
 def examples(*commands: str) -> str:

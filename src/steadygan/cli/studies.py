@@ -119,13 +119,15 @@ def compare(
     shared_out = _threads_each(jobs or 1)
     use_threads(request, elsewhere=plan or engine != "local")
     dataset = opened(data, request)
+    with bars() as progress, phase(progress, "checking the recipes"):
+        entries = entries_of(named, dataset.shape, request.recipe)
+        recipes = {entry.name: entry.recipe for entry in entries}
+        notes = list(notes_on_all(recipes, dataset.shape, dataset.classes))
     planned = Study(
-        entries_of(named, dataset.shape, request.recipe), dataset, request,
-        tuple(range(seed, seed + seeds)), steps, budget_minutes, device, command_line(),
-        shared_out, evaluation,
+        entries, dataset, request, tuple(range(seed, seed + seeds)), steps, budget_minutes,
+        device, command_line(), shared_out, evaluation,
     )  # fmt: skip
-    recipes = {entry.name: entry.recipe for entry in planned.entries}
-    for note in notes_on_all(recipes, dataset.shape, dataset.classes):
+    for note in notes:
         say(f"note: {note}")
     if len(planned.entries) > 1:
         say(f"note: {power_said(seeds)}")
@@ -160,7 +162,8 @@ def work(
     fed: Annotated[bool, typer.Option("--fed", hidden=True)] = False,
 ) -> None:
     """Train or continue one run of a study, then measure it; `compare --plan` prints these."""
-    load_torch()
+    if not fed:  # the study has a bar for it
+        load_torch()
     from steadygan import training
     from steadygan.study import queue
     from steadygan.study.bars import bars
