@@ -12,7 +12,7 @@ from steadygan.game.recipe import Recipe
 from steadygan.measures.stability import number
 from steadygan.methods import find
 from steadygan.study.compose import compose
-from steadygan.study.describe import flat
+from steadygan.study.describe import typed
 from steadygan.study.render import Cell, Table
 from steadygan.study.results import EntryResult, Results
 from steadygan.training.runs import recorded_recipe
@@ -47,7 +47,7 @@ def differing(entry: EntryResult) -> list[tuple[str, str, str]] | None:
     if not shape:
         return None
     paper = compose(method, shape, {"preset": "paper"} if "paper" in method.presets else {})
-    here, there = flat(own), flat(paper)
+    here, there = typed(own), typed(paper)
     found = [
         (key, here.get(key, ABSENT), there.get(key, ABSENT))
         for key in sorted({*here, *there})
