@@ -27,6 +27,7 @@ from tests.reliability import (
     files,
     games,
     killing,
+    pairs,
     pictures,
     poisoning,
     resuming,
@@ -71,6 +72,9 @@ def checks() -> Iterator[Check]:
     yield Check("R15", "image bombs of each format", 6, refused_bombs)
     yield Check("R17", "hostile zips", len(archives.HOSTILE), archives.hostile)
     yield Check("R17", "zips of the largest pictures allowed", 2, large_zips)
+    for method in games.METHODS:
+        yield Check("R18", f"every objective and part with {method}", len(pairs.pairs()),
+                    all_pairs(method))  # fmt: skip
 
 
 def of_method(function: Callable, method: str) -> Callable[[int, Path, Tick], str]:
@@ -117,6 +121,10 @@ def refused_bombs(count: int, folder: Path, tick: Tick) -> str:
 
 def large_zips(count: int, folder: Path, tick: Tick) -> str:
     return archives.large(folder)
+
+
+def all_pairs(method: str) -> Callable[[int, Path, Tick], str]:
+    return lambda count, folder, tick: pairs.every_pair(method, tick)
 
 
 def poisons(method: str) -> Callable[[int, Path, Tick], str]:

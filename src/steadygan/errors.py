@@ -62,10 +62,14 @@ def in_a_line(error: BaseException) -> tuple[str, int]:
     return f"unexpected {text}", 1
 
 
+#: So many names are listed where none is near; the parts and the methods are fewer.
+FEW = 40
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the nearest of `known`, or all that are known if they are few."""
     known = sorted(known)
     near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     if near:
         return f"; did you mean '{near[0]}'?"
-    return f"; known: {', '.join(known)}" if len(known) <= 24 else ""
+    return f"; known: {', '.join(known)}" if len(known) <= FEW else ""

@@ -52,7 +52,9 @@ class Spec(BaseModel):
         members = cls.members()
         key = name.strip().lower().replace("_", "-")
         if key not in members:
-            raise ValueError(f"unknown {family_of(cls)} '{name}'{did_you_mean(key, members)}")
+            near, listed = did_you_mean(key, members), ", ".join(sorted(members))
+            near += f" Known: {listed}" if near.endswith("?") else ""
+            raise ValueError(f"unknown {family_of(cls)} '{name}'{near}")
         known = members[key].model_fields
         for field in fields:
             if field not in known:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from tiny import GREY, go_on, play, shrunk, started
 
+from steadygan.errors import UserError
 from steadygan.game.augment import (
     Consistency,
     DiffAugment,
@@ -172,7 +173,7 @@ def test_real_and_fake_are_augmented_by_draws_of_their_own():
 @pytest.mark.parametrize("part", [DiffAugment(), Consistency()])
 def test_points_in_the_plane_are_refused_in_words(part):
     recipe = shrunk(find("gan").fitted((2,))).with_(part)
-    with pytest.raises(ValueError, match=f"{part.name} moves pixels: it wants images"):
+    with pytest.raises(UserError, match=f"{part.name} moves pixels: it wants images"):
         recipe.start((2,))
 
 

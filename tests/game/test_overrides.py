@@ -114,7 +114,13 @@ def test_an_unknown_key_names_the_nearest(key, nearest):
     ("key", "value", "message"),
     [
         ("batch", "abc", "batch: should be a valid integer"),
-        ("batch", "1", "batch: should be greater than or equal to 2 (got '1')"),
+        ("batch", "1", "batch: 1 is too few: statistics of a batch (batch norm"),
+        ("batch", "-3", "batch: -3 is too few"),
+        (
+            "objective",
+            "banana",
+            "unknown objective 'banana'; known: began, d2gan, ebgan, hinge, loss",
+        ),
         ("batch", "none", "batch: should be a valid integer"),
         ("d_steps", "0", "d_steps: should be greater than or equal to 1"),
         ("lr", "-1", "lr: should be greater than 0"),
@@ -126,7 +132,7 @@ def test_an_unknown_key_names_the_nearest(key, nearest):
         ("width", "0", "width: should be greater than or equal to 1"),
         ("g_norm", "layer", "g_norm: should be 'batch' or 'none' (got 'layer')"),
         ("shared_latents", "maybe", "shared_latents: should be a valid boolean"),
-        ("objective", "hnige", "unknown objective 'hnige'"),
+        ("objective", "hnige", "unknown objective 'hnige'; did you mean 'hinge'? Known: began, d2"),
         ("prior", "normal:dim=0", "prior.dim: should be greater than or equal to 1"),
         ("ema", "20", "ema: should be a valid dictionary"),
         ("weight_clip", "maybe", "weight-clip is a part: give true or false"),

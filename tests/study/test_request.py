@@ -141,6 +141,7 @@ def test_sheet_and_difference_name_what_matters():
     text = sheet(find("wgan"))
     assert "Algorithm 1" in text
     assert "weight-clip.bound = 0.01" in text
+    assert "a half-life of 62 turns: ema.halflife_images counts real images that D sees" in text
     rows = difference(find("wgan"), find("wgan-gp")).splitlines()
     assert any(row.split() == ["networks.d_norm", "batch", "none"] for row in rows)
     assert not any(row.startswith("batch") for row in rows), "equal keys are left out"

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from steadygan.game.parts import Part
 from steadygan.game.penalties import one_per_sample
 
 if TYPE_CHECKING:
     from steadygan.game.play import Kind, Play
-    from steadygan.game.players import Table
 
 Border = Literal["zero", "edge"]
 Policy = Literal["color", "translation", "cutout"]
@@ -95,10 +94,10 @@ def diff_augment(
 class ImageTrick(Part):
     """Base of parts that move pixels: they want images."""
 
-    def start(self, table: Table) -> nn.Module | None:
-        if len(table.shape) != 3:
-            raise ValueError(f"{self.name} moves pixels: it wants images, and the data are vectors")
-        return None
+    def misfit_data(self, shape: tuple[int, ...]) -> str | None:
+        if len(shape) == 3:
+            return None
+        return f"{self.name} moves pixels: it wants images, and the data are vectors"
 
 
 class DiffAugment(ImageTrick):

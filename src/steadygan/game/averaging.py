@@ -14,15 +14,20 @@ from steadygan.spec import Spec
 
 
 class EMA(Spec):
-    """Exponential moving average of G's weights and float buffers.
+    """Exponential moving average of G's weights and float buffers, once a turn, after G's steps.
 
-    The half-life is `halflife_images`, but never more than `ramp` times the images seen, so that
-    the first pictures are not those of the random start (Karras et al. 2020, arXiv:2006.06676,
-    appendix: EMA warm-up).
+    The half-life is `halflife_images`, counted in real images that D sees: batch x d_steps a turn.
+    So 20,000 is 312 turns at batch 64 with one step of D a turn, and 62 with five. It is never more
+    than `ramp` times the images seen, so that the first pictures are not those of the random start
+    (Karras et al. 2020, arXiv:2006.06676, appendix: EMA warm-up).
     """
 
     halflife_images: float = Field(20_000.0, gt=0)
     ramp: float = Field(0.05, gt=0)
+
+    def halflife_turns(self, images_a_turn: int) -> float:
+        """The half-life in turns of `images_a_turn` (batch x d_steps), the ramp aside."""
+        return self.halflife_images / images_a_turn
 
     def start(self, generator: nn.Module) -> nn.Module:
         """A copy of `generator` in eval mode, without gradients, that `update` keeps."""
@@ -30,7 +35,8 @@ class EMA(Spec):
         return average.requires_grad_(False)
 
     def decay(self, images: int, batch: int) -> float:
-        """The weight that the old average keeps when `batch` more images lead to `images`."""
+        """The weight that the old average keeps when `batch` more images, those of one turn, lead
+        to `images` that D has seen in all."""
         halflife = min(self.halflife_images, self.ramp * images)
         return 0.5 ** (batch / max(halflife, 1e-8))
 

@@ -33,6 +33,7 @@ class AuxiliaryClassifier(Part):
 
     name = "auxiliary-classifier"
     sides: ClassVar = ("on_d", "on_g")
+    reads_features: ClassVar = True
     weight: float = Field(1.0, ge=0)
     g_weight: float = Field(1.0, ge=0)
 

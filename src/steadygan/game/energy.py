@@ -94,6 +94,7 @@ class PullingAway(Part):
 
     name = "pulling-away"
     sides: ClassVar = ("on_g",)
+    reads_features: ClassVar = True
     weight: float = Field(0.1, ge=0)
 
     def loss(self, play: Play) -> Tensor:

@@ -44,6 +44,7 @@ class MutualInformation(Part):
 
     name = "mutual-information"
     sides: ClassVar = ("on_d", "on_g")
+    reads_features: ClassVar = True
     weight: float = Field(1.0, ge=0)
     continuous_weight: float = Field(0.1, ge=0)
 

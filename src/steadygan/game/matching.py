@@ -47,6 +47,7 @@ class FeatureMatching(Part):
 
     name = "feature-matching"
     sides: ClassVar = ("on_g",)
+    reads_features: ClassVar = True
     weight: float = Field(1.0, ge=0)
     norm: Norm = "l2sq"
 

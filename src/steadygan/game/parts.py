@@ -29,6 +29,8 @@ class Part(Spec):
     sides: ClassVar[tuple[Side, ...]] = ("on_d",)
     #: True for parts that change D's targets; they want an objective that has targets.
     sets_targets: ClassVar[bool] = False
+    #: True for parts that read D's features; they want a D that has some.
+    reads_features: ClassVar[bool] = False
     #: The kinds of samples at which it reads D's gradient in D's update (`Play.input_gradient`).
     input_gradients: ClassVar[tuple[Kind, ...]] = ()
     #: True for a part whose `rebuild` must see what the others have rebuilt.
@@ -38,6 +40,10 @@ class Part(Spec):
 
     def misfit(self, recipe: Recipe) -> str | None:
         """Why this part cannot stand in `recipe`, in words, or None."""
+        return None
+
+    def misfit_data(self, shape: tuple[int, ...]) -> str | None:
+        """Why this part cannot play on samples of `shape`, in words, or None."""
         return None
 
     def advice(self, recipe: Recipe) -> str | None:

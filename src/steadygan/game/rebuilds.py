@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from steadygan.game.recipe import Recipe
 
 
+def no_head(recipe: Recipe, who: str) -> str | None:
+    """Why a part that goes before D's head cannot stand in `recipe`, or None."""
+    if recipe.networks.d_has_head:
+        return None
+    return (
+        f"{who} goes before D's head, and D of '{recipe.networks.name}' networks, an auto-encoder, "
+        "has none"
+    )
+
+
 def head_of(networks: dict[str, nn.Module], who: str) -> nn.Module:
     """D's head; a `ValueError` that names `who` wants it where D has no features and head."""
     discriminator = networks["discriminator"]
@@ -36,6 +46,9 @@ class Dropout(Part):
     name = "dropout"
     sides: ClassVar = ("tricks",)
     rate: float = Field(0.4, ge=0, lt=1)
+
+    def misfit(self, recipe: Recipe) -> str | None:
+        return no_head(recipe, self.name)
 
     def rebuild(self, networks: dict[str, nn.Module]) -> None:
         head = head_of(networks, self.name)
@@ -107,7 +120,7 @@ class MinibatchDiscrimination(Part):
 
     def misfit(self, recipe: Recipe) -> str | None:
         if not recipe.joint_batches:
-            return None
+            return no_head(recipe, self.name)
         return (
             "minibatch-discrimination wants real and fake in separate batches: joint_batches=false"
         )

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import torch
-from pydantic import Field, model_validator
-from torch import Tensor
+from pydantic import Field, field_validator, model_validator
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from steadygan.errors import UserError, did_you_mean
@@ -47,7 +47,7 @@ class Recipe(Spec):
     g_optimizer: any_of(Optimizer) = Adam()
     d_steps: int = Field(1, ge=1, le=1000)
     g_steps: int = Field(1, ge=1, le=1000)
-    batch: int = Field(64, ge=2, le=65536)
+    batch: int = Field(64, le=65536)
     #: G's first step of a turn uses the latents (and so the images) of D's last.
     shared_latents: bool = False
     #: D judges real and fake samples in one batch, so that they share its batch statistics.
@@ -72,6 +72,16 @@ class Recipe(Spec):
             both = fields.pop("optimizer")
             fields = {"d_optimizer": both, "g_optimizer": both, **fields}
         return fields
+
+    @field_validator("batch")
+    @classmethod
+    def _more_than_one(cls, batch: int) -> int:
+        if batch < 2:
+            raise ValueError(
+                f"{batch} is too few: statistics of a batch (batch norm, means and spreads of "
+                "scores) need two samples; give 2 or more"
+            )
+        return batch
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
@@ -160,7 +170,7 @@ class Recipe(Spec):
 
     def build(self, shape: tuple[int, ...], classes: int) -> Built:
         """Fresh networks by name for data of `shape` with `classes` classes (0 for no labels)."""
-        if problem := self.networks.misfit(shape):
+        if problem := self.networks.misfit(shape) or self.misfit_data(shape):
             raise UserError(problem)
         if self.needs_labels and not classes:
             raise UserError(
@@ -170,7 +180,23 @@ class Recipe(Spec):
         built = self.networks.build(shape, self.prior.total_dim, codes)
         for part in sorted(self.parts(), key=lambda part: part.rebuilds_last):
             part.rebuild(built)
+        self._require_features(built["discriminator"])
         return built
+
+    def misfit_data(self, shape: tuple[int, ...]) -> str | None:
+        """Why a part cannot play on samples of `shape`, in words, or None."""
+        problems = (part.misfit_data(shape) for part in self.parts())
+        return next((problem for problem in problems if problem), None)
+
+    def _require_features(self, discriminator: nn.Module) -> None:
+        """Refuse a part that reads features of a D (one's own) that shows none."""
+        has = hasattr(discriminator, "features") and hasattr(discriminator, "head")
+        reads = [part.name for part in self.parts() if part.reads_features]
+        if reads and not has and not hasattr(discriminator, "judge"):
+            raise UserError(
+                f"{reads[0]} reads D's features: give the discriminator `features(x)` and "
+                "`head(features)`"
+            )
 
     def start(self, shape: tuple[int, ...], classes: int = 0) -> Table:
         """Build players, average and states for data of `shape` with `classes` classes, drawing

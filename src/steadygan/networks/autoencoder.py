@@ -71,6 +71,7 @@ class BEGANNetworks(Networks):
 
     name = "began"
     d_gives_errors: ClassVar = True
+    d_has_head: ClassVar = False
     width: int = Field(64, ge=1, le=1024)
     error: Literal["l1", "l2"] = "l1"
 
@@ -130,6 +131,7 @@ class EBGANNetworks(Networks):
 
     name = "ebgan"
     d_gives_errors: ClassVar = True
+    d_has_head: ClassVar = False
     width: int = Field(64, ge=1, le=1024)
     d_norm: Literal["batch", "none"] = "batch"
     error: Error = "norm"

@@ -81,6 +81,10 @@ class OwnNetworks(Networks):
             self.like is not None and self.like.d_gives_errors
         )
 
+    @property
+    def d_has_head(self) -> bool:
+        return self.discriminator is not None or self.like is None or self.like.d_has_head
+
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
         built = self.like.build(shape, latent_dim, codes) if self.like and not self._alone else {}
         if self.generator is not None:

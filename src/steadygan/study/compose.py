@@ -48,6 +48,8 @@ def compose(
         if len(refused) == len(waiting):
             raise refused[0][1]
         waiting = [change for change, _ in refused]
+    if problem := recipe.misfit_data(shape):
+        raise UserError(f"{method.name} on vectors: {problem}" if len(shape) == 1 else problem)
     return recipe
 
 

@@ -8,6 +8,9 @@ from steadygan.game.overrides import flat
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method
 
+#: A turn behind any warm-up of the critic.
+LATER = 10_001
+
 
 def typed(recipe: Recipe) -> dict[str, str]:
     """A recipe as the keys and values that the command line takes; a part it has is `true`."""
@@ -25,6 +28,12 @@ def sheet(method: Method) -> str:
     """Paper, equations, recipe and presets of one method."""
     lines = [method.name, "", method.doc, "", "Recipe"]
     lines += [f"  {key} = {value}" for key, value in typed(method.recipe).items()]
+    recipe = method.recipe
+    turns = recipe.ema.halflife_turns(recipe.images_in(LATER))
+    lines.append(
+        f"The average of G that samples come from has a half-life of {turns:.0f} turns: "
+        "ema.halflife_images counts real images that D sees, batch x d_steps a turn."
+    )
     for name, keys in method.presets.items():
         lines.append(f"preset={name}: " + " ".join(f"{k}={v}" for k, v in keys.items()))
     return "\n".join(lines)
