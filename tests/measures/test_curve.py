@@ -31,7 +31,7 @@ def test_an_excess_is_above_the_real_level_and_never_below_three_deviations_of_i
     assert [LEVELS.excess(d) for d in (30.0, 11.6, 11.4, 10.0, 3.0)] == [
         20.0, pytest.approx(1.6), 1.5, 1.5, 1.5]  # fmt: skip
     assert LEVELS.excess(math.nan) == LEVELS.excess(math.inf) == math.inf
-    assert Levels(10.0, 410.0).floor == 5.0, "half of the real level, of runs without a deviation"
+    assert Levels(10.0, 410.0).floor == 8.0, ".8 of the real level, of runs without a deviation"
     assert Levels(0.0, 1.0, 0.0).excess(0.0) == 1e-9, "nothing is divided by zero"
     assert levels_of({"real": 10, "noise": 410.0, "real_sd": 0.5}) == LEVELS
     assert levels_of({"real": None, "noise": math.nan}) == Levels()
