@@ -23,6 +23,7 @@ from rich.table import Table
 
 from tests.reliability import (
     archives,
+    asking,
     children,
     files,
     games,
@@ -75,6 +76,7 @@ def checks() -> Iterator[Check]:
     for method in games.METHODS:
         yield Check("R18", f"every objective and part with {method}", len(pairs.pairs()),
                     all_pairs(method))  # fmt: skip
+    yield Check("R18", "overrides over all sources and methods", 300, asking.fuzzed)
 
 
 def of_method(function: Callable, method: str) -> Callable[[int, Path, Tick], str]:

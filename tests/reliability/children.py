@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from functools import cache
@@ -38,6 +40,9 @@ def _call(function: Callable, args: tuple, stderr: Path | None) -> None:
     import torch
 
     torch.set_num_threads(1)
+    # A job in the background, or under nohup, hands on that it ignores these.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if NO_SYNC in os.environ:
         os.fsync = lambda file: None
     if stderr is not None:
@@ -63,6 +68,25 @@ def run(function: Callable, *args: object, folder: Path, limit: float = 120.0) -
         raise AssertionError(f"{function.__name__} went on for more than {limit} s")
     assert process.exitcode != 99, said.read_text()
     return process.exitcode
+
+
+def watched(function: Callable, *args: object, said: Path, limit: float) -> tuple[int, float]:
+    """The exit code of `function(*args)` in a new process (-9 where `limit` seconds ended it), and
+    the longest time in seconds during which it wrote nothing to the file `said`."""
+    process = start(function, *args, stderr=said)
+    started = spoke = time.monotonic()
+    longest, size = 0.0, 0
+    while process.exitcode is None:
+        process.join(0.05)
+        now = time.monotonic()
+        grown = said.stat().st_size if said.exists() else 0
+        longest = max(longest, now - spoke)
+        if grown != size:
+            size, spoke = grown, now
+        if now - started > limit:
+            process.kill()
+            process.join()
+    return process.exitcode, longest
 
 
 def command(words: list[str], cache_folder: str) -> None:
