@@ -11,6 +11,7 @@ from steadygan.report import (
     bands,
     differences,
     losses,
+    overview,
     quality,
     samples,
     signals,
@@ -211,8 +212,11 @@ def test_a_study_that_has_only_begun_knows_its_methods(make, tmp_path):
     assert "7 runs are not started: there is no run folder yet" in said
     assert "1 of 1 show digits, 1 of 3 judged 1 finished, 2 not started" in said
     assert "2 of 2 finished runs show digits" in said
-    assert [row.seeds for row in quality.quality_tables(read_folder(tmp_path))[0].rows] == [
-        "1 of 3", "1 of 3"]  # fmt: skip
+    found = read_folder(tmp_path)
+    assert [row.seeds for row in quality.quality_tables(found)[0].rows] == ["1 of 3", "1 of 3"]
+    found.runs[0].info["measures"]["recognisable"] |= {"shows_data": False, "share": 0.07}
+    texts = [notice.text for notice in overview.notices(found)]
+    assert "1 of 1 judged runs show no digits: 7 % recognised" in texts
 
 
 def test_what_is_shown_as_quality_is_no_signal(study):

@@ -325,11 +325,13 @@ def _shown_none(study: Study) -> list[Notice]:
     for name, members in families(study.runs).items():
         none = [study.runs[i] for i in members if _shows(study.runs[i]) is False]
         if none:
-            noun = _verdict(none[0]).removeprefix("shows no ")
+            noun = _noun(none[0])
             shares = listed(percent(run_share(run)) for run in none)
-            text = f"{len(none)} of {len(members)} runs show no {noun}: {shares} recognised"
+            judged = sum(_shows(study.runs[i]) is not None for i in members)
+            which = "runs" if judged == len(members) else "judged runs"
+            text = f"{len(none)} of {judged} {which} show no {noun}: {shares} recognised"
             found.append(Notice("warn", members[0], text, name))
-            short.append(f"{name} {len(none)} of {len(members)} ({shares} recognised)")
+            short.append(f"{name} {len(none)} of {judged} ({shares} recognised)")
     if len(found) > MOST_NOTICES:
         return [Notice("warn", None, f"Runs that show no {noun}: {'; '.join(short)}.")]
     return found
