@@ -14,7 +14,8 @@ SRC = Path(steadygan.__file__).parent
 FILES = sorted(SRC.rglob("*.py"))
 #: Each folder sees those before it. `spec` and `errors` stand above all, `cli` below.
 ORDER = [
-    "errors", "spec", "files", "locks", "data", "networks", "game", "losses", "methods", "training",
+    "errors", "spec", "files", "locks", "records", "data", "networks", "game", "losses", "methods",
+    "training",
     "measures", "diagnosis", "study", "report", "studio", "export", "cli",
 ]  # fmt: skip
 

@@ -106,6 +106,15 @@ def play(
     return Play(recipe, started(recipe, shape, seed), mover, hand(recipe, shape, seed), **more)
 
 
+def run_facts(**changes: object) -> dict:
+    """run.json of a run that nothing trained."""
+    return {
+        "method": "gan", "recipe": {}, "seed": 0, "device": "cpu", "precision": "fp32",
+        "threads": 1, "goal": {"steps": 9},
+        "data": {"spec": "tiny", "shape": list(GREY), "settings": {}}, **changes,
+    }  # fmt: skip
+
+
 def go_on(update: object) -> None:
     """A `before_step` that lets every step be taken."""
 

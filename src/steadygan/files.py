@@ -8,11 +8,12 @@ folder that is itself renamed when it is whole.
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from steadygan.errors import UserError
 
@@ -47,6 +48,16 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Replace a file so that a reader sees the old or the new one, never a torn one."""
     with writing(path, "w" if isinstance(content, str) else "wb") as file:
         file.write(content)
+
+
+def json_text(value: Any) -> str:
+    """JSON for a file of UTF-8; half characters, which that cannot hold, are written as escapes."""
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=1)
+    return text
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ are found through `__subclasses__`, so a new one needs no registration.
 from __future__ import annotations
 
 import typing
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
@@ -31,7 +32,7 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     name: ClassVar[str] = ""
 
-    def __init__(self, **fields: Any) -> None:  # pydantic's own takes keywords only as well
+    def __init__(self, /, **fields: Any) -> None:  # pydantic's own takes keywords only as well
         super().__init__(**fields)
 
     @model_serializer(mode="wrap")
@@ -47,7 +48,7 @@ class Spec(BaseModel):
         return found
 
     @classmethod
-    def named(cls: type[S], name: str, **fields: Any) -> S:
+    def named(cls: type[S], name: str, /, **fields: Any) -> S:
         """Build the member called `name`; an unknown name lists the nearest."""
         members = cls.members()
         key = name.strip().lower().replace("_", "-")
@@ -70,7 +71,9 @@ class Spec(BaseModel):
             return cls.named(name, **read_pairs(rest, value))
         if isinstance(value, dict) and "name" in value:
             fields = dict(value)
-            return cls.named(fields.pop("name"), **fields)
+            if not isinstance(name := fields.pop("name"), str):
+                raise ValueError(f"name: a {family_of(cls)} is named by text (got {name!r:.60})")
+            return cls.named(name, **fields)
         return value
 
 
@@ -119,7 +122,7 @@ def _is_tuple(annotation: Any) -> bool:
     )
 
 
-def checked(where: str, build: Any, *args: Any, **fields: Any) -> Any:
+def checked(where: str, build: Any, /, *args: Any, **fields: Any) -> Any:
     """Call `build`; a validation error becomes one `UserError` line that starts with `where`."""
     try:
         return build(*args, **fields)
@@ -131,7 +134,11 @@ def checked(where: str, build: Any, *args: Any, **fields: Any) -> Any:
 
 def first_problem(error: ValidationError) -> str:
     """The first problem of a validation error in one line, with its place and input."""
-    problem = error.errors()[0]
+    return problem_of(error.errors()[0])
+
+
+def problem_of(problem: Mapping[str, Any]) -> str:
+    """A problem as pydantic lists it in one line, with its place and input."""
     place = ".".join(str(p) for p in problem["loc"] if not str(p).startswith("function-"))
     text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     if problem["type"] == "extra_forbidden":

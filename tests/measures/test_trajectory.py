@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tiny import run_facts
 
 from steadygan.errors import UserError
 from steadygan.measures.trajectory import Evaluator, Schedule
 from steadygan.training import Goal, Hooks, Stopped, checkpoint, loop, resume, train
-from steadygan.training.runfolder import NEEDED, read_facts, read_history
+from steadygan.training.runfolder import read_facts, read_history
 from steadygan.training.sampling import load_generator, sample
 from tests.reliability import games
 
@@ -255,8 +256,10 @@ def test_what_was_spent_and_what_is_best_is_read_from_the_history(tmp_path):
         {"step": 6, "seconds": 6.0, "d_loss": 1.0},
         {"step": 8, "seconds": 8.0, "evaluate_seconds": 3.0, "fid": 0.25},
     ]
-    (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (tmp_path / "run.json").write_text(json.dumps(dict.fromkeys(NEEDED)))
+    (tmp_path / "history.jsonl").write_text(
+        "".join(json.dumps({**line, "images": 0}) + "\n" for line in lines)
+    )
+    (tmp_path / "run.json").write_text(json.dumps(run_facts()))
     (tmp_path / "best").mkdir()
     checkpoint.path_of(tmp_path / "best", 4).touch()
     folder = SimpleNamespace(path=tmp_path, update_facts=lambda **facts: None)

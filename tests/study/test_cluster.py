@@ -377,7 +377,7 @@ def test_a_task_that_has_nothing_to_tell_asks_the_board_all_the_same(
 ):
     """Such as in a step of many seconds, or while it is judged."""
 
-    def work(out, run, tell, stop):
+    def work(out, run, tell, stop, trust_code):
         for _ in range(100):
             if (stopped := stop()) is not None:
                 raise stopped

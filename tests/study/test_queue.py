@@ -8,13 +8,14 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+from tiny import run_facts
 
 from steadygan.study import queue
 from steadygan.study.compare import Outside, run_study
 from steadygan.study.plan import Evaluation, begin
 from steadygan.study.queue import RETRIES, Worker, local
 from steadygan.training import StopAsked, Stopped, checkpoint
-from steadygan.training.runfolder import NEEDED, RunFolder, read_history
+from steadygan.training.runfolder import RunFolder, read_history
 from tests.reliability import children
 
 STEPS = 120
@@ -200,8 +201,8 @@ def test_a_run_that_wrote_down_why_it_failed_is_believed_but_not_one_that_was_ki
 ):
     path = tmp_path / "runs" / "gan-s0" / "run.json"
     path.parent.mkdir(parents=True)
-    status = {"state": "failed", "reason": "NaN in D", "exit_code": 3}
-    path.write_text(json.dumps({**dict.fromkeys(NEEDED), "status": status}))
+    status = {"state": "failed", "reason": "NaN in D", "exit_code": 3, "step": 1}
+    path.write_text(json.dumps(run_facts(status=status)))
     program("echo steadygan: NaN >&2; exit 3")
     assert engine_on(tmp_path)[0] == {"gan-s0": ("NaN in D", 3)}
     program("kill -9 $$")
@@ -226,7 +227,7 @@ def test_what_a_worker_tells_at_its_very_end_is_handed_on_before_its_end(monkeyp
     """Told after the queue has looked at the events and before it looks at the worker."""
 
     class Late:
-        def __init__(self, out, run, events):
+        def __init__(self, out, run, events, trust_code):
             self.run, self.events = run, events
 
         def ended(self):

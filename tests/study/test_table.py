@@ -35,7 +35,7 @@ def run_json(method, seed, fid, recipe):
     return {
         "method": method, "recipe": recipe, "seed": seed, "device": "cpu", "precision": "fp32",
         "threads": 1, "goal": {"steps": 100}, "status": status, "measures": measures,
-        "data": {"spec": "mnist", "train": 3200, "settings": {}},
+        "data": {"spec": "mnist", "shape": [1, 28, 28], "train": 3200, "settings": {}},
         "parameters": {"g": 4_000_000, "d": 5_450_000},
         "evaluation": {"every": "5%", "count": 2000, "features": "classifier", "real": 2.0,
                        "real_sd": 0.2, "noise": 1200.0, "feature_hash": "ab12"},
@@ -58,7 +58,8 @@ def written(out, fids=FID, recipes=None, runs=True, **changes):
     study = {
         "format": 1, "command": "steadygan compare ...", "data": "mnist", "data_settings": {},
         "runs": [f"runs/{n}-s{s}" for n in fids for s in seeds], "methods": recipes,
-        "run_settings": {}, "threads": 1, "device": "cpu", "seeds": seeds, "steps": 100, **changes,
+        "run_settings": {}, "threads": 1, "device": "cpu", "seeds": seeds, "steps": 100,
+        "data_used": {"fingerprint": ""}, "evaluation": {}, **changes,
     }  # fmt: skip
     out.mkdir(exist_ok=True)
     (out / "study.json").write_text(json.dumps(study))

@@ -12,12 +12,14 @@ from steadygan.cli.options import (
     Device,
     Force,
     Seed,
+    TrustCode,
     examples,
     load_torch,
     opened,
     require_keys_of_data,
     require_new,
     say,
+    use_own_code,
     use_threads,
 )
 
@@ -76,6 +78,7 @@ def evaluate(
     device: Device = "auto",
     seed: Seed = 0,
     force: Force = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Measure samples against real images: FID, KID, Inception Score, precision, recall, ..."""
     load_torch()
@@ -92,8 +95,9 @@ def evaluate(
         require_new(pairs, force, "--pairs")
     asked = judging.Asked(
         source, against, features, count, weights, split, sharpness, best, pairs, device, seed,
-        legibility,
+        legibility, trust_code,
     )  # fmt: skip
+    use_own_code(trust_code)
     spec, request.data = judging.data_of(asked, request.data)
     use_threads(request)
     dataset = opened(spec, request)

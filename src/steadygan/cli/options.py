@@ -58,6 +58,13 @@ EvaluateEvery = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the output file if it exists.")]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code",
+        help="Import what the folder names as its own networks (module:Name), from here.",
+    ),
+]
 Layout = Annotated[
     str, typer.Option("--layout", help="Table layout: summary, or paper (the tables of papers).")
 ]
@@ -95,6 +102,13 @@ def load_torch() -> None:
 def examples(*commands: str) -> str:
     """The last lines of a command's --help: what one may type."""
     return "\n\n".join(["Example:" if len(commands) == 1 else "Examples:", *commands])
+
+
+def use_own_code(wanted: bool) -> None:
+    """Look for modules in the working folder first, as `python -m` does, where that is `wanted`:
+    networks of the user's own, which may import more later."""
+    if wanted:
+        sys.path.insert(0, os.getcwd())
 
 
 def command_line() -> str:

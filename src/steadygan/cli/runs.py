@@ -21,6 +21,7 @@ from steadygan.cli.options import (
     Seed,
     Steps,
     StopAfter,
+    TrustCode,
     command_line,
     examples,
     load_torch,
@@ -31,6 +32,7 @@ from steadygan.cli.options import (
     say,
     schedule,
     stop_after_or_unread,
+    use_own_code,
     use_threads,
 )
 from steadygan.errors import UserError
@@ -73,6 +75,7 @@ def train(
     from steadygan.game.guidelines import notes
     from steadygan.measures.reconstruction import judge_stage
     from steadygan.methods import find
+    from steadygan.networks.own import imports_of
     from steadygan.report import write_report
     from steadygan.study.bars import bars, phase
     from steadygan.study.compose import compose
@@ -86,6 +89,7 @@ def train(
     use_threads(request)
     dataset = opened(data, request)
     recipe = compose(chosen, dataset.shape, request.recipe, add or [], drop or [])
+    use_own_code(bool(imports_of(recipe)))  # typed by the user: no --trust-code is asked for
     for note in notes(recipe, dataset.shape, dataset.classes):
         say(f"note: {note}")
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")
@@ -138,6 +142,7 @@ def resume(
         ),
     ] = False,
     stop_after: StopAfter = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Continue a run from its last checkpoint, bit for bit.
 
@@ -152,21 +157,24 @@ def resume(
     from steadygan.study.bars import bars, phase
     from steadygan.study.progress import RunBar
     from steadygan.study.request import pairs
+    from steadygan.training.recorded import recorded_goal, recorded_recipe
     from steadygan.training.runfolder import read_facts
     from steadygan.training.runs import goal_of
 
+    use_own_code(trust_code)
     facts, changes = read_facts(run), pairs(settings or [])
+    recorded_recipe(facts["recipe"], run / "run.json", trust_code, lambda text: None)  # or refused
     budget_minutes = _budget_of(run, steps, budget, more)
     asked = steps is not None or budget_minutes is not None
-    goal = goal_of(steps, budget_minutes) if asked else training.Goal(**facts["goal"])
-    data, evaluate = _evaluated_before(facts, goal)
+    goal = goal_of(steps, budget_minutes) if asked else recorded_goal(facts["goal"])
+    data, evaluate = _evaluated_before(facts, goal, run)
     stop = stop_after_or_unread(stop_after)
     with stop.listening(), bars() as progress, reported_if_it_stops(run):
         bar = RunBar(progress, facts["method"], goal)
         hooks = training.Hooks(bar, stop, judge_stage, evaluate)
         training.resume(
             run, steps=steps, budget_minutes=budget_minutes, changes=changes,
-            allow_inexact=allow_inexact, data=data, hooks=hooks, say=say,
+            allow_inexact=allow_inexact, data=data, hooks=hooks, say=say, trust_code=trust_code,
         )  # fmt: skip
         with phase(progress, "writing the report"):
             path = write_report(run)
@@ -206,6 +214,7 @@ def sample(
     ] = False,
     seed: Seed = 0,
     force: Force = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Write samples of a run: a grid (.png), an array (.npy) or an interpolation (.gif).
 
@@ -215,20 +224,25 @@ def sample(
     load_torch()
     from steadygan.training.sampling import sample
 
+    use_own_code(trust_code)
     sample(
         run, out, count=count, seed=seed, category=category, text=text, interpolate=interpolate,
-        at="best" if best else "last", say=say,
+        at="best" if best else "last", say=say, trust_code=trust_code,
     )  # fmt: skip
     print(out)
 
 
 @app.command(epilog=examples("steadygan replay runs/dcgan-mnist-s0"))
-def replay(run: Annotated[Path, typer.Argument(help="A run that stopped on NaN or Inf.")]) -> None:
+def replay(
+    run: Annotated[Path, typer.Argument(help="A run that stopped on NaN or Inf.")],
+    trust_code: TrustCode = False,
+) -> None:
     """Repeat the update that stopped a run on NaN or Inf, and say where the first one appears."""
     load_torch()
     from steadygan.training import replay
 
-    print(replay(run))
+    use_own_code(trust_code)
+    print(replay(run, say=say, trust_code=trust_code))
 
 
 def _budget_of(run: Path, steps: int | None, budget: str | None, more: str | None) -> float | None:
@@ -262,16 +276,19 @@ def _evaluator(
         return judge.evaluator(goal)
 
 
-def _evaluated_before(facts: dict, goal: object) -> tuple[object, object]:
+def _evaluated_before(facts: dict, goal: object, run: Path) -> tuple[object, object]:
     """The data of a run, and its `evaluate` hook as before; nothing and none where it was not
     judged on its way."""
-    from steadygan.data import DataSettings, open_data
+    from steadygan.records import named_in
+    from steadygan.training.recorded import recorded_data
     from steadygan.training.runs import device_or_auto
 
     known = facts.get("evaluation")
     if not known:
         return None, lambda trainer: None
-    data = open_data(facts["data"]["spec"], DataSettings(**facts["data"]["settings"]))
-    given = {"draft": known["count"], "features": known.get("features", "auto"),
+    data = recorded_data(facts, run)
+    given = {"draft": known["count"], "features": known.get("features") or "auto",
              "weights": known.get("weights")}  # fmt: skip
-    return data, _evaluator(data, goal, known["every"], device_or_auto(facts["device"]), **given)
+    device = device_or_auto(facts["device"])
+    with named_in(f"{run / 'run.json'}: evaluation"):
+        return data, _evaluator(data, goal, known["every"], device, **given)

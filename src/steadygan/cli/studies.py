@@ -21,6 +21,7 @@ from steadygan.cli.options import (
     Out,
     Steps,
     StopAfter,
+    TrustCode,
     command_line,
     examples,
     load_torch,
@@ -31,6 +32,7 @@ from steadygan.cli.options import (
     schedule,
     seconds,
     stop_after_or_unread,
+    use_own_code,
     use_threads,
 )
 from steadygan.errors import UserError
@@ -94,6 +96,7 @@ def compare(
     """
     load_torch()
     from steadygan.game.guidelines import notes_on_all
+    from steadygan.networks.own import imports_of
     from steadygan.study import compare as study
     from steadygan.study.bars import bars, counting, phase
     from steadygan.study.plan import Evaluation, Study, begin, entries_of, in_turn
@@ -122,6 +125,8 @@ def compare(
     with bars() as progress, phase(progress, "checking the recipes"):
         entries = entries_of(named, dataset.shape, request.recipe)
         recipes = {entry.name: entry.recipe for entry in entries}
+        own = bool(imports_of(recipes))  # typed by the user: no --trust-code is asked for
+        use_own_code(own)
         notes = list(notes_on_all(recipes, dataset.shape, dataset.classes))
     planned = Study(
         entries, dataset, request, tuple(range(seed, seed + seeds)), steps, budget_minutes,
@@ -135,13 +140,13 @@ def compare(
     if plan:
         study.require_fits(planned)
         for name in in_turn(begin(planned, out)):
-            print(shlex.join(["steadygan", "work", str(out), name]))
+            print(shlex.join(["steadygan", "work", str(out), name, *["--trust-code"] * own]))
         print(shlex.join(["steadygan", "table", str(out)]))
         return
     stop = stop_after_or_unread(stop_after)
     with stop.listening(), bars() as progress, reported_if_it_stops(out):
         outside = study.Outside(
-            engine=chosen,
+            engine=chosen(trust_code=own),
             watching=lambda runs, done: StudyBars(progress, runs, done),
             stop=stop,
             say=say,
@@ -160,6 +165,7 @@ def work(
     run: Annotated[str, typer.Argument(help="Name of one of its runs, such as dcgan-s0.")],
     stop_after: StopAfter = None,
     fed: Annotated[bool, typer.Option("--fed", hidden=True)] = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Train or continue one run of a study, then measure it; `compare --plan` prints these."""
     if not fed:  # the study has a bar for it
@@ -170,17 +176,18 @@ def work(
     from steadygan.study.progress import StudyBars
     from steadygan.study.work import work
 
+    use_own_code(trust_code)
     if fed:  # its output is a pipe to the study, whose end stdin tells
         stop = training.StopAsked(seconds(stop_after))
         tell = queue.fed(stop)
         with stop.listening():
-            work(out, run, tell, stop)
+            work(out, run, tell, stop, trust_code)
         return
     stop = stop_after_or_unread(stop_after)
     with stop.listening(), bars() as progress:
         watch = StudyBars(progress, 1, 0)
         watch(run, {"begins": True})
-        path = work(out, run, lambda event: watch(run, event), stop)
+        path = work(out, run, lambda event: watch(run, event), stop, trust_code)
     print(path)
 
 
@@ -210,7 +217,7 @@ def report(folder: Annotated[Path, typer.Argument(help="A run or study folder.")
 
 
 def _engine(name: str, address: str | None, jobs: int | None) -> object:
-    """What a study's runs are worked on by."""
+    """What a study's runs are worked on by, still to be told `trust_code`."""
     from steadygan.errors import did_you_mean
     from steadygan.study.cluster import on_ray
     from steadygan.study.queue import local
@@ -219,7 +226,7 @@ def _engine(name: str, address: str | None, jobs: int | None) -> object:
         raise UserError(f"--engine {name}{did_you_mean(name, ('local', 'ray'))}")
     if name == "local" and address is not None:
         raise UserError(f"--address {address}: belongs to --engine ray")
-    return local(jobs or 1) if name == "local" else on_ray(address, jobs)
+    return partial(local, jobs or 1) if name == "local" else partial(on_ray, address, jobs)
 
 
 def _known(layout: str, features: str, weights: Path | None) -> None:

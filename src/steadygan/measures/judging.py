@@ -34,6 +34,7 @@ class Asked:
     device: str = "auto"
     seed: int = 0
     legibility: bool | None = None  # none: where it can be measured
+    trust_code: bool = False
 
 
 def data_of(asked: Asked, settings: DataSettings) -> tuple[str, DataSettings]:
@@ -58,7 +59,7 @@ def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) ->
     legible = _reads(asked, source, data)
     samples = read_samples(
         source, data, asked.count, seed=asked.seed, best=asked.best, device=device, say=say,
-        progress=bar("drawing samples"),
+        progress=bar("drawing samples"), trust_code=asked.trust_code,
     )  # fmt: skip
     about = {"source": str(asked.source), "kind": source.kind}
     if source.kind == "run":

@@ -31,11 +31,15 @@ def matched_accuracy(categories: np.ndarray, classes: np.ndarray, count: int) ->
 
 
 def purity_of_run(
-    run: str | Path, data: Dataset, count: int = 2000, say: Callable[[str], None] = print
+    run: str | Path,
+    data: Dataset,
+    count: int = 2000,
+    say: Callable[[str], None] = print,
+    trust_code: bool = False,
 ) -> float:
     """The purity of a run with a coded prior: `count` samples, their categories against the
     classes that a classifier of `data` gives them (samples it takes for none count as wrong)."""
-    generator, prior, _ = load_generator(run, say)
+    generator, prior, _ = load_generator(run, say, trust_code=trust_code)
     if not isinstance(prior, Coded):
         raise UserError(f"{run}: purity wants categories: a method such as infogan")
     latents = draw_latents(prior, count, seed=0)

@@ -69,14 +69,15 @@ def judge_run(
     data: Dataset,
     say: Callable[[str], None],
     progress: Progress = lambda done, total: None,
+    trust_code: bool = False,
 ) -> None:
     """Put the verdict on a finished run's samples into its run.json. Vectors get none."""
     if len(data.shape) != 3:
         return
-    generator, prior, _ = load_generator(run, say)
+    generator, prior, _ = load_generator(run, say, trust_code=trust_code)
     latents = draw_latents(prior, COUNT, seed=0)
     images = torch.cat(list(pictures.generate(generator, latents)))
     verdict = judge(classifier_of(data, say, progress), images, data)
     with RunFolder.open(run) as folder:
-        known = read_facts(run).get("measures", {})
+        known = read_facts(run).get("measures") or {}
         folder.update_facts(measures={**known, "recognisable": verdict})

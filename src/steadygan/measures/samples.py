@@ -15,9 +15,10 @@ from steadygan.game.priors import Classed, class_of
 from steadygan.measures.evaluate import COUNT, LEAST
 from steadygan.measures.features import Progress, quiet
 from steadygan.measures.modes import COUNT as POINTS
+from steadygan.spec import checked
 from steadygan.training import pictures
+from steadygan.training.recorded import read_recipe
 from steadygan.training.runfolder import read_facts
-from steadygan.training.runs import recorded_recipe
 from steadygan.training.sampling import MOST, draw_latents, load_generator
 
 BATCH = 250
@@ -42,7 +43,8 @@ class Source:
         if spec.partition(":")[0] != facts["spec"].partition(":")[0]:
             return spec, asked
         own = {key: getattr(asked, key) for key in asked.model_fields_set}
-        return spec, DataSettings(**{**facts["settings"], **own})
+        where = f"{self.path / 'run.json'}: data.settings"
+        return spec, checked(where, DataSettings, **{**facts["settings"], **own})
 
 
 def find_source(path: Path) -> Source:
@@ -65,19 +67,21 @@ def read_samples(
     device: torch.device | str = "cpu",
     say: Callable[[str], None] = print,
     progress: Progress = quiet,
+    trust_code: bool = False,
 ) -> np.ndarray:
     """Samples in the shape of the data's items: uint8 (N, C, H, W), or float32 (N, 2) points.
 
     `count` none: 10,000 (2,500 points), or what is there of a folder or an array. A run draws its
     latents from `seed`; `best` takes its best evaluation's generator. Images of a folder are
-    decoded as the data's own are, to its size and channels. Raises `UserError` for fewer than were
+    decoded as the data's own are, to its size and channels. `trust_code` as `load_generator`
+    has it. Raises `UserError` for fewer than were
     asked for, and for another shape or range than the data's.
     """
     wanted = count if count is not None else (COUNT if len(data.shape) == 3 else POINTS)
     if not LEAST <= wanted <= MOST:
         raise UserError(f"--count {wanted}: wants {LEAST} to {MOST:,} samples")
     if source.kind == "run":
-        return drawn(source.path, data, wanted, seed, best, device, say, progress)
+        return drawn(source.path, data, wanted, seed, best, device, say, progress, trust_code)
     if best:
         raise UserError(f"--best: {source.path} is no run folder")
     there = _folder(source.path, data, progress) if source.kind == "folder" else None
@@ -99,9 +103,10 @@ def drawn(
     device: torch.device | str,
     say: Callable[[str], None],
     progress: Progress,
+    trust_code: bool = False,
 ) -> np.ndarray:
     """Samples of a run's averaged generator, as its data's items are at rest."""
-    generator, prior, facts = load_generator(run, say, "best" if best else "last")
+    generator, prior, facts = load_generator(run, say, "best" if best else "last", trust_code)
     shape = tuple(facts["data"]["shape"])
     if shape != data.shape:
         raise UserError(
@@ -123,7 +128,7 @@ def classes_drawn(run: Path, data: Dataset, count: int, seed: int) -> np.ndarray
     none, or was trained on other classes than the data's."""
     facts = read_facts(run)
     names = tuple(facts["data"].get("class_names") or ())
-    prior = recorded_recipe(facts["recipe"]).drawn_prior(len(names))
+    prior = read_recipe(facts["recipe"], run / "run.json").drawn_prior(len(names))
     if not isinstance(prior, Classed) or names != data.class_names:
         return None
     return class_of(draw_latents(prior, count, seed)).numpy()

@@ -8,6 +8,7 @@ is safetensors, which holds nothing but numbers.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import safetensors
@@ -18,6 +19,7 @@ from torch import Tensor
 from steadygan.errors import UserError
 from steadygan.files import write_whole
 from steadygan.measures.inception import Inception
+from steadygan.records import open_regular
 
 PUBLISHED = "pt_inception-2015-12-05-6726825d.pth"
 #: The first digits of the published file's sha256, as its name says.
@@ -98,6 +100,7 @@ def load_inception(path: Path) -> Inception:
     if path.suffix != ".safetensors":
         raise UserError(f"--weights {path}: import it first: `steadygan weights import {path} OUT`")
     try:
+        os.close(open_regular(path)[0])  # a FIFO would make it wait
         tensors = safetensors.torch.load_file(path)
     except OSError as error:
         raise UserError(f"--weights {path}: cannot be read: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from pydantic import field_serializer
 from torch import Tensor, nn
 
 from steadygan.networks.base import NO_CODES, Built, Codes, Networks, Shape
-from steadygan.spec import any_of
+from steadygan.spec import Spec, any_of
 
 #: What a family may build that reads D's features.
 HEADS = {"classifier", "q"}
@@ -95,6 +96,23 @@ class OwnNetworks(Networks):
         told += [torch.zeros(2, latent_dim)] if self.d_takes_latents else []
         _check(built, shape, torch.zeros(2, latent_dim + self.g_takes_classes), told)
         return built
+
+
+def imports_of(spec: Any) -> list[str]:
+    """Each `module:qualname` that building `spec` imports, with whatever is inside it."""
+    found = []
+    if isinstance(spec, OwnNetworks):
+        found += [side for side in (spec.generator, spec.discriminator) if isinstance(side, str)]
+    inner: Iterable[Any] = ()
+    if isinstance(spec, Spec):
+        inner = vars(spec).values()
+    elif isinstance(spec, dict):
+        inner = spec.values()
+    elif isinstance(spec, (list, tuple)):
+        inner = spec
+    for each in inner:
+        found += imports_of(each)
+    return list(dict.fromkeys(found))
 
 
 @torch.no_grad()

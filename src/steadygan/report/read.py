@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from steadygan.errors import UserError
 from steadygan.locks import as_it_stands
+from steadygan.records import history_lines, read_object
 from steadygan.report.text import clean, number, words
 
 COLOURS = 8
@@ -111,14 +111,14 @@ class Study:
 
 def read_folder(folder: Path) -> Study:
     """The study or run in `folder`; raises UserError where it is neither."""
-    if (folder / "study.json").is_file():
-        info = _read_json(folder / "study.json")
+    if (folder / "study.json").exists():
+        info = read_object(folder / "study.json")
         listed = info.get("runs")
         names = [name for name in listed if isinstance(name, str)] if type(listed) is list else []
         runs = [_read_member(folder, name) for name in names]
         tables, problem = _read_tables(folder / "tables.json")
         return Study(folder, clean(info) or {"format": 1}, _dress(runs), tables, problem)
-    if (folder / "run.json").is_file():
+    if (folder / "run.json").exists():
         return Study(folder, {}, _dress([_read_run(folder)]))
     raise UserError(f"{folder} is no run or study folder: it has no run.json and no study.json")
 
@@ -149,7 +149,7 @@ def inside(folder: Path, name: str) -> Path | None:
 
 def _read_member(folder: Path, name: str) -> Run:
     path = inside(folder, name)
-    if path is None or not (path / "run.json").is_file():
+    if path is None or not (path / "run.json").exists():
         status = {"state": "missing", "reason": "there is no run folder yet"}
         return Run(folder / "runs", {"name": clean(Path(name).name), "status": status})
     try:
@@ -160,46 +160,30 @@ def _read_member(folder: Path, name: str) -> Run:
 
 
 def _read_run(folder: Path) -> Run:
-    history, bad = _read_history(folder / "history.jsonl")
-    facts = as_it_stands(folder, _read_json(folder / "run.json"))
-    return Run(folder, clean(facts), history, bad)
+    facts = as_it_stands(folder, read_object(folder / "run.json"))
+    return Run(folder, clean(facts), *_read_history(folder))
 
 
 def _read_tables(path: Path) -> tuple[dict[str, Any], str]:
     if not path.exists():
         return {}, ""
     try:
-        return clean(_read_json(path)), ""
+        return clean(read_object(path)), ""
     except UserError as error:
         return {}, clean(str(error))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot read {path}: {error}; write it anew or remove it") from None
-    if not isinstance(value, dict):
-        raise UserError(f"cannot read {path}: it holds no JSON object; write it anew or remove it")
-    return value
-
-
-def _read_history(path: Path) -> tuple[list[dict[str, Any]], int]:
+def _read_history(folder: Path) -> tuple[list[dict[str, Any]], int]:
     """Lines by rising step, the later of two for one step, and the count of unreadable ones."""
     by_step: dict[float, dict[str, Any]] = {}
     bad = 0
-    if not path.is_file():
-        return [], 0
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            line = clean(json.loads(text))
-        except (ValueError, RecursionError):
-            line = None
-        step = number(dig(line, "step"))
+    for line in history_lines(folder, strict=False):
+        facts = clean(line.facts)
+        step = number(dig(facts, "step"))
         if step is None:
-            bad += bool(text.strip())
+            bad += 1
         else:
-            by_step[step] = line
+            by_step[step] = facts
     return [by_step[step] for step in sorted(by_step)], bad
 
 

@@ -45,9 +45,10 @@ class Board:
         self.stopping = True
 
 
-def on_ray(address: str | None = None, jobs: int | None = None) -> Engine:
+def on_ray(address: str | None = None, jobs: int | None = None, trust_code: bool = False) -> Engine:
     """The engine that works on a Ray cluster at `address` (such as `auto` or HOST:PORT), or on a
-    Ray of its own on this machine; at most `jobs` runs at a time where that is given.
+    Ray of its own on this machine; at most `jobs` runs at a time where that is given. `trust_code`:
+    see `work`.
 
     Raises `UserError` where ray is not installed or the cluster cannot be reached.
     """
@@ -70,7 +71,7 @@ def on_ray(address: str | None = None, jobs: int | None = None) -> Engine:
                 raise UserError(f"--engine ray{where}: {_in_a_line(error)}") from None
             gpus = 1 if facts["device"] != "cpu" and ray.cluster_resources().get("GPU") else 0
             needs = {"num_cpus": threads, "num_gpus": gpus}
-            return _Tasks(ray, out, watch, stop, needs).through(runs, jobs or len(runs))
+            return _Tasks(ray, out, watch, stop, needs, trust_code).through(runs, jobs or len(runs))
         finally:
             ray.shutdown()
 
@@ -83,8 +84,11 @@ def _in_a_line(error: Exception) -> str:
 
 
 class _Tasks:
-    def __init__(self, ray: Any, out: Path, watch: Watch, stop: Stop, needs: dict) -> None:
+    def __init__(
+        self, ray: Any, out: Path, watch: Watch, stop: Stop, needs: dict, trust_code: bool = False
+    ) -> None:
         self.ray, self.watch, self.stop = ray, watch, stop
+        self.folder = os.getcwd() if trust_code else None
         self.out = out.absolute()
         self.board = ray.remote(num_cpus=0)(Board).remote()
         # A fresh process a run: thread counts and random states are set for a whole process.
@@ -117,7 +121,7 @@ class _Tasks:
         return self.failures
 
     def _started(self, run: str) -> Any:
-        return self.task.remote(str(self.out), run, self.board, os.getcwd(), str(cache_root()))
+        return self.task.remote(str(self.out), run, self.board, self.folder, str(cache_root()))
 
     def _end(self, run: str, reference: Any, stopped: Stopped | None) -> None:
         try:
@@ -130,13 +134,15 @@ class _Tasks:
             self.watch(run, {"ends": reason})
 
 
-def _work(out: str, run: str, board: Any, folder: str, cache: str) -> Failure:
+def _work(out: str, run: str, board: Any, folder: str | None, cache: str) -> Failure:
     """In a Ray worker: the run, and why it failed or nothing. `folder` is where modules of one's
-    own are looked for, as on the command line; `cache` holds what the study's data and features
-    were made into, which must be the same for all of its runs."""
+    own are looked for, as on the command line, or none where none may be imported; `cache` holds
+    what the study's data and features were made into, which must be the same for all of its
+    runs."""
     import ray
 
-    sys.path.insert(0, folder)
+    if folder is not None:
+        sys.path.insert(0, folder)
     os.environ["STEADYGAN_CACHE"] = cache
     asked = {"stop": False, "last": 0.0}
 
@@ -150,7 +156,7 @@ def _work(out: str, run: str, board: Any, folder: str, cache: str) -> Failure:
         return Stopped("the study was stopped, state saved", 143) if asked["stop"] else None
 
     try:
-        work(Path(out), run, tell, stop)
+        work(Path(out), run, tell, stop, trust_code=folder is not None)
     except Stopped as stopped:
         return str(stopped), stopped.exit_code
     except Exception as error:

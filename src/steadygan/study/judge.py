@@ -47,7 +47,7 @@ class Judge:
 
     Images by distances between features, and by how many a classifier recognises; points of `ring`
     and `grid` by their modes. Where there are no features (no classes and no effnet), or
-    `features=none`, distances are left out.
+    `features=none`, distances are left out. `trust_code`: see `load_generator`.
     """
 
     def __init__(
@@ -57,9 +57,11 @@ class Judge:
         say: Callable[[str], None],
         bar: Bar = lambda name: quiet,
         device: str = "cpu",
+        trust_code: bool = False,
     ) -> None:
         self.data, self.evaluation = data, evaluation
         self.say, self.bar = say, bar
+        self.trust_code = trust_code
         self.device = find_device(device)
         self.images = len(data.shape) == 3
 
@@ -178,14 +180,15 @@ class Judge:
     def finished(self, run: Path) -> None:
         """Put what the samples of a finished run are worth into its run.json, and draw those of
         its best evaluation."""
-        recognisable.judge_run(run, self.data, self.say, self.bar(CLASSIFIER))
+        classifying = self.bar(CLASSIFIER)
+        recognisable.judge_run(run, self.data, self.say, classifying, self.trust_code)
         found = self.quality(run)
         with RunFolder.open(run) as folder:
             facts = read_facts(run)
             measures = dict(facts.get("measures") or {})
             if found is not None:
                 measures["quality"] = found
-            best = draw_best(run, self.data, self.say)
+            best = draw_best(run, self.data, self.say, self.trust_code)
             at = facts["status"]["step"]
             folder.update_facts(measures=measures, best=best, judged_step=at)
 
@@ -245,7 +248,7 @@ class Judge:
     def samples(self, run: Path, best: bool = False) -> np.ndarray:
         """Samples of a run as the data's items are at rest, from the same latents for every run."""
         given = (self.evaluation.count, 0, best, self.device, self.say)
-        return drawn(run, self.data, *given, self.bar("drawing samples"))
+        return drawn(run, self.data, *given, self.bar("drawing samples"), self.trust_code)
 
 
 def numbers_of(found: dict[str, Any]) -> dict[str, float | None]:

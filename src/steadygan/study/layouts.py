@@ -54,12 +54,12 @@ def optimises(recipe: Mapping[str, Any]) -> str:
     objective = recipe.get("objective") or {}
     name = str(objective.get("name", ""))
     said = OPTIMISES.get(name, name)
-    if name == "lsgan":
+    if name == "lsgan" and objective.get("coding"):
         said = PEARSON if is_pearson(*objective["coding"]) else "least squares"
     for part in recipe.get("on_d") or ():
         said = OPTIMISES_WITH.get(part["name"], said)
     if recipe.get("g_adversarial") == 0:  # G has nothing of the game's objective
-        said = ", ".join(part["name"] for part in recipe["on_g"]).replace("-", " ")
+        said = ", ".join(part["name"] for part in recipe.get("on_g", ())).replace("-", " ")
     if recipe.get("method") == "decoding" and recipe.get("decode_weight", 1):
         said = said.removesuffix(" divergence") + " + λ·KL divergence"
     return said

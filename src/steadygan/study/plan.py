@@ -18,10 +18,11 @@ from pydantic import Field
 from steadygan import locks
 from steadygan.data import Dataset
 from steadygan.errors import UserError, did_you_mean
-from steadygan.files import why, write_whole
+from steadygan.files import json_text, why, write_whole
 from steadygan.game.overrides import keys_of
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method, find
+from steadygan.records import read_study
 from steadygan.spec import Spec, read_pairs
 from steadygan.study.compose import compose, keys_taken
 from steadygan.study.request import Request
@@ -30,8 +31,6 @@ from steadygan.training.runs import goal_of
 #: What may differ between two calls of one study: how it was typed, how it is spread over cores,
 #: and methods and seeds that are added.
 FREE = ("command", "threads", "methods", "seeds", "runs")
-#: What a study.json must have for its runs to be worked on.
-NEEDED = {"data", "data_settings", "methods", "seeds", "run_settings", "threads", "device"}
 
 
 class Evaluation(Spec):
@@ -210,19 +209,4 @@ def _differing(known: dict[str, Any], asked: dict[str, Any]) -> list[str]:
 
 
 def _write(path: Path, facts: dict[str, Any]) -> None:
-    write_whole(path, json.dumps(facts, ensure_ascii=False, indent=1))
-
-
-def read_study(out: Path) -> dict[str, Any]:
-    """study.json of a study folder; a `UserError` where there is none or it is damaged."""
-    path = out / "study.json"
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{out}: is no study folder (no study.json in it)") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: damaged: {error}") from None
-    if not isinstance(facts, dict) or (lacking := NEEDED - facts.keys()):
-        what = f"no {min(lacking)!r} in it" if isinstance(facts, dict) else "not a JSON object"
-        raise UserError(f"{path}: is no study's ({what})")
-    return facts
+    write_whole(path, json_text(facts))

@@ -40,12 +40,13 @@ MARK = "steadygan: "
 class Worker:
     """A process that works on one run."""
 
-    def __init__(self, out: Path, run: str, events: SimpleQueue) -> None:
+    def __init__(self, out: Path, run: str, events: SimpleQueue, trust_code: bool = False) -> None:
         self.run, self.events = run, events
+        trust = ["--trust-code"] * trust_code
         self.errors: deque[str] = deque(maxlen=20)
         self.stopping: float | None = None
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "steadygan", "work", str(out), run, "--fed"],
+            [sys.executable, "-m", "steadygan", "work", str(out), run, "--fed", *trust],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C reaches this process alone, which stops its workers
         )  # fmt: skip
@@ -112,18 +113,20 @@ class Worker:
         return said[-1].removeprefix(MARK), code
 
 
-def local(jobs: int = 1) -> Engine:
-    """The engine that works on `jobs` runs at a time on this machine."""
+def local(jobs: int = 1, trust_code: bool = False) -> Engine:
+    """The engine that works on `jobs` runs at a time on this machine; `trust_code`: see `work`."""
 
     def engine(out: Path, runs: list[str], watch: Watch, stop: Stop) -> dict[str, Failure]:
-        return _Queue(out, runs, watch, stop).through(jobs)
+        return _Queue(out, runs, watch, stop, trust_code).through(jobs)
 
     return engine
 
 
 class _Queue:
-    def __init__(self, out: Path, runs: list[str], watch: Watch, stop: Stop) -> None:
-        self.out, self.watch, self.stop = out, watch, stop
+    def __init__(
+        self, out: Path, runs: list[str], watch: Watch, stop: Stop, trust_code: bool
+    ) -> None:
+        self.out, self.watch, self.stop, self.trust_code = out, watch, stop, trust_code
         self.waiting, self.working = deque(runs), {}
         self.tries: dict[str, int] = {}
         self.failures: dict[str, Failure] = {}
@@ -150,7 +153,7 @@ class _Queue:
         if run not in self.tries:
             self.watch(run, {"begins": True})
         self.tries[run] = self.tries.get(run, 0) + 1
-        self.working[run] = Worker(self.out, run, self.events)
+        self.working[run] = Worker(self.out, run, self.events, self.trust_code)
 
     def _pass_on(self, wait: float = 0.1) -> None:
         """Hand on what the workers tell; waits so many seconds where they tell nothing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,9 @@ from steadygan.measures.stability import (
     run_stability,
     stability_score,
 )
-from steadygan.study.plan import planned, read_study, run_name
+from steadygan.records import read_facts, read_history, read_object, read_study
+from steadygan.study.plan import planned, run_name
 from steadygan.study.statistics import Spread, spread
-from steadygan.training.runfolder import read_facts, read_history
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def read_results(out: Path, failed: Mapping[str, str] = {}) -> Results:
 def _result(out: Path, study: dict[str, Any], name: str, failed: Mapping[str, str]) -> RunResult:
     path = out / "runs" / name
     entry, seed = planned(study, name)
-    if not (path / "run.json").is_file():
+    if not (path / "run.json").exists():
         reason = failed.get(name, "")
         stability = run_stability([], end=End(failed=reason))
         return RunResult(name, entry, seed, {}, stability, reason)
@@ -168,7 +167,9 @@ def _result(out: Path, study: dict[str, Any], name: str, failed: Mapping[str, st
 def _reasons_before(out: Path) -> dict[str, str]:
     """The reasons in the tables that were written last, for runs that left no run.json."""
     try:
-        runs = json.loads((out / "tables.json").read_text(encoding="utf-8"))["runs"]
-        return {run["name"]: run["reason"] for run in runs if run["reason"]}
-    except (OSError, ValueError, LookupError, TypeError):
+        runs = read_object(out / "tables.json").get("runs")
+    except (FileNotFoundError, UserError):  # tables are written anew from the runs
         return {}
+    known = [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
+    pairs = [(run.get("name"), run.get("reason")) for run in known]
+    return {k: why for k, why in pairs if isinstance(k, str) and isinstance(why, str) and why}

@@ -16,19 +16,21 @@ import torch
 
 from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.errors import NonFiniteError, UserError
+from steadygan.game.recipe import Recipe
 from steadygan.locks import BusyError
 from steadygan.measures.features import Progress
 from steadygan.measures.reconstruction import judge_stage
 from steadygan.methods import find
+from steadygan.records import named_in, read_study
 from steadygan.spec import checked
 from steadygan.study.judge import Judge
-from steadygan.study.plan import Evaluation, planned, read_study
+from steadygan.study.plan import Evaluation, planned
 from steadygan.study.progress import Pulse
 from steadygan.study.request import RunSettings
-from steadygan.training import Cadence, Goal, Hooks, Stopped, resume, train
+from steadygan.training import Cadence, Hooks, Stopped, resume, train
 from steadygan.training.checkpoint import listed
+from steadygan.training.recorded import recorded_goal, recorded_recipe
 from steadygan.training.runfolder import RunFolder, read_facts
-from steadygan.training.runs import recorded_recipe
 
 #: Called with an event: `{"share": 0.4, "detail": "..."}`, `{"does": "..."}` or `{"says": "..."}`.
 Tell = Callable[[dict[str, Any]], None]
@@ -40,21 +42,27 @@ PATIENCE_SECONDS = 90.0
 OFTEN = 0.5
 
 
-def work(out: Path, run: str, tell: Tell, stop: Stop) -> Path:
+def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) -> Path:
     """Bring the run called `run` of the study in `out` to its end, and judge it; its folder.
 
-    Raises `Stopped` with the state saved, `NonFiniteError` for a run that failed now or before,
-    and whatever else training raises.
+    Networks that study.json names as `module:Name` are imported only with `trust_code`. Raises
+    `Stopped` with the state saved, `NonFiniteError` for a run that failed now or before, and
+    whatever else training raises.
     """
-    facts, path = read_study(out), out / "runs" / run
+    where, facts, path = out / "study.json", read_study(out), out / "runs" / run
     entry, seed = planned(facts, run)
     torch.set_num_threads(facts["threads"])
-    settings = checked("study.json: data_settings", DataSettings, **facts["data_settings"])
-    data = open_data(facts["data"], settings)
+    settings = checked(f"{where}: data_settings", DataSettings, **facts["data_settings"])
+    with named_in(f"{where}: data"):
+        data = open_data(facts["data"], settings)
     if data.fingerprint != facts["data_used"]["fingerprint"]:
         raise UserError(f"{facts['data']}: is not what this study began with")
-    goal = goal_in(facts)
-    evaluation = checked("study.json: evaluation", Evaluation, **facts["evaluation"])
+    goal = recorded_goal(facts)
+    evaluation = checked(f"{where}: evaluation", Evaluation, **facts["evaluation"])
+    of_run = checked(f"{where}: run_settings", RunSettings, **facts["run_settings"])
+
+    def say(text: str) -> None:
+        tell({"says": text})
 
     def bar(name: str) -> Progress:
         def going_on(done: int, total: int) -> None:
@@ -64,7 +72,8 @@ def work(out: Path, run: str, tell: Tell, stop: Stop) -> Path:
 
         return going_on
 
-    judge = Judge(data, evaluation, lambda text: tell({"says": text}), bar, facts["device"])
+    recipe = recorded_recipe(facts["methods"][entry], where, trust_code, say)
+    judge = Judge(data, evaluation, say, bar, facts["device"], trust_code)
     status = status_of(path)
     if status.get("state") == "failed" and status.get("exit_code", 3) == 3:
         raise NonFiniteError(status.get("reason", ""))
@@ -73,20 +82,24 @@ def work(out: Path, run: str, tell: Tell, stop: Stop) -> Path:
         hooks = Hooks(pulse, stop, on_stage=judge_stage, evaluate=judge.evaluator(goal))
         until_free(path)
         if listed(path / "checkpoints"):
-            resume(path, data=data, hooks=hooks, say=lambda text: tell({"says": text}))
+            resume(path, recipe=recipe, data=data, hooks=hooks, say=say)
         else:
-            start(facts, entry, seed, data, path, hooks)
+            start(facts, recipe, of_run, seed, data, path, hooks)
     if not is_judged(path):
         judge.finished(path)
     return path
 
 
 def start(
-    facts: dict[str, Any], entry: str, seed: int, data: Dataset, path: Path, hooks: Hooks
+    facts: dict[str, Any],
+    recipe: Recipe,
+    settings: RunSettings,
+    seed: int,
+    data: Dataset,
+    path: Path,
+    hooks: Hooks,
 ) -> None:
     """Train a run of the study from its beginning."""
-    recipe = recorded_recipe(facts["methods"][entry])
-    settings = checked("study.json: run_settings", RunSettings, **facts["run_settings"])
     budget = facts.get("budget_seconds")
     train(
         recipe,
@@ -99,18 +112,14 @@ def start(
         precision=settings.precision,
         cadence=Cadence(**{name: getattr(settings, name) for name in Cadence.model_fields}),
         hooks=hooks,
-        command=facts["command"],
+        command=facts.get("command", ""),
         title=find(recipe.method).title if recipe.method else "",
     )
 
 
-def goal_in(facts: dict[str, Any]) -> Goal:
-    return Goal(facts.get("steps"), facts.get("budget_seconds"))
-
-
 def status_of(path: Path) -> dict[str, Any]:
     """How a run stands by its run.json; empty where it has not begun."""
-    return read_facts(path).get("status", {}) if (path / "run.json").is_file() else {}
+    return (read_facts(path).get("status") or {}) if (path / "run.json").exists() else {}
 
 
 def is_done(path: Path) -> bool:
@@ -124,13 +133,14 @@ def is_done(path: Path) -> bool:
 def is_judged(path: Path) -> bool:
     """Whether the samples of the run's last step have been judged."""
     facts = read_facts(path)
-    return facts.get("judged_step") == facts["status"]["step"]
+    step = (facts.get("status") or {}).get("step")
+    return step is not None and facts.get("judged_step") == step
 
 
 def until_free(path: Path, seconds: float = PATIENCE_SECONDS) -> None:
     """Wait for a process that still holds the run's lock, such as one that is saving."""
     end = time.monotonic() + seconds
-    while (path / "run.json").is_file():
+    while (path / "run.json").exists():
         try:
             RunFolder.open(path).close()
             return

@@ -2,7 +2,8 @@
 
 from steadygan.training.goals import Cadence, Goal, Hooks, Stopped
 from steadygan.training.loop import Trainer
-from steadygan.training.runs import replay, resume, train
+from steadygan.training.replaying import replay
+from steadygan.training.runs import resume, train
 from steadygan.training.stopping import StopAsked
 
 __all__ = [

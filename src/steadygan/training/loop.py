@@ -207,10 +207,10 @@ class Trainer:
     def restore(self, found: checkpoint.Checkpoint) -> None:
         """Take up the state of a checkpoint, bit for bit."""
         counters = state.restore(self.table, found.tensors)
-        try:
-            self.take_counters(counters)
-        except KeyError as error:
-            raise CheckpointError(f"the checkpoint has no counter {error}") from None
+        for name in ("turn", "images", *(f"stage {stage}" for stage in self.stage_steps)):
+            if name not in counters:
+                raise CheckpointError(f"the checkpoint has no counter {name!r}")
+        self.take_counters(counters)
         self.seconds = float(found.info("seconds"))
 
     # ---- the run -----------------------------------------------------------------------------

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from steadygan import locks
 from steadygan.errors import UserError
-from steadygan.files import why, write_whole
-from steadygan.locks import as_it_stands
+from steadygan.files import json_text, why, write_whole
+from steadygan.records import history_lines, read_facts, read_history
 from steadygan.training.checkpoint import listed
+
+__all__ = ["RunFolder", "read_facts", "read_history"]
 
 
 class RunFolder:
@@ -110,7 +112,7 @@ class RunFolder:
 
     def write_facts(self, facts: dict[str, Any]) -> None:
         """Write run.json whole."""
-        write_whole(self.path / "run.json", json.dumps(facts, ensure_ascii=False, indent=1))
+        write_whole(self.path / "run.json", json_text(facts))
 
     def update_facts(self, **changes: Any) -> dict[str, Any]:
         """Change some keys of run.json; the facts as they are now."""
@@ -135,43 +137,32 @@ class RunFolder:
             with self.history_path.open("rb") as file:
                 os.fsync(file.fileno())
 
-    def cut_history(self, step: int) -> None:
-        """Drop lines after `step` and a torn last line: what a resumed run writes again."""
-        kept = [line for line in read_history(self.path) if line["step"] <= step]
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
-        write_whole(self.history_path, text)
+    def cut_history(self, step: int, say: Callable[[str], None] = print) -> None:
+        """Drop lines after `step` and a torn last line: what a resumed run writes again.
+
+        Lines that cannot be read are moved to history.bad.jsonl, and that is said.
+        """
+        kept, bad = [], []
+        for line in history_lines(self.path):
+            if line.facts is not None:
+                kept += [line.raw.rstrip() + b"\n"] * (line.facts["step"] <= step)
+            elif line.ended:
+                bad.append(line.raw)
+        if bad:
+            self._keep_aside(bad)
+            say(f"{self.history_path}: {len(bad)} line(s) that cannot be read are now in {BAD}")
+        write_whole(self.history_path, b"".join(kept).decode())
+
+    def _keep_aside(self, lines: list[bytes]) -> None:
+        try:
+            with (self.path / BAD).open("ab") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise UserError(why(error, self.path / BAD)) from None
 
 
+#: Where lines of history.jsonl go that cannot be read.
+BAD = "history.bad.jsonl"
 OWN_NAMES = {"run.json", "history.jsonl", "samples", "checkpoints", locks.NAME}
-
-#: What a run.json must have for its run to be gone on with or sampled.
-NEEDED = {"method", "recipe", "data", "seed", "device", "precision", "threads", "goal"}
-
-
-def read_facts(path: Path) -> dict[str, Any]:
-    """run.json of a run folder as it stands now (see `locks.as_it_stands`); a `UserError` where
-    there is none or it is damaged."""
-    try:
-        facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        there = "no such folder" if not path.exists() else "no run.json in it"
-        raise UserError(f"{path}: is no run folder ({there})") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path / 'run.json'}: cannot be read: {error}") from None
-    if not isinstance(facts, dict) or (lacking := NEEDED - facts.keys()):
-        what = f"no {min(lacking)!r} in it" if isinstance(facts, dict) else "not a JSON object"
-        raise UserError(f"{path / 'run.json'}: is no run's ({what})")
-    return as_it_stands(path, facts)
-
-
-def read_history(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a run's history, oldest first; a torn last line is left out."""
-    history = path / "history.jsonl"
-    if not history.exists():
-        return
-    with history.open(encoding="utf-8", errors="replace") as file:  # torn inside a character
-        for line in file:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                return

@@ -1,28 +1,31 @@
-"""Runs from start to end: `train`, `resume` and `replay`."""
+"""Runs from start to end: `train` and `resume`."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from steadygan.data import Dataset, DataSettings, open_data
-from steadygan.errors import CheckpointError, NonFiniteError, UserError, in_a_line
-from steadygan.game.play import Hand, Play, RealBatch
+from steadygan.data import Dataset, open_data
+from steadygan.errors import CheckpointError, UserError, in_a_line
 from steadygan.game.recipe import Recipe
 from steadygan.locks import INTERRUPTED
-from steadygan.methods import methods
-from steadygan.spec import checked
+from steadygan.records import named_in
 from steadygan.training import checkpoint, facts, pictures, segments, state
 from steadygan.training.goals import Cadence, Goal, Hooks, Stopped
 from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import Precision, find_device, place
+from steadygan.training.recorded import (
+    read_recipe,
+    recorded_cadence,
+    recorded_data,
+    recorded_goal,
+    require_trusted,
+)
 from steadygan.training.runfolder import RunFolder, read_facts
 
 #: How long a run trains when neither steps nor a budget is given.
@@ -81,6 +84,7 @@ def resume(
     data: Dataset | None = None,
     hooks: Hooks | None = None,
     say: Callable[[str], None] = print,
+    trust_code: bool = False,
 ) -> Path:
     """Go on with a run from its newest whole checkpoint, to its own goal or a new one.
 
@@ -88,7 +92,8 @@ def resume(
     that cannot be (another torch, data, recipe, machine arithmetic), it is refused with the
     differences listed, unless `allow_inexact`: then they are said and the run is marked. `recipe`
     and `data` are needed only where run.json cannot rebuild them (ready modules, a data set of
-    one's own).
+    one's own). Networks that run.json names as `module:Name` are imported only with `trust_code`:
+    it may come from someone else.
 
     `changes` sets keys such as `{"lr": 1e-5}` from here on, which run.json records as a new segment
     (see `segments`). What cannot change in a run is a `UserError`.
@@ -97,14 +102,19 @@ def resume(
     with torch.random.fork_rng(), threads_kept(), RunFolder.open(path) as folder:
         recorded = read_facts(path)
         asked = steps is not None or budget_minutes is not None
-        before = Goal(**recorded["goal"])
+        before = recorded_goal(recorded["goal"])
         goal = goal_of(steps, budget_minutes) if asked else before
-        found_at, found = checkpoint.load_newest(folder.checkpoints, say)
-        was, kept = segments.back_to(_settings(recorded, recipe), recorded.get("segments", []),
-                                     segments.turn_of(found), say)  # fmt: skip
+        needs, where = checkpoint.OF_A_STATE, path / "run.json"
+        found_at, found = checkpoint.load_newest(folder.checkpoints, say, needs)
+        with named_in(f"{where}: segments"):
+            was, kept = segments.back_to(recorded_settings(recorded, path, recipe),
+                                         recorded.get("segments", []),
+                                         segments.turn_of(found), say)  # fmt: skip
         now = segments.changed(was, changes or {})
-        trainer = _rebuilt(recorded, folder, now, data)
-        differences = segments.unlike(recorded, found, trainer, was, kept)
+        require_trusted(now.recipe, where, trust_code, say, given=recipe)
+        trainer = rebuilt(recorded, folder, now, data)
+        with named_in(f"{where}: segments"):
+            differences = segments.unlike(recorded, found, trainer, was, kept)
         _accept(path, differences, allow_inexact, say)
         try:
             trainer.restore(found)
@@ -118,8 +128,8 @@ def resume(
             raise UserError(f"{said}: {path} has trained for {spent:.1f} s already")
         kept += segments.begun(path, trainer, was, now, goal)
         checkpoint.set_aside(folder.checkpoints, found_at, say)
-        folder.cut_history(trainer.turn)
-        if recorded.get("status", {}).get("state") in ("running", "interrupted"):
+        folder.cut_history(trainer.turn, say)
+        if (recorded.get("status") or {}).get("state") in ("running", "interrupted"):
             say(f"{path} was interrupted; going on from step {trainer.turn}")
         marks = [*recorded.get("inexact", []), *differences]
         facts_now = {"goal": goal.as_facts(), "inexact": sorted(set(marks))}
@@ -131,61 +141,21 @@ def resume(
     return path
 
 
-def _settings(recorded: dict[str, Any], recipe: Recipe | None) -> segments.Settings:
+def recorded_settings(
+    recorded: dict[str, Any], path: Path, recipe: Recipe | None
+) -> segments.Settings:
     """What run.json says of recipe and cadence; a `recipe` that is given is brought up to it."""
-    cadence = Cadence(**recorded.get("cadence", {}))
+    cadence = recorded_cadence(recorded, path)
     if recipe is None:
-        return segments.Settings(recorded_recipe(recorded["recipe"]), cadence)
+        return segments.Settings(read_recipe(recorded["recipe"], path / "run.json"), cadence)
     return segments.after(segments.Settings(recipe, cadence), recorded.get("segments", []))
 
 
 def seconds_spent(path: str | Path) -> float:
     """The training time, in seconds, of a run up to its newest whole checkpoint."""
-    _, found = checkpoint.load_newest(Path(path) / "checkpoints", lambda text: None)
+    folder, needs = Path(path) / "checkpoints", checkpoint.OF_A_STATE
+    _, found = checkpoint.load_newest(folder, lambda text: None, needs)
     return float(found.info("seconds"))
-
-
-def replay(path: str | Path, *, recipe: Recipe | None = None, data: Dataset | None = None) -> str:
-    """Play the update again that stopped a run on non-finite numbers; what was found, in words.
-
-    `recipe` and `data` as for `resume`.
-    """
-    path = Path(path)
-    kept = checkpoint.listed(path / "failure")
-    if not kept:
-        raise UserError(
-            f"{path}: no failure was kept; only a run that stopped on NaN or Inf has one"
-        )
-    found = checkpoint.load(kept[0])
-    tensors = dict(found.tensors)
-    batch = {k: tensors.pop(k) for k in list(tensors) if k.startswith("failure/")}
-    with torch.random.fork_rng(), threads_kept():
-        recorded = read_facts(path)
-        trainer = _rebuilt(recorded, RunFolder(path), _settings(recorded, recipe), data)
-        trainer.restore(checkpoint.Checkpoint(tensors, found.metadata))
-        turn, mover, k = found.info("place")
-        hand = _with_batch(trainer.deal(mover, k), batch, trainer)
-        trainer.keep_failure = lambda update: kept[0]
-        try:
-            if mover in trainer.recipe.stages:
-                trainer.recipe.stage_step(mover, k, trainer.table, hand, trainer.guard)
-            else:
-                play = Play(trainer.recipe, trainer.table, mover, hand, trainer.images)
-                if "failure/latents" in batch:
-                    play.latent = trainer.placement.to_device(batch["failure/latents"])
-                trainer.recipe.update(play, trainer.guard)
-        except NonFiniteError as error:
-            return f"replayed: {error}"
-    return f"step {turn}, player {mover}, update {k}: every number was finite this time"
-
-
-def _with_batch(hand: Hand, batch: dict[str, Tensor], trainer: Trainer) -> Hand:
-    """The hand with the real batch and labels that were kept, where the update had asked."""
-    if "failure/real" not in batch:
-        return hand
-    kept = {name: trainer.placement.to_device(tensor) for name, tensor in batch.items()}
-    real = RealBatch(kept["failure/real"], kept.get("failure/labels"), batch.get("failure/rows"))
-    return replace(hand, real=lambda: real)
 
 
 def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
@@ -297,19 +267,20 @@ def _first_facts(trainer: Trainer, goal: Goal, command: str, title: str) -> dict
     }
 
 
-def _rebuilt(
+def rebuilt(
     recorded: dict[str, Any], folder: RunFolder, settings: segments.Settings, data: Dataset | None
 ) -> Trainer:
     """The trainer that run.json describes, at its start. Sets the run's thread count, which
     `threads_kept` gives back."""
     recipe = settings.recipe
     if data is None:
-        of_data = checked("data", DataSettings, **recorded["data"]["settings"])
-        data = open_data(recorded["data"]["spec"], of_data)
+        data = recorded_data(recorded, folder.path)
     torch.set_num_threads(recorded["threads"])
     device = device_or_auto(recorded["device"])
     placed = place(device, recorded["precision"], needs_double_backward(recipe))
-    return Trainer(recipe, data, folder, recorded["seed"], placed, settings.cadence)
+    with named_in(f"{folder.path / 'run.json'}"):
+        require_fit(recipe, data)
+        return Trainer(recipe, data, folder, recorded["seed"], placed, settings.cadence)
 
 
 @contextmanager
@@ -328,12 +299,6 @@ def device_or_auto(name: str) -> str:
         return str(find_device(name))
     except UserError:
         return "auto"
-
-
-def recorded_recipe(fields: dict[str, Any]) -> Recipe:
-    """The recipe of run.json: of its method's own class where it has one."""
-    known = methods().get(fields.get("method", ""))
-    return checked("run.json: recipe", type(known.recipe) if known else Recipe, **fields)
 
 
 def _accept(path: Path, differences: list[str], allowed: bool, say: Callable) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from steadygan.data import Dataset
-from steadygan.errors import UserError, did_you_mean
+from steadygan.errors import CheckpointError, UserError, did_you_mean
 from steadygan.files import writing
 from steadygan.game.priors import (
     Classed,
@@ -25,9 +25,12 @@ from steadygan.game.priors import (
     with_class,
     without_class,
 )
+from steadygan.records import named_in
+from steadygan.spec import checked
 from steadygan.training import checkpoint, pictures
+from steadygan.training.recorded import recorded_recipe
 from steadygan.training.runfolder import read_facts
-from steadygan.training.runs import recorded_recipe
+from steadygan.training.state import restore_module
 from steadygan.training.streams import Streams
 
 MOST = 1_000_000
@@ -35,27 +38,35 @@ FRAMES = 48
 
 
 def load_generator(
-    run: str | Path, say: Callable[[str], None] = print, at: str = "last"
+    run: str | Path,
+    say: Callable[[str], None] = print,
+    at: str = "last",
+    trust_code: bool = False,
 ) -> tuple[nn.Module, Prior, dict]:
     """The EMA generator of a run in eval mode, what its latents are drawn from (with a class at
     the end where it takes one), and run.json's facts.
 
-    `at="best"` takes the generator of the best evaluation of a run that was evaluated.
+    `at="best"` takes the generator of the best evaluation of a run that was evaluated. Networks
+    that run.json names as `module:Name` are imported only with `trust_code`.
     """
     run = Path(run)
     facts = read_facts(run)
     if at == "best" and not checkpoint.listed(run / "best"):
         raise UserError(f"{run}: no best samples are kept: the run was not evaluated on its way")
     folder = {"last": "checkpoints", "best": "best"}[at]
-    _, found = checkpoint.load_newest(run / folder, say)
-    recipe = recorded_recipe(facts["recipe"])
+    path, found = checkpoint.load_newest(run / folder, say)
+    where, prefix = run / "run.json", "average/"
+    recipe = recorded_recipe(facts["recipe"], where, trust_code, say)
     with torch.random.fork_rng():
         classes = len(facts["data"].get("class_names") or ())
-        average = recipe.start(tuple(facts["data"]["shape"]), classes).average
-    prefix = "average/"
-    average.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
-    )
+        shape = tuple(facts["data"]["shape"])
+        with named_in(str(where)):
+            average = checked("networks", recipe.start, shape, classes).average
+    saved = {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
+    try:
+        restore_module(average, saved, "average")
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     return average, recipe.drawn_prior(classes), facts
 
 
@@ -166,12 +177,14 @@ def sample(
     interpolate: bool = False,
     at: str = "last",
     say: Callable[[str], None] = print,
+    trust_code: bool = False,
 ) -> Path:
     """Write samples of a run: a `.png` grid, a `.npy` (uint8, N x H x W x C) or a `.gif` walk.
 
     `category`: a class, or several for a row each. `text`: a line of characters that are classes,
     each of the same latent. `count`: how many in all (64), of each of several classes (8), or
     lines of text (1). `at` is "last", or "best" for the generator of the best evaluation.
+    `trust_code`: see `load_generator`.
     """
     out = Path(out)
     several = [category] if isinstance(category, str) else list(category or ())
@@ -180,7 +193,7 @@ def sample(
     if count is None:
         count = 1 if text is not None else 8 if len(several) > 1 else 64
     _check_request(out, count * max(1, len(several), len(text or "")), count)
-    generator, prior, facts = load_generator(run, say, at)
+    generator, prior, facts = load_generator(run, say, at, trust_code)
     if out.suffix == ".gif" and len(facts["data"]["shape"]) == 1:
         raise UserError(f"--out {out}: a walk is of images; vectors go into .png or .npy")
     names = facts["data"].get("class_names") or ()
@@ -238,7 +251,7 @@ def _write_still(
 
 
 def draw_best(
-    run: Path, data: Dataset, say: Callable[[str], None] = print
+    run: Path, data: Dataset, say: Callable[[str], None] = print, trust_code: bool = False
 ) -> dict[str, Any] | None:
     """Draw the run's grids, of the same latents as all of its grids, by the generator of its best
     evaluation; where they are, with the step. None of a run that kept no best generator.
@@ -247,7 +260,7 @@ def draw_best(
     """
     if not (kept := checkpoint.listed(run / "best")):
         return None
-    generator, prior, facts = load_generator(run, say, "best")
+    generator, prior, facts = load_generator(run, say, "best", trust_code)
     step = checkpoint.step_of(kept[0])
     drawn = pictures.draw_samples(generator, prior, data, facts["seed"], run, step, best=True)
     for path in (run / "samples").glob("*best-step-*.png"):

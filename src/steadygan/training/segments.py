@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from steadygan.data import DataSettings
 from steadygan.errors import UserError, did_you_mean
 from steadygan.game.overrides import flat, keys_of, override
@@ -161,7 +159,7 @@ def unlike(
 ) -> list[str]:  # fmt: skip
     """How the identity of a checkpoint differs from what is here. `was` are the settings before
     any change that is asked for now, which is no difference."""
-    known = {**found.info("identity"), "device": torch.device(recorded["device"]).type}
+    known = {**found.info("identity"), "device": recorded["device"].partition(":")[0]}
     here = {**trainer.info()["identity"], "recipe": was.recipe.model_dump(mode="json")}
     for recipe in taken_up(was, segments, turn_of(found)):
         if not facts.differences(known["recipe"], recipe.model_dump(mode="json")):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from steadygan.errors import CheckpointError
 from steadygan.game.players import Player, Table
+from steadygan.training.checkpoint import counters_of
 
 Tensors = dict[str, Tensor]
 
@@ -38,10 +39,11 @@ def restore(table: Table, tensors: Tensors) -> dict[str, int]:
     """
     left = dict(tensors)
     for name, module in table.networks().items():
-        _restore_module(module, _take(left, f"{name}/"), name)
+        restore_module(module, _take(left, f"{name}/"), name)
     for name, player in table.players.items():
         _restore_optimizer(player, _take(left, f"optimizers/{name}/"))
-    counters = {key: int(value) for key, value in _take(left, "counters/").items()}
+    counters = counters_of(tensors)
+    _take(left, "counters/")
     if left:
         raise CheckpointError(f"the checkpoint holds {next(iter(left))}, which this game has not")
     return counters
@@ -54,7 +56,9 @@ def _take(tensors: Tensors, prefix: str) -> Tensors:
 
 
 @torch.no_grad()
-def _restore_module(module: torch.nn.Module, saved: Tensors, where: str) -> None:
+def restore_module(module: torch.nn.Module, saved: Tensors, where: str) -> None:
+    """Put saved tensors back into a module, bit for bit; `CheckpointError` where one is missing,
+    left over, or of another shape or type."""
     here = module.state_dict()
     if odd := sorted(set(here) ^ set(saved)):
         raise CheckpointError(f"the checkpoint and network {where} differ in {odd[0]}")
@@ -80,10 +84,9 @@ def optimizer_tensors(player: Player) -> Tensors:
 def _restore_optimizer(player: Player, saved: Tensors) -> None:
     player.optimizer.state.clear()
     parameters = player.named_parameters()
+    _require_state(player, saved)
     for name, value in saved.items():
         parameter_name, _, key = name.rpartition("/")
-        if parameter_name not in parameters:
-            raise CheckpointError(f"player {player.name} has no parameter {parameter_name}")
         parameter = parameters[parameter_name]
         # Moments lie in memory as their parameter does. torch keeps the step counter of a fused
         # optimizer on the parameter's device, that of another on the CPU.
@@ -93,6 +96,41 @@ def _restore_optimizer(player: Player, saved: Tensors) -> None:
         else:
             own = value.to(parameter.device if fused else "cpu", copy=True)
         player.optimizer.state[parameter][key] = own
+
+
+def _require_state(player: Player, saved: Tensors) -> None:
+    """Refuse optimizer tensors that a step of this player would not take: all of its parameters
+    have the same ones, or none has any."""
+    if not saved:
+        return
+    parameters = player.named_parameters()
+    known = _state_of_one(player)
+    wanted = {f"{name}/{key}" for name in parameters for key in known}
+    if odd := sorted(wanted ^ set(saved)):
+        raise CheckpointError(f"the checkpoint and player {player.name}'s optimizer differ in "
+                              f"{odd[0]}")  # fmt: skip
+    for name, value in saved.items():
+        parameter_name, _, key = name.rpartition("/")
+        shape = parameters[parameter_name].shape if known[key].shape else ()
+        if value.shape != shape or value.dtype != known[key].dtype:
+            raise CheckpointError(
+                f"optimizers/{player.name}/{name} is {tuple(value.shape)} {value.dtype} in the "
+                f"checkpoint and {tuple(shape)} {known[key].dtype} in this game"
+            )
+
+
+def _state_of_one(player: Player) -> Tensors:
+    """What the player's optimizer keeps of a parameter (2,), found by steps of one that is all
+    zeros: at the settings of the start and of the end of the horizon, since momentum may be 0 at
+    one of them."""
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    optimizer = player.spec.build([parameter])
+    for images in (0, 1):
+        for group in optimizer.param_groups:
+            group.update(player.spec.settings(images, 1, 1))
+        parameter.grad = torch.zeros(2)
+        optimizer.step()
+    return {k: v for k, v in optimizer.state[parameter].items() if isinstance(v, Tensor)}
 
 
 def size_in_bytes(table: Table) -> int:

@@ -1,0 +1,30 @@
+"""Files that may come from anyone: run.json, study.json, history.jsonl, checkpoint metadata.
+
+One reader and one schema for each, for all who read them. What is given back is what the file
+holds, unknown keys and all. Needs no torch.
+"""
+
+from steadygan.records.reading import (
+    history_lines,
+    named_in,
+    open_regular,
+    parsed,
+    read_facts,
+    read_history,
+    read_object,
+    read_study,
+)
+from steadygan.records.schemas import CheckpointRecord, misshapen
+
+__all__ = [
+    "CheckpointRecord",
+    "history_lines",
+    "misshapen",
+    "named_in",
+    "open_regular",
+    "parsed",
+    "read_facts",
+    "read_history",
+    "read_object",
+    "read_study",
+]

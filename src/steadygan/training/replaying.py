@@ -1,0 +1,100 @@
+"""A kept failure, played again: `replay`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from steadygan.data import Dataset
+from steadygan.errors import CheckpointError, NonFiniteError, UserError
+from steadygan.game.play import Hand, Play, RealBatch
+from steadygan.game.recipe import Recipe
+from steadygan.records import named_in
+from steadygan.training import checkpoint
+from steadygan.training.loop import Trainer
+from steadygan.training.recorded import require_trusted
+from steadygan.training.runfolder import RunFolder, read_facts
+from steadygan.training.runs import rebuilt, recorded_settings, threads_kept
+
+
+def replay(
+    path: str | Path,
+    *,
+    recipe: Recipe | None = None,
+    data: Dataset | None = None,
+    say: Callable[[str], None] = print,
+    trust_code: bool = False,
+) -> str:
+    """Play the update again that stopped a run on non-finite numbers; what was found, in words.
+
+    `recipe`, `data` and `trust_code` as for `resume`.
+    """
+    path = Path(path)
+    kept = checkpoint.listed(path / "failure")
+    if not kept:
+        raise UserError(
+            f"{path}: no failure was kept; only a run that stopped on NaN or Inf has one"
+        )
+    found = checkpoint.load(kept[0], (*checkpoint.OF_A_STATE, "place"))
+    tensors = dict(found.tensors)
+    batch = {k: tensors.pop(k) for k in list(tensors) if k.startswith("failure/")}
+    with torch.random.fork_rng(), threads_kept():
+        recorded, where = read_facts(path), path / "run.json"
+        with named_in(f"{where}: segments"):
+            settings = recorded_settings(recorded, path, recipe)
+        require_trusted(settings.recipe, where, trust_code, say, given=recipe)
+        trainer = rebuilt(recorded, RunFolder(path), settings, data)
+        turn, mover, k = found.info("place")
+        try:
+            trainer.restore(checkpoint.Checkpoint(tensors, found.metadata))
+            _require_failure(trainer, mover, batch)
+        except CheckpointError as error:
+            raise CheckpointError(f"{kept[0]}: {error}") from None
+        hand = _with_batch(trainer.deal(mover, k), batch, trainer)
+        trainer.keep_failure = lambda update: kept[0]
+        try:
+            if mover in trainer.recipe.stages:
+                trainer.recipe.stage_step(mover, k, trainer.table, hand, trainer.guard)
+            else:
+                play = Play(trainer.recipe, trainer.table, mover, hand, trainer.images)
+                if "failure/latents" in batch:
+                    play.latent = trainer.placement.to_device(batch["failure/latents"])
+                trainer.recipe.update(play, trainer.guard)
+        except NonFiniteError as error:
+            return f"replayed: {error}"
+    return f"step {turn}, player {mover}, update {k}: every number was finite this time"
+
+
+def _require_failure(trainer: Trainer, mover: str, batch: dict[str, Tensor]) -> None:
+    """Refuse a kept failure whose player or batch this game does not have."""
+    movers = {*trainer.table.players, *trainer.recipe.stages}
+    if mover not in movers:
+        raise CheckpointError(f"metadata place: no player or stage {mover!r} in this game")
+    count, classes = trainer.recipe.batch, trainer.data.classes
+    real = (count, *trainer.data.shape)
+    latent = trainer.recipe.drawn_prior(classes).sample(1, torch.Generator()).shape[1:]
+    known = {"real": (real, torch.float32), "labels": ((count,), torch.int64),
+             "rows": ((count,), torch.int64)}  # fmt: skip
+    for name, tensor in batch.items():
+        shape, kind = known.get(name.removeprefix("failure/"), ((-1,), torch.float32))
+        if name == "failure/latents":
+            shape = (len(tensor) if tensor.dim() else 0, *latent)
+        if tuple(tensor.shape) != tuple(shape) or tensor.dtype != kind:
+            raise CheckpointError(f"{name} is {tuple(tensor.shape)} {tensor.dtype}, which is no "
+                                  "batch of this game")  # fmt: skip
+    labels = batch.get("failure/labels")
+    if labels is not None and not bool(((labels >= 0) & (labels < max(classes, 1))).all()):
+        raise CheckpointError(f"failure/labels: not all from 0 to {classes - 1}")
+
+
+def _with_batch(hand: Hand, batch: dict[str, Tensor], trainer: Trainer) -> Hand:
+    """The hand with the real batch and labels that were kept, where the update had asked."""
+    if "failure/real" not in batch:
+        return hand
+    kept = {name: trainer.placement.to_device(tensor) for name, tensor in batch.items()}
+    real = RealBatch(kept["failure/real"], kept.get("failure/labels"), batch.get("failure/rows"))
+    return replace(hand, real=lambda: real)
