@@ -7,7 +7,9 @@ import hashlib
 import json
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from steadygan.study.plan import Evaluation, Study, entries_of
 from steadygan.study.request import read_request
 from steadygan.study.table import write_tables
 from steadygan.study.work import work
-from steadygan.training import checkpoint, replay, resume
+from steadygan.training import checkpoint, resume
 from steadygan.training.sampling import sample
 from tests.reliability import games
 
@@ -106,14 +108,19 @@ def mutants_of_texts(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, st
 # ---- a study to break ----------------------------------------------------------------------------
 
 
-def study_of_points(out: Path) -> Study:
-    """A study of a single tiny run, judged on its way, finished."""
+def planned_study(word: str, steps: int = 3, every: str | None = "2") -> Study:
+    """A study of one tiny run on points, not begun."""
     request = read_request(["log_every=1", "threads=1"])
     data = open_data("ring", request.data)
-    entries = entries_of(["gan"], data.shape, {"width": "4", "batch": "8"})
-    evaluation = Evaluation(every="2", draft=50, count=50)
-    study = Study(entries, data, request, (0,), 3, None, "cpu", "steadygan compare gan",
-                  evaluation=evaluation)  # fmt: skip
+    evaluation = Evaluation(every=every, draft=50, count=50)
+    return Study(entries_of([word], data.shape, {}), data, request, (0,), steps, None, "cpu",
+                 "steadygan compare gan", evaluation=evaluation)  # fmt: skip
+
+
+def study_of_points(out: Path) -> Study:
+    """A study of a single tiny run, judged on its way, finished."""
+    study = planned_study("gan:width=4,batch=8")
+    study = replace(study, entries=(replace(study.entries[0], name="gan"),))
 
     def here(out: Path, runs: list[str], watch: object, stop: Callable) -> dict:
         for run in runs:
@@ -139,13 +146,23 @@ def readers(out: Path) -> dict[str, Callable[[], object]]:
         "sample": lambda: sample(run, out / "a.npy", count=2, say=quiet),
         "best": lambda: sample(run, out / "a.npy", count=2, at="best", say=quiet),
         "resume": lambda: resume(run, steps=4, say=quiet),
-        "replay": lambda: replay(run, say=quiet),
         "evaluate": evaluate,
         "table": lambda: write_tables(out, "paper", {}),
         "report of the run": lambda: write_report(run),
         "report of the study": lambda: write_report(out),
         "work": lambda: work(out, "gan-s0", lambda event: None, lambda: None),
     }
+
+
+#: Who reads what.
+READERS = {
+    "run.json": ("sample", "best", "resume", "evaluate", "table", "report of the run",
+                 "report of the study", "work"),
+    "study.json": ("table", "report of the study", "work"),
+    "tables.json": ("table", "report of the study"),
+    "history.jsonl": ("resume", "table", "report of the run"),
+    "metadata": ("resume", "sample", "evaluate"),
+}  # fmt: skip
 
 
 def told(call: Callable[[], object]) -> str:
@@ -196,19 +213,22 @@ def with_metadata(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) ->
     return data.replace(checkpoint.BLANK.encode(), digest, 1)
 
 
-def misshapen(count: int, folder: Path, tick: Tick = lambda: None, seed: int = 0) -> str:
+def misshapen(count: int, folder: Path, study: Path | None = None, tick: Tick = lambda: None,
+              seed: int = 0) -> str:  # fmt: skip
     """R21: `count` mutants of the files of a study, each read by one of the readers in turn: each
     ends well or in one line that names the folder."""
-    good, copy_of = folder / "good", folder / "copy"
-    study_of_points(good)
+    good, copy_of = study or folder / "good", folder / "copy"
+    if study is None:
+        study_of_points(good)
     every = broken(good)
     random.Random(seed).shuffle(every)
-    names, refused = list(readers(good)), 0
-    for n in range(count):
-        file, what, breaks = every[n % len(every)]
+    turns: Counter = Counter()
+    refused = 0
+    for file, what, breaks in (every[n % len(every)] for n in range(count)):
         shutil.copytree(good, copy_of)
         breaks(copy_of)
-        reader = names[(n + n // len(every)) % len(names)]
+        reader = READERS[file][turns[file] % len(READERS[file])]
+        turns[file] += 1
         try:
             text = told(readers(copy_of)[reader])
         except Exception as error:

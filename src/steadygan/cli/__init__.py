@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from importlib import metadata
@@ -64,7 +65,7 @@ def _run(stdout: object, debug: bool) -> int:
     """The exit code of the command."""
     try:
         streams.require_open(stdout)
-        _look_here_for_modules()
+        _require_working_folder()
         code = app(standalone_mode=False)
         return code if isinstance(code, int) and code else streams.code_at_end(stdout)
     except (Exception, interrupts.Interrupted) as error:
@@ -76,10 +77,9 @@ def _run(stdout: object, debug: bool) -> int:
         return code
 
 
-def _look_here_for_modules() -> None:
-    """Look for `generator=module:Name` in the working folder first, as python -m does."""
+def _require_working_folder() -> None:
     try:
-        sys.path.insert(0, os.getcwd())
+        os.getcwd()
     except FileNotFoundError:
         raise UserError("the working folder is gone; `cd` to one that is there") from None
 

@@ -291,4 +291,4 @@ def _evaluated_before(facts: dict, goal: object, run: Path) -> tuple[object, obj
              "weights": known.get("weights")}  # fmt: skip
     device = device_or_auto(facts["device"])
     with named_in(f"{run / 'run.json'}: evaluation"):
-        return data, _evaluator(data, goal, known["every"], device, **given)
+        return data, _evaluator(data, goal, known.get("every") or "auto", device, **given)

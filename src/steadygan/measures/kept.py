@@ -43,7 +43,7 @@ def kept(
         except CheckpointError as error:
             say(f"{error}; making it again")
             continue
-        if found.metadata.get("key") == json.dumps(text):
+        if found.metadata.get("key") == text:
             return found.tensors, found.info("facts")
     tensors, facts = make()
     try:

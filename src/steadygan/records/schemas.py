@@ -82,7 +82,7 @@ class StatusRecord(Record):
 class EvaluationRecord(Record):
     """What the evaluations on the way are made with."""
 
-    every: str
+    every: str = "auto"
     count: Positive
     features: str | None = None
     feature_hash: str | None = None

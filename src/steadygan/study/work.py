@@ -56,7 +56,7 @@ def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) 
     with named_in(f"{where}: data"):
         data = open_data(facts["data"], settings)
     if data.fingerprint != facts["data_used"]["fingerprint"]:
-        raise UserError(f"{facts['data']}: is not what this study began with")
+        raise UserError(f"{where}: data: {facts['data']} is not what this study began with")
     goal = recorded_goal(facts)
     evaluation = checked(f"{where}: evaluation", Evaluation, **facts["evaluation"])
     of_run = checked(f"{where}: run_settings", RunSettings, **facts["run_settings"])

@@ -60,7 +60,7 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path) -> RunFolder:
         """Open an existing run for writing."""
-        if not (path / "run.json").is_file():
+        if not (path / "run.json").exists():
             there = "no such folder" if not path.exists() else "no run.json in it"
             raise UserError(f"{path}: is no run folder ({there})")
         folder = cls(path)
