@@ -169,11 +169,17 @@ class LineRecord(Record):
     evaluate_seconds: Seconds | None = None
 
 
+class IdentityRecord(Record):
+    """What decides a run's bits; see `training.facts.identity`."""
+
+    recipe: dict[str, Any]
+
+
 class CheckpointRecord(Record):
     """A checkpoint's metadata, each value read from its JSON text. `place` is of a kept failure:
     turn, player or stage, update."""
 
-    identity: dict[str, Any]
+    identity: IdentityRecord
     seconds: Seconds
     place: Annotated[tuple[Count, str, Count], Field(strict=False)]
 

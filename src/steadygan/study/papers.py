@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from steadygan.study.compose import compose
 from steadygan.study.describe import typed
 from steadygan.study.render import Cell, Table
 from steadygan.study.results import EntryResult, Results
-from steadygan.training.runs import recorded_recipe
+from steadygan.training.recorded import read_recipe
 
 ABSENT = "-"
 
@@ -41,7 +42,7 @@ def differing(entry: EntryResult) -> list[tuple[str, str, str]] | None:
     run has begun, or where this version does not know the method or its settings."""
     shape = tuple(entry.first("data", "shape") or ())
     try:
-        method, own = find(entry.method), recorded_recipe(dict(entry.recipe))
+        method, own = find(entry.method), read_recipe(dict(entry.recipe), Path("study.json"))
     except UserError:
         return None
     if not shape:

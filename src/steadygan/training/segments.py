@@ -162,7 +162,7 @@ def unlike(
     known = {**found.info("identity"), "device": recorded["device"].partition(":")[0]}
     here = {**trainer.info()["identity"], "recipe": was.recipe.model_dump(mode="json")}
     for recipe in taken_up(was, segments, turn_of(found)):
-        if not facts.differences(known["recipe"], recipe.model_dump(mode="json")):
+        if not facts.differences(known.get("recipe", {}), recipe.model_dump(mode="json")):
             known["recipe"] = here["recipe"]
             break
     return facts.differences(known, here)
