@@ -154,13 +154,9 @@ class RunFolder:
         write_whole(self.history_path, b"".join(kept).decode())
 
     def _keep_aside(self, lines: list[bytes]) -> None:
-        try:
-            with (self.path / BAD).open("ab") as file:
-                file.writelines(lines)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise UserError(why(error, self.path / BAD)) from None
+        aside = self.path / BAD
+        before = aside.read_bytes() if aside.is_file() else b""
+        write_whole(aside, before + b"".join(lines))
 
 
 #: Where lines of history.jsonl go that cannot be read.
