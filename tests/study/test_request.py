@@ -152,3 +152,15 @@ def test_sheet_and_difference_name_what_matters():
 def test_a_sheet_is_made_of_what_the_command_line_takes(name):
     method = find(name)
     assert compose(method, (1, 32, 32), typed(method.recipe)) == method.recipe
+
+
+@pytest.mark.parametrize(
+    ("keys", "add", "drop"),
+    [
+        ({"g_adversarial": "0"}, ["feature-matching"], ["feature-matching"]),
+        ({"g_adversarial": "0", "feature_matching": "false"}, ["feature-matching"], []),
+    ],
+)
+def test_what_does_not_fit_without_a_part_is_one_line(keys, add, drop):
+    with pytest.raises(UserError, match="leaves G nothing to learn from: add a part on G"):
+        compose(find("dcgan"), GREY, keys, add, drop)

@@ -58,7 +58,7 @@ class Energy(Objective):
         if recipe.networks.d_gives_errors:
             return None
         return (
-            f"objective={self.name} wants an auto-encoder for D, whose errors are 0 or more, and "
+            f"{self.name} wants an auto-encoder for D, whose errors are 0 or more, and "
             f"'{recipe.networks.name}' networks give scores without a bound: set networks=ebgan or "
             "networks=began"
         )

@@ -125,7 +125,7 @@ def _switched(recipe: Recipe, name: str, value: Any, where: str) -> Recipe | Non
         raise UserError(f"{where}: {name} is a part: give true or false")
     present = name in [part.name for part in recipe.parts()]
     if text in OFF:
-        return recipe.without(name) if present else recipe
+        return checked(where, recipe.without, name) if present else recipe
     return recipe if present else checked(where, recipe.with_, checked(where, Part.named, name))
 
 

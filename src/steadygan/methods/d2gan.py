@@ -89,7 +89,7 @@ class TwoRatios(Objective):
     def misfit(self, recipe: Recipe) -> str | None:
         if isinstance(recipe, D2GAN):
             return None
-        return "objective=d2gan wants two discriminators: the method d2gan has them"
+        return "it wants two discriminators: the method d2gan has them"
 
     def d_loss_in(self, play: Play) -> Tensor:
         (first_real, second_real), (first_fake, second_fake) = (

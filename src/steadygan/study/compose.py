@@ -54,7 +54,7 @@ def compose(
 
 
 def _without_part(recipe: Recipe, name: str) -> Recipe:
-    return recipe.without(name)
+    return checked(f"--drop {name}", recipe.without, name)
 
 
 def _with_part(recipe: Recipe, text: str) -> Recipe:
