@@ -32,6 +32,7 @@ from tests.reliability import (
     pictures,
     poisoning,
     resuming,
+    studies,
 )
 
 Tick = Callable[[], None]
@@ -55,6 +56,7 @@ def checks() -> Iterator[Check]:
     for method in games.METHODS:
         count = 200 if method == "wgan-gp" else 10
         yield Check("R5", f"kill -9, {method}", count, of_method(killing.killed, method))
+    yield Check("R5b", "kill -9 of studies with --jobs 2", 10, studies.studies_killed)
     for method in games.METHODS:
         yield Check("R6", f"damaged checkpoints, {method}", 3000 // len(games.METHODS),
                     of_method(files.mutated, method))  # fmt: skip
