@@ -32,6 +32,7 @@ from tests.reliability import (
     pictures,
     poisoning,
     resuming,
+    shapes,
     studies,
 )
 
@@ -79,6 +80,7 @@ def checks() -> Iterator[Check]:
         yield Check("R18", f"every objective and part with {method}", len(pairs.pairs()),
                     all_pairs(method))  # fmt: skip
     yield Check("R18", "overrides over all sources and methods", 300, asking.fuzzed)
+    yield Check("R21", "files of another shape", 2000, misshapen_files)
 
 
 def of_method(function: Callable, method: str) -> Callable[[int, Path, Tick], str]:
@@ -93,6 +95,10 @@ def every_cut(count: int, folder: Path, tick: Tick) -> str:
     calls = iter(range(1, 10**6))
     done = resuming.exact_resume(cuts, folder, lambda: next(calls) % subjects or tick())
     return f"{done} cut runs"
+
+
+def misshapen_files(count: int, folder: Path, tick: Tick) -> str:
+    return shapes.misshapen(count, folder, tick=tick)
 
 
 def walks(count: int, folder: Path, tick: Tick) -> str:
