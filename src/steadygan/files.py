@@ -73,8 +73,8 @@ def why(error: OSError, path: Path) -> str:
     """Why `path` cannot be written, in one line."""
     if error.errno == errno.EROFS:
         return f"{path}: is on a read-only file system; give a folder that can be written"
-    short_write = error.errno is None and "written" in str(error)  # how numpy says it
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or short_write:
+    short = error.errno is None and "requested and" in str(error)  # how numpy says it
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or short:
         return f"{path}: the disk is full; make room and run again"
     if error.errno == errno.ENAMETOOLONG:
         return f"{_shortened(path)}: the name is too long; give a shorter one"

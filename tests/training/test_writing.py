@@ -92,6 +92,19 @@ def test_what_is_in_the_way_is_one_line_with_the_path(number, said, tmp_path, mo
     assert content(tmp_path) == {}
 
 
+def test_a_disk_that_fills_up_inside_an_array_is_said_as_full(tmp_path):
+    """numpy tells it without an error number."""
+    with mounted(tmp_path / "disk", "size=1m") as disk:
+
+        def write():
+            with writing(disk / "a.npy") as file:
+                np.save(file, np.zeros(1 << 19), allow_pickle=False)
+
+        with pytest.raises(UserError, match="disk is full"):
+            write()
+        assert content(disk) == {}
+
+
 def test_a_name_that_is_too_long_is_one_short_line(tmp_path):
     with pytest.raises(UserError, match="name is too long") as caught:
         write_whole(tmp_path / ("n" * 300), "x")
