@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.signal import convolve2d
-from tiny import GREY, dataset, differing, shrunk, trainer
+from tiny import GREY, dataset, differing, run_facts, shrunk, trainer
 
 import steadygan
 from steadygan.data import Split
@@ -330,9 +330,7 @@ def test_other_measures_of_the_run_stay(tmp_path):
     game = staged()
     with RunFolder.create(tmp_path / "run") as folder:
         game.folder = folder
-        needed = dict.fromkeys(("method", "recipe", "data", "seed", "device", "precision",
-                                "threads", "goal"))  # fmt: skip
-        folder.write_facts({**needed, "measures": {"recognisable": {"share": 0.5}}})
+        folder.write_facts(run_facts(measures={"recognisable": {"share": 0.5}}))
         judge_stage(game, "features")
     measures = read_facts(tmp_path / "run")["measures"]
     assert set(measures) == {"recognisable", "autoencoder"}

@@ -151,13 +151,13 @@ def ray_here(monkeypatch):
     return ray
 
 
-def through(ray, study, out, jobs=1, stop=lambda: None, events=None):
+def through(ray, study, out, jobs=1, stop=lambda: None, events=None, trust_code=False):
     from steadygan.study.plan import begin, in_turn
 
     events = [] if events is None else events
     runs = in_turn(begin(study, out))
     watch = lambda run, event: events.append((run, event))  # noqa: E731
-    tasks = cluster._Tasks(ray, out, watch, stop, {"num_cpus": 1, "num_gpus": 0})
+    tasks = cluster._Tasks(ray, out, watch, stop, {"num_cpus": 1, "num_gpus": 0}, trust_code)
     return tasks.through(runs, jobs), events
 
 
@@ -352,7 +352,7 @@ def test_a_task_works_with_the_modules_the_cache_and_the_folder_of_the_study(
 ):
     given = {}
 
-    def work(out, run, tell, stop):
+    def work(out, run, tell, stop, trust_code):
         given.update(out=out, run=run, path=sys.path[0], cache=os.environ["STEADYGAN_CACHE"])
 
     monkeypatch.chdir(tmp_path)
@@ -367,7 +367,7 @@ def test_a_task_works_with_the_modules_the_cache_and_the_folder_of_the_study(
         return reference
 
     monkeypatch.setattr(cluster._Tasks, "_started", elsewhere)
-    through(ray_here, made.planned("gan"), Path("s"))
+    through(ray_here, made.planned("gan"), Path("s"), trust_code=True)
     assert given == {"out": tmp_path / "s", "run": "gan-s0", "path": str(tmp_path),
                      "cache": str(tmp_path / "cache")}  # fmt: skip
 

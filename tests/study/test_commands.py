@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,7 @@ def steadygan(tmp_path, monkeypatch, capfd, made):
     """`steadygan(*words)` in an empty folder, whose studies are worked on in this process: (exit
     code, lines on stdout, lines on stderr)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(queue, "local", lambda jobs: made.here)
+    monkeypatch.setattr(queue, "local", lambda jobs, trust_code: made.here)
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["steadygan", *map(str, words)])
@@ -178,7 +179,7 @@ def test_a_resumed_run_is_judged_by_what_it_was_judged_by(monkeypatch):
     monkeypatch.setattr(runs, "_evaluator", lambda *places, **more: given.update(more))
     known = {"every": "5", "count": 100, "features": "inception", "weights": "w.safetensors"}
     facts = {"evaluation": known, "data": {"spec": "ring", "settings": {}}, "device": "cpu"}
-    data, _ = runs._evaluated_before(facts, None)
+    data, _ = runs._evaluated_before(facts, None, Path("r"))
     assert data.name == "ring"
     assert given == {"draft": 100, "features": "inception", "weights": "w.safetensors"}
 

@@ -227,13 +227,13 @@ def test_a_torn_last_line_is_cut_off_and_the_lines_after_a_checkpoint_too(torn, 
 
     folder = RunFolder.create(tmp_path / "run")
     for step in range(5):
-        folder.append({"step": step, "name": "é"})
+        folder.append({"step": step, "images": 0, "seconds": 0.0, "name": "é"})
     with folder.history_path.open("ab") as file:
         file.write(torn.encode()[:-1])  # also inside a character
     assert [line["step"] for line in read_history(folder.path)] == [0, 1, 2, 3, 4]
     folder.cut_history(3)
     assert folder.history_path.read_text(encoding="utf-8").splitlines()[-1] == (
-        '{"step": 3, "name": "é"}'
+        '{"step": 3, "images": 0, "seconds": 0.0, "name": "é"}'
     )
-    folder.append({"step": 4})
+    folder.append({"step": 4, "images": 0, "seconds": 0.0})
     assert [line["step"] for line in read_history(folder.path)] == [0, 1, 2, 3, 4]
