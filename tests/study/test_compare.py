@@ -1,6 +1,7 @@
 """A study on tiny networks: runs, goes on, keeps failures as results."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from steadygan.locks import BusyError
 from steadygan.study import compare
 from steadygan.study.compare import Outside, raise_if_failed, run_study
 from steadygan.study.plan import begin, in_turn, planned, read_study
+from steadygan.study.table import write_tables
 from steadygan.study.work import mark_failed, work
 from steadygan.training import Stopped, runs
 from steadygan.training.runfolder import RunFolder, read_history
@@ -43,6 +45,24 @@ def test_methods_times_seeds_get_a_finished_run_each(made, outside, tmp_path):
     seeds = [json.loads((out / "runs" / name / "run.json").read_text())["seed"] for name in names]
     assert seeds == [3, 4, 3, 4]
     assert not seen.failed
+
+
+def test_a_method_with_steps_of_its_own_trains_so_many(made, outside, tmp_path):
+    study = made.planned("gan:steps=2", "wgan", steps=4)
+    out = run_study(study, tmp_path / "s", outside())
+    assert {name: made.status(out, name)["step"] for name in ("gan-s0", "wgan-s0")} == {
+        "gan-s0": 2,
+        "wgan-s0": 4,
+    }
+    write_tables(out)
+    text = (out / "table.md").read_text()
+    assert "2 to 4 steps a run" in text
+    assert "Steps of their own: gan 2; 4 for the others." in text
+    other = made.planned("gan:steps=3", "wgan", steps=4)
+    with pytest.raises(UserError, match=r"holds another study \(steps\)"):
+        begin(other, out)
+    with pytest.raises(UserError, match="gan:steps=2: give --steps N"):
+        replace(study, steps=None, budget_minutes=1.0)
 
 
 def test_a_run_of_a_study_is_the_run_that_train_makes(made, outside, tmp_path):

@@ -164,3 +164,12 @@ def test_a_sheet_is_made_of_what_the_command_line_takes(name):
 def test_what_does_not_fit_without_a_part_is_one_line(keys, add, drop):
     with pytest.raises(UserError, match="leaves G nothing to learn from: add a part on G"):
         compose(find("dcgan"), GREY, keys, add, drop)
+
+
+def test_a_method_of_a_study_may_have_steps_of_its_own():
+    own, other = entries_of(["gan:steps=3,width=8", "dcgan"], (1, 28, 28), {})
+    assert (own.name, own.steps) == ("gan-width-8", 3)
+    assert (other.name, other.steps) == ("dcgan", None)
+    for wrong in ("0", "-3", "2.5", "many", "²"):
+        with pytest.raises(UserError, match=f"gan:steps={wrong}: steps={wrong}: wants a whole"):
+            entries_of([f"gan:steps={wrong}"], (1, 28, 28), {})

@@ -90,7 +90,8 @@ def compare(
 ) -> None:
     """Train methods over seeds, each for the same steps or time, and write one table and report.
 
-    Without --steps or --budget each run trains for 10 minutes. Without --out it writes to the first
+    METHOD:steps=N gives one method steps of its own beside --steps. Without --steps or --budget
+    each run trains for 10 minutes. Without --out it writes to the first
     free runs/compare-DATA. Run again with the same --out and settings, it continues where it
     stopped.
     """

@@ -143,6 +143,7 @@ class StudyRecord(Record):
     data_used: DataUsedRecord
     runs: list[str]
     methods: Annotated[dict[str, RecipeRecord], Field(min_length=1)]
+    steps_of: dict[str, Positive] = {}
     seeds: Annotated[list[Count], Field(min_length=1)]
     run_settings: dict[str, Any]
     threads: Annotated[int, Field(ge=1, le=4096)]

@@ -30,7 +30,7 @@ from steadygan.training.runs import goal_of
 
 #: What may differ between two calls of one study: how it was typed, how it is spread over cores,
 #: and methods and seeds that are added.
-FREE = ("command", "threads", "methods", "seeds", "runs")
+FREE = ("command", "threads", "methods", "steps_of", "seeds", "runs")
 
 
 class Evaluation(Spec):
@@ -48,11 +48,13 @@ class Evaluation(Spec):
 
 @dataclass(frozen=True)
 class Entry:
-    """One method of a study with its settings: its runs are named after it."""
+    """One method of a study with its settings: its runs are named after it. `steps`: of its runs,
+    where they are not those of the study."""
 
     name: str
     method: Method
     recipe: Recipe
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,13 @@ class Study:
     threads: int = 1
     evaluation: Evaluation = field(default_factory=Evaluation)
 
+    def __post_init__(self) -> None:
+        own = [f"{entry.name}:steps={entry.steps}" for entry in self.entries if entry.steps]
+        if own and self.steps is None:
+            raise UserError(
+                f"{own[0]}: give --steps N, for the methods without steps= of their own"
+            )
+
     def facts(self) -> dict[str, Any]:
         names = [run_name(e.name, seed) for e in self.entries for seed in self.seeds]
         return {
@@ -79,6 +88,7 @@ class Study:
             "data_settings": self.request.data.model_dump(mode="json"),
             "runs": [f"runs/{name}" for name in names],
             "methods": {e.name: e.recipe.model_dump(mode="json") for e in self.entries},
+            "steps_of": {e.name: e.steps for e in self.entries if e.steps},
             "data_used": self.data.describe(),
             "run_settings": self.request.run.model_dump(mode="json"),
             "threads": self.request.run.threads or self.threads,
@@ -91,6 +101,14 @@ class Study:
 
 def run_name(entry: str, seed: int) -> str:
     return f"{entry}-s{seed}"
+
+
+def goal_facts(facts: dict[str, Any], entry: str) -> dict[str, Any]:
+    """The goal of an entry's runs, as run.json and study.json say one."""
+    own = facts.get("steps_of", {}).get(entry)
+    if own is not None:
+        return {"steps": own}
+    return {key: facts[key] for key in ("steps", "budget_seconds") if facts.get(key) is not None}
 
 
 def in_turn(facts: dict[str, Any]) -> list[str]:
@@ -122,10 +140,12 @@ def entries_of(
             own = read_pairs(rest, word)
         except ValueError as error:
             raise UserError(str(error)) from None
+        steps = _own_steps(own.pop("steps", None), word)
         general = keys_taken(method, shape, own, shared)
         used |= set(general)
         label = "-".join([method.name, *(f"{k}-{v}" for k, v in own.items())])
-        entry = Entry(_path_safe(label), method, compose(method, shape, {**general, **own}))
+        recipe = compose(method, shape, {**general, **own})
+        entry = Entry(_path_safe(label), method, recipe, steps)
         if entry.name in [e.name for e in found]:
             raise UserError(f"{word}: is in the study twice")
         found.append(entry)
@@ -136,6 +156,14 @@ def entries_of(
             f"{did_you_mean(key, known)}"
         )
     return tuple(found)
+
+
+def _own_steps(text: str | None, word: str) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise UserError(f"{word}: steps={text}: wants a whole number, 1 or more")
+    return int(text)
 
 
 def _path_safe(label: str) -> str:
@@ -205,6 +233,8 @@ def _differing(known: dict[str, Any], asked: dict[str, Any]) -> list[str]:
     methods, seeds = known["methods"], set(known["seeds"])
     if any(asked["methods"].get(name) != recipe for name, recipe in methods.items()):
         found.append("methods")
+    if any(goal_facts(known, name) != goal_facts(asked, name) for name in methods if not found):
+        found.append("steps")
     return found + ["seeds"] * (not seeds <= set(asked["seeds"]))
 
 

@@ -51,12 +51,20 @@ def layout_called(name: str) -> Any:
 
 def heading(results: Results) -> str:
     seeds, methods = len(results.study["seeds"]), len(results.entries)
-    goal = results.study
-    length = f"{goal['steps']:,} steps" if "steps" in goal else f"{goal['budget_seconds']:g} s"
+    length = _length(results.study)
     return (
         f"{methods} method{'s' * (methods > 1)} x {seeds} seed{'s' * (seeds > 1)} on "
         f"{results.data}, {length} a run"
     )
+
+
+def _length(study: dict[str, Any]) -> str:
+    """How long a run of the study is, in words."""
+    if "steps" not in study:
+        return f"{study['budget_seconds']:g} s"
+    own = study.get("steps_of", {})
+    steps = {own.get(entry, study["steps"]) for entry in study["methods"]}
+    return " to ".join(f"{n:,}" for n in sorted({min(steps), max(steps)})) + " steps"
 
 
 # ---- summary -----------------------------------------------------------------------------------
@@ -212,6 +220,9 @@ def notes_on(results: Results) -> list[str]:
     notes = [f"Made by: {results.study['command']}"] if results.study.get("command") else []
     seeds = ", ".join(str(seed) for seed in results.study["seeds"])
     notes.append(f"Training seeds: {seeds}; {results.study['threads']} thread(s) a run.")
+    if own := results.study.get("steps_of"):
+        said = ", ".join(f"{entry} {steps:,}" for entry, steps in own.items())
+        notes.append(f"Steps of their own: {said}; {results.study['steps']:,} for the others.")
     if (count := results.first("measures", "quality", "count")) is not None:
         features = f", features {results.features}" if results.features else ""
         notes.append(f"Quality: {count:,} samples a run{features}.")

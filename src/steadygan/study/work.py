@@ -24,10 +24,10 @@ from steadygan.methods import find
 from steadygan.records import named_in, read_study
 from steadygan.spec import checked
 from steadygan.study.judge import Judge
-from steadygan.study.plan import Evaluation, planned
+from steadygan.study.plan import Evaluation, goal_facts, planned
 from steadygan.study.progress import Pulse
 from steadygan.study.request import RunSettings
-from steadygan.training import Cadence, Hooks, Stopped, resume, train
+from steadygan.training import Cadence, Goal, Hooks, Stopped, resume, train
 from steadygan.training.checkpoint import listed
 from steadygan.training.recorded import recorded_goal, recorded_recipe
 from steadygan.training.runfolder import RunFolder, read_facts
@@ -57,7 +57,7 @@ def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) 
         data = open_data(facts["data"], settings)
     if data.fingerprint != facts["data_used"]["fingerprint"]:
         raise UserError(f"{where}: data: {facts['data']} is not what this study began with")
-    goal = recorded_goal(facts)
+    goal = recorded_goal(goal_facts(facts, entry))
     evaluation = checked(f"{where}: evaluation", Evaluation, **facts["evaluation"])
     of_run = checked(f"{where}: run_settings", RunSettings, **facts["run_settings"])
 
@@ -84,7 +84,7 @@ def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) 
         if listed(path / "checkpoints"):
             resume(path, recipe=recipe, data=data, hooks=hooks, say=say)
         else:
-            start(facts, recipe, of_run, seed, data, path, hooks)
+            start(facts, goal, recipe, of_run, seed, data, path, hooks)
     if not is_judged(path):
         judge.finished(path)
     return path
@@ -92,6 +92,7 @@ def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) 
 
 def start(
     facts: dict[str, Any],
+    goal: Goal,
     recipe: Recipe,
     settings: RunSettings,
     seed: int,
@@ -100,12 +101,12 @@ def start(
     hooks: Hooks,
 ) -> None:
     """Train a run of the study from its beginning."""
-    budget = facts.get("budget_seconds")
+    budget = goal.budget_seconds
     train(
         recipe,
         data,
         out=path,
-        steps=facts.get("steps"),
+        steps=goal.steps,
         budget_minutes=None if budget is None else budget / 60,
         seed=seed,
         device=facts["device"],
