@@ -22,7 +22,7 @@ help:
 	@touch .venv/installed
 
 demo: .venv/installed
-	@$(BIN)/python -m steadygan compare wgan-gp:steps=450 gan dcgan infogan:steps=500 wgan:steps=250 \
+	@$(BIN)/python -m steadygan compare wgan-gp:steps=450 dcgan infogan:steps=750 gan wgan:steps=250 \
 		--data mnist --steps 1000 --jobs 2 --count 2000 preset=light
 
 test: .venv/installed
