@@ -173,3 +173,23 @@ def test_a_method_of_a_study_may_have_steps_of_its_own():
     for wrong in ("0", "-3", "2.5", "many", "²"):
         with pytest.raises(UserError, match=f"gan:steps={wrong}: steps={wrong}: wants a whole"):
             entries_of([f"gan:steps={wrong}"], (1, 28, 28), {})
+
+
+def test_a_long_first_step_is_said_again_and_again_until_it_is_over(monkeypatch):
+    import time
+
+    from steadygan.study import bars
+
+    said = []
+    monkeypatch.setattr(bars, "QUIET_EVERY", 0.02)
+    monkeypatch.setattr(bars, "line", said.append)
+    over = bars.repeating("gan: in its first step")
+    end = time.monotonic() + 20
+    while len(said) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    over()
+    assert said[:2] == ["gan: in its first step"] * 2
+    time.sleep(0.05)
+    told = len(said)
+    time.sleep(0.1)
+    assert len(said) == told

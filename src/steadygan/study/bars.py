@@ -89,6 +89,18 @@ class Phases:
             line(f"{phase}: {done:,}" + (f" of {total:,}" if total else ""))
 
 
+def repeating(text: str) -> Callable[[], None]:
+    """Say `text` every `QUIET_EVERY` seconds, from then on, until what is returned is called."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(QUIET_EVERY):
+            line(text)
+
+    threading.Thread(target=run, daemon=True).start()
+    return over.set
+
+
 @contextmanager
 def phase(progress: Progress, name: str) -> Iterator[None]:
     """Name what goes on inside and cannot be counted: a moving bar, or a line after 2 s."""

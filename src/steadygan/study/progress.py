@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
-from steadygan.study.bars import QUIET_EVERY, line
+from steadygan.study.bars import QUIET_EVERY, line, repeating
 from steadygan.study.stages import StageBar, going_on
 from steadygan.training import Goal, Trainer
 
@@ -62,10 +62,13 @@ class RunBar(Pulse):
         drawn = progress.console.is_terminal
         super().__init__(goal, self.show, OFTEN if drawn else QUIET_EVERY)
         self.progress, self.name, self.drawn = progress, name, drawn
-        self.task = progress.add_task(name, total=1.0, detail="")
+        self.task = progress.add_task(name, total=1.0, detail="first step")
         self.stage = StageBar(progress, name)
+        # A step of a large network may take minutes on a CPU, and nothing is told inside it.
+        self.begun = (lambda: None) if drawn else repeating(f"{name}: in its first step")
 
     def __call__(self, trainer: Trainer) -> None:
+        self.begun()
         self.stage(trainer)
         super().__call__(trainer)
 
