@@ -123,6 +123,7 @@ def compare(
     shared_out = _threads_each(jobs or 1)
     use_threads(request, elsewhere=plan or engine != "local")
     dataset = opened(data, request)
+    seconds(stop_after)  # a wrong time is refused before anything takes long
     with bars() as progress, phase(progress, "checking the recipes"):
         entries = entries_of(named, dataset.shape, request.recipe)
         recipes = {entry.name: entry.recipe for entry in entries}

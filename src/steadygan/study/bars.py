@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -27,8 +28,16 @@ def line(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+class Bars(Progress):
+    """Bars with what is to be called when they are over, whatever ends them."""
+
+    def __init__(self, *columns: Any, **more: Any) -> None:
+        super().__init__(*columns, **more)
+        self.at_end: list[Callable[[], None]] = []
+
+
 @contextmanager
-def bars() -> Iterator[Progress]:
+def bars() -> Iterator[Bars]:
     """A place for bars on stderr; nothing is drawn where that is no terminal."""
     console = Console(stderr=True)
     columns = [
@@ -38,8 +47,12 @@ def bars() -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}"),
     ]
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress
+    with Bars(*columns, console=console, disable=not console.is_terminal) as progress:
+        try:
+            yield progress
+        finally:
+            for over in progress.at_end:
+                over()
 
 
 def counting(progress: Progress, name: str) -> Count:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
-from steadygan.study.bars import QUIET_EVERY, line, repeating
+from steadygan.study.bars import QUIET_EVERY, Bars, line, repeating
 from steadygan.study.stages import StageBar, going_on
 from steadygan.training import Goal, Trainer
 
@@ -66,6 +66,8 @@ class RunBar(Pulse):
         self.stage = StageBar(progress, name)
         # A step of a large network may take minutes on a CPU, and nothing is told inside it.
         self.begun = (lambda: None) if drawn else repeating(f"{name}: in its first step")
+        if isinstance(progress, Bars):
+            progress.at_end.append(self.begun)
 
     def __call__(self, trainer: Trainer) -> None:
         self.begun()
