@@ -11,7 +11,7 @@ from steadygan.report import (
     bands,
     differences,
     losses,
-    overview,
+    notices,
     quality,
     samples,
     signals,
@@ -215,7 +215,7 @@ def test_a_study_that_has_only_begun_knows_its_methods(make, tmp_path):
     found = read_folder(tmp_path)
     assert [row.seeds for row in quality.quality_tables(found)[0].rows] == ["1 of 3", "1 of 3"]
     found.runs[0].info["measures"]["recognisable"] |= {"shows_data": False, "share": 0.07}
-    texts = [notice.text for notice in overview.notices(found)]
+    texts = [notice.text for notice in notices.notices(found)]
     assert "1 of 1 judged runs show no digits: 7 % recognised" in texts
 
 

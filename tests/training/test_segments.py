@@ -7,7 +7,7 @@ import torch
 
 from steadygan.errors import UserError
 from steadygan.game.parts import Part
-from steadygan.report.overview import changes as said_in_report
+from steadygan.report.notices import changes as said_in_report
 from steadygan.report.read import Run
 from steadygan.training import Cadence, Hooks, Stopped, checkpoint, replay, resume, segments, train
 from steadygan.training.runfolder import read_facts

@@ -1,4 +1,4 @@
-"""The first screen: what was run, what came of it, and what must not be overlooked."""
+"""The first screen: what was run and what came of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from statistics import mean
 
 from steadygan.report.facts import as_dict, as_list, same
-from steadygan.report.metrics import differing_features
 from steadygan.report.read import Run, Study, dig, families
 from steadygan.report.text import (
     NONE,
@@ -20,20 +19,7 @@ from steadygan.report.text import (
     words,
 )
 
-#: More warnings of one kind than this stand in one.
-MOST_NOTICES = 4
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A callout; `tone` is bad, warn or note, `run` the index of the run it is about; `name` what
-    to call it, if it is about all seeds of a method."""
-
-    tone: str
-    run: int | None
-    text: str
-    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,16 +62,16 @@ def summary(study: Study) -> str:
     """The outcome in one or two sentences: counts over finished runs, and no winner."""
     said = []
     finished = [run for run in study.runs if run.state == "finished"]
-    measured = [run for run in finished if _shows(run) is not None]
+    measured = [run for run in finished if shows_data(run) is not None]
     if measured and study.single:
         share = percent(run_share(measured[0]))
-        verdict = _verdict(measured[0])
+        verdict = verdict_of(measured[0])
         said.append(f"The run {verdict}: {share} of its samples are recognised.")
     elif measured:
-        good = sum(map(bool, map(_shows, measured)))
+        good = sum(map(bool, map(shows_data, measured)))
         all_judged = len(measured) == len(finished)
         which = "finished" if all_judged else "judged"
-        some = f"{good} of {len(measured)} {which} runs show {_noun(measured[0])}"
+        some = f"{good} of {len(measured)} {which} runs show {noun_of(measured[0])}"
         shares = [share for run in measured if (share := run_share(run)) is not None]
         some += f"; recognised: {_range(shares)} of a run's samples" if shares else ""
         said.append(f"{some}.")
@@ -103,9 +89,9 @@ def _range(shares: list[float]) -> str:
     return " to ".join(dict.fromkeys((percent(min(shares)), percent(max(shares)))))
 
 
-def _noun(run: Run) -> str:
+def noun_of(run: Run) -> str:
     """What a run shows or does not: digits."""
-    return _verdict(run).removeprefix("shows no ").removeprefix("shows ")
+    return verdict_of(run).removeprefix("shows no ").removeprefix("shows ")
 
 
 def glance(index: int, run: Run) -> Glance:
@@ -118,8 +104,8 @@ def glance(index: int, run: Run) -> Glance:
         paper=str(run.get("title") or "").partition(". ")[0].rstrip("."),
         state=run.state,
         failed=run.failed,
-        verdict=_verdict(run),
-        shows_data=_shows(run),
+        verdict=verdict_of(run),
+        shows_data=shows_data(run),
         share=run_share(run),
         real=number(dig(found, "real")),
         noise=number(dig(found, "noise")),
@@ -146,9 +132,9 @@ def glances(study: Study) -> list[Glance]:
 def _over_seeds(index: int, name: str, runs: list[Run]) -> Glance:
     """Means over the runs of one method."""
     first = glance(index, runs[0])
-    measured = [run for run in runs if _shows(run) is not None]
-    good = sum(map(bool, map(_shows, measured)))
-    verdict = f"{good} of {len(measured)} show {_noun(measured[0])}" if measured else NONE
+    measured = [run for run in runs if shows_data(run) is not None]
+    good = sum(map(bool, map(shows_data, measured)))
+    verdict = f"{good} of {len(measured)} show {noun_of(measured[0])}" if measured else NONE
     if measured and len(measured) < len(runs):
         verdict += f", {len(measured)} of {len(runs)} judged"
     states = [run.state for run in runs]
@@ -170,50 +156,6 @@ def _over_seeds(index: int, name: str, runs: list[Run]) -> Glance:
         speed=count(mean_of(rates)),
         seconds=duration(mean_of([run.count("status", "seconds") for run in runs])),
     )
-
-
-def notices(study: Study) -> list[Notice]:
-    """Failures first, then runs that show nothing, then what limits the comparison."""
-    runs = list(enumerate(study.runs))
-    found = [
-        Notice("bad", index, f"failed at step {count(run.get('status', 'step'))}: {run.reason}")
-        for index, run in runs
-        if run.failed
-    ]
-    found += _shown_none(study)
-    found += _not_finished(runs)
-    found += [
-        Notice("warn", index, f"does not repeat exactly: {words(mark)}")
-        for index, run in runs
-        for mark in as_list(run.get("inexact"))
-    ]
-    found += [Notice("note", index, text) for index, run in runs for text in changes(run)]
-    short = _short_of_horizon(study)
-    if short:
-        text = (
-            "Ended before the recipe's horizon, so its schedules had not run their course. Seen: "
-        )
-        found.append(Notice("note", None, text + "; ".join(short) + "."))
-    if study.tables_problem:
-        found.append(Notice("warn", None, f"no tables over seeds: {study.tables_problem}"))
-    if differing := differing_features(study.runs):
-        found.append(Notice("warn", None, differing))
-    return found
-
-
-def changes(run: Run) -> list[str]:
-    """The settings that were changed when a run was resumed, a line each time."""
-    found = []
-    for segment in as_list(run.get("segments")):
-        changed = [
-            f"{words(key)} from {words(as_list(pair)[0])} to {words(as_list(pair)[-1])}"
-            for key, pair in as_dict(dig(segment, "changed")).items()
-            if as_list(pair)
-        ]
-        found.append(
-            f"settings changed at step {count(dig(segment, 'step'))}: {', '.join(changed)}"
-        )
-    return found
 
 
 def speed_table(study: Study) -> list[tuple[int, str, list[str]]]:
@@ -270,25 +212,16 @@ def run_share(run: Run) -> float | None:
     return run.count("measures", "recognisable", "share")
 
 
-def _shows(run: Run) -> bool | None:
+def shows_data(run: Run) -> bool | None:
     shows = run.get("measures", "recognisable", "shows_data")
     return shows if isinstance(shows, bool) else None
 
 
-def _verdict(run: Run) -> str:
+def verdict_of(run: Run) -> str:
     said = run.get("measures", "recognisable", "verdict")
     if isinstance(said, str) and said:
         return said
-    return {True: "shows known classes", False: "shows no known classes"}.get(_shows(run), NONE)
-
-
-def _shows_none(run: Run) -> str:
-    found = run.get("measures", "recognisable")
-    marks = [("real images", dig(found, "real")), ("pure noise", dig(found, "noise"))]
-    known = [f"{percent(value)} of {name}" for name, value in marks if number(value) is not None]
-    share = percent(run_share(run))
-    compared = f" (against {' and '.join(known)})" if known else ""
-    return f"{_verdict(run)}: {share} of its samples are recognised{compared}"
+    return {True: "shows known classes", False: "shows no known classes"}.get(shows_data(run), NONE)
 
 
 def _classes_seen(run: Run) -> str:
@@ -297,60 +230,6 @@ def _classes_seen(run: Run) -> str:
     if seen is None:
         return NONE
     return f"{count(seen)} of {classes}" if classes else count(seen)
-
-
-def _not_finished(runs: list[tuple[int, Run]]) -> list[Notice]:
-    """A warning for each run that did not end, or for many of one state and reason together."""
-    by_text: dict[str, list[int]] = {}
-    for index, run in runs:
-        if not run.failed and run.state != "finished":
-            text = f"{run.state}" + (f": {run.reason}" if run.reason else "")
-            by_text.setdefault(text, []).append(index)
-    found = []
-    for text, mine in by_text.items():
-        if len(mine) > MOST_NOTICES:
-            found.append(Notice("warn", None, f"{len(mine)} runs are {text}"))
-        else:
-            found += [Notice("warn", index, f"is {text}") for index in mine]
-    return found
-
-
-def _shown_none(study: Study) -> list[Notice]:
-    """A warning for each run that shows nothing of its data; one for all such seeds of a method."""
-    if not study.seeded:
-        none = [(i, run) for i, run in enumerate(study.runs) if _shows(run) is False]
-        return [Notice("warn", index, _shows_none(run)) for index, run in none]
-    found: list[Notice] = []
-    short: list[str] = []
-    for name, members in families(study.runs).items():
-        none = [study.runs[i] for i in members if _shows(study.runs[i]) is False]
-        if none:
-            noun = _noun(none[0])
-            shares = listed(percent(run_share(run)) for run in none)
-            judged = sum(_shows(study.runs[i]) is not None for i in members)
-            which = "runs" if judged == len(members) else "judged runs"
-            text = f"{len(none)} of {judged} {which} show no {noun}: {shares} recognised"
-            found.append(Notice("warn", members[0], text, name))
-            short.append(f"{name} {len(none)} of {judged} ({shares} recognised)")
-    if len(found) > MOST_NOTICES:
-        return [Notice("warn", None, f"Runs that show no {noun}: {'; '.join(short)}.")]
-    return found
-
-
-def _short_of_horizon(study: Study) -> list[str]:
-    """How much of its horizon each method saw that did not see all of it."""
-    texts = []
-    for name, members in families(study.runs).items():
-        runs = [study.runs[i] for i in members if not study.runs[i].failed]
-        shares = [s for run in runs if (s := horizon_share(run)) is not None and s < 1]
-        if shares and study.single:
-            run = runs[0]
-            seen, whole = count(run.get("status", "images")), count(run.recipe["horizon_images"])
-            texts.append(f"{seen} of {whole} images ({percent(shares[0])})")
-        elif shares:
-            label = name if study.seeded else runs[0].label
-            texts.append(f"{label} {percent(mean(shares))}")
-    return texts
 
 
 def mean_of(values: list[float | None]) -> float | None:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from steadygan.files import write_whole
-from steadygan.report import differences, metrics, overview, quality, steady, text
+from steadygan.report import differences, metrics, notices, overview, quality, steady, text
 from steadygan.report.autoencoder import autoencoders
 from steadygan.report.charts import Gallery
 from steadygan.report.facts import facts
@@ -92,7 +92,7 @@ def _first_screen(study: Study) -> dict[str, Any]:
         "summary": overview.summary(study),
         "command": str(owner.get("command") or ""),
         "facts": facts(study),
-        "notices": overview.notices(study),
+        "notices": notices.notices(study),
         "glances": overview.glances(study),
         "each_glance": [overview.glance(index, run) for index, run in enumerate(study.runs)],
         "speeds": overview.speed_table(study),

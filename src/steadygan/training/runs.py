@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from steadygan.data import Dataset, open_data
-from steadygan.errors import CheckpointError, UserError, in_a_line
+from steadygan.errors import CheckpointError, UserError
 from steadygan.game.recipe import Recipe
-from steadygan.locks import INTERRUPTED
 from steadygan.records import named_in
 from steadygan.training import checkpoint, facts, pictures, segments, state
-from steadygan.training.goals import Cadence, Goal, Hooks, Stopped
+from steadygan.training.goals import Cadence, Goal, Hooks
 from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import Precision, find_device, place
 from steadygan.training.recorded import (
@@ -27,6 +25,7 @@ from steadygan.training.recorded import (
     require_trusted,
 )
 from steadygan.training.runfolder import RunFolder, read_facts
+from steadygan.training.status import RunStatus
 
 #: How long a run trains when neither steps nor a budget is given.
 DEFAULT_BUDGET_MINUTES = 10.0
@@ -160,48 +159,8 @@ def seconds_spent(path: str | Path) -> float:
 
 def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
     """Run to `goal` and keep the run's status in run.json, however it ends."""
-    with _Status(trainer):
+    with RunStatus(trainer):
         trainer.run(goal, hooks)
-
-
-class _Status:
-    """Keeps a run's status in run.json: how it stands inside `with`, and how it left.
-
-    States: running, finished, stopped (state saved), interrupted (nothing saved since the last
-    checkpoint), failed (with an exit code). Wall time is of a clock that is never set.
-    """
-
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer, self.started = trainer, time.monotonic()
-        status = read_facts(trainer.folder.path).get("status") or {}
-        self.before = status.get("wall_seconds", 0.0)
-
-    def note(self, state: str, reason: str = "", **more: Any) -> None:
-        trainer = self.trainer
-        wall = self.before + time.monotonic() - self.started
-        trainer.folder.update_facts(
-            status={
-                "state": state, "reason": reason, "step": trainer.turn, "images": trainer.images,
-                "seconds": round(trainer.seconds, 3), "wall_seconds": round(wall, 3), **more,
-            }
-        )  # fmt: skip
-
-    def __enter__(self) -> _Status:
-        self.note("running")
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
-            self.note("finished")
-            return
-        with suppress(UserError):  # where this cannot be written, `error` itself is what to say
-            if isinstance(error, Stopped):
-                self.note("stopped", str(error))
-            elif isinstance(error, Exception):
-                reason, code = in_a_line(error)
-                self.note("failed", reason, exit_code=code)
-            else:  # KeyboardInterrupt, SystemExit: of nobody's making here
-                self.note("interrupted", INTERRUPTED)
 
 
 def require_fit(recipe: Recipe, data: Dataset) -> None:

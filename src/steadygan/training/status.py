@@ -1,0 +1,53 @@
+"""How a run stands, kept in its run.json while it trains and when it ends."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import Any
+
+from steadygan.errors import UserError, in_a_line
+from steadygan.locks import INTERRUPTED
+from steadygan.training.goals import Stopped
+from steadygan.training.loop import Trainer
+from steadygan.training.runfolder import read_facts
+
+
+class RunStatus:
+    """Keeps a run's status in run.json: how it stands inside `with`, and how it left.
+
+    States: running, finished, stopped (state saved), interrupted (nothing saved since the last
+    checkpoint), failed (with an exit code). Wall time is of a clock that is never set.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer, self.started = trainer, time.monotonic()
+        status = read_facts(trainer.folder.path).get("status") or {}
+        self.before = status.get("wall_seconds", 0.0)
+
+    def note(self, state: str, reason: str = "", **more: Any) -> None:
+        trainer = self.trainer
+        wall = self.before + time.monotonic() - self.started
+        trainer.folder.update_facts(
+            status={
+                "state": state, "reason": reason, "step": trainer.turn, "images": trainer.images,
+                "seconds": round(trainer.seconds, 3), "wall_seconds": round(wall, 3), **more,
+            }
+        )  # fmt: skip
+
+    def __enter__(self) -> RunStatus:
+        self.note("running")
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            self.note("finished")
+            return
+        with suppress(UserError):  # where this cannot be written, `error` itself is what to say
+            if isinstance(error, Stopped):
+                self.note("stopped", str(error))
+            elif isinstance(error, Exception):
+                reason, code = in_a_line(error)
+                self.note("failed", reason, exit_code=code)
+            else:  # KeyboardInterrupt, SystemExit: of nobody's making here
+                self.note("interrupted", INTERRUPTED)
