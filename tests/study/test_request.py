@@ -183,7 +183,7 @@ def test_a_long_first_step_is_said_again_and_again_until_it_is_over(monkeypatch)
     said = []
     monkeypatch.setattr(bars, "QUIET_EVERY", 0.02)
     monkeypatch.setattr(bars, "line", said.append)
-    over = bars.repeating("gan: in its first step")
+    over = bars.repeating("gan: in its first step", 0.01)
     end = time.monotonic() + 20
     while len(said) < 2 and time.monotonic() < end:
         time.sleep(0.01)

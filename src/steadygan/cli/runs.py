@@ -95,8 +95,12 @@ def train(
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")
     evaluate = _evaluator(dataset, goal, schedule(evaluate_every), device)
     stop = stop_after_or_unread(stop_after)
-    with stop.listening(), bars() as progress, reported_if_it_stops(out):
-        bar = RunBar(progress, chosen.name, goal)
+    with (
+        stop.listening(),
+        bars() as progress,
+        reported_if_it_stops(out),
+        RunBar(progress, chosen.name, goal) as bar,
+    ):
         hooks = training.Hooks(bar, stop, judge_stage, evaluate)
         training.train(
             recipe, dataset, out=out, steps=steps, budget_minutes=budget_minutes, seed=seed,
@@ -169,8 +173,12 @@ def resume(
     goal = goal_of(steps, budget_minutes) if asked else recorded_goal(facts["goal"])
     data, evaluate = _evaluated_before(facts, goal, run)
     stop = stop_after_or_unread(stop_after)
-    with stop.listening(), bars() as progress, reported_if_it_stops(run):
-        bar = RunBar(progress, facts["method"], goal)
+    with (
+        stop.listening(),
+        bars() as progress,
+        reported_if_it_stops(run),
+        RunBar(progress, facts["method"], goal) as bar,
+    ):
         hooks = training.Hooks(bar, stop, judge_stage, evaluate)
         training.resume(
             run, steps=steps, budget_minutes=budget_minutes, changes=changes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -91,16 +91,22 @@ class Reference:
                 "split": self.split, "of": len(self), "count": count,
                 "ball_bound": BOUND}  # fmt: skip
 
-    def prdc(self, fake: Tensor, say: Callable[[str], None]) -> list[dict[str, float]]:
-        """Precision to coverage of as many of the images as there are samples, evenly spread: with
-        bounded balls, and as published. The radii of the real side are made once and kept."""
+    def prdc(
+        self,
+        fake: Tensor,
+        say: Callable[[str], None],
+        bounds: Sequence[float | None] = (BOUND, None),
+    ) -> list[dict[str, float]]:
+        """Precision to coverage of as many of the images as there are samples, evenly spread, for
+        each of `bounds`: with bounded balls, and as published. The radii of the real side are made
+        once and kept."""
         real = self.features.rows(self.some(len(fake))).values
 
         def make() -> Made:
             return dict(zip(("near", "wide"), real_balls(real), strict=True)), {}
 
         balls, _ = kept("real-balls", self._key(len(fake)), say, make)
-        return prdc_at(real, fake, [BOUND, None], balls=(balls["near"], balls["wide"]))
+        return prdc_at(real, fake, bounds, balls=(balls["near"], balls["wide"]))
 
     def nearest_two(self, count: int) -> dict[str, Any]:
         """The distance of the two nearest among `count` different images, by features (at most

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -28,16 +27,8 @@ def line(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-class Bars(Progress):
-    """Bars with what is to be called when they are over, whatever ends them."""
-
-    def __init__(self, *columns: Any, **more: Any) -> None:
-        super().__init__(*columns, **more)
-        self.at_end: list[Callable[[], None]] = []
-
-
 @contextmanager
-def bars() -> Iterator[Bars]:
+def bars() -> Iterator[Progress]:
     """A place for bars on stderr; nothing is drawn where that is no terminal."""
     console = Console(stderr=True)
     columns = [
@@ -47,12 +38,8 @@ def bars() -> Iterator[Bars]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}"),
     ]
-    with Bars(*columns, console=console, disable=not console.is_terminal) as progress:
-        try:
-            yield progress
-        finally:
-            for over in progress.at_end:
-                over()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield progress
 
 
 def counting(progress: Progress, name: str) -> Count:
@@ -102,13 +89,16 @@ class Phases:
             line(f"{phase}: {done:,}" + (f" of {total:,}" if total else ""))
 
 
-def repeating(text: str) -> Callable[[], None]:
-    """Say `text` every `QUIET_EVERY` seconds, from then on, until what is returned is called."""
+def repeating(text: str, first: float) -> Callable[[], None]:
+    """Say `text` after `first` seconds, then every `QUIET_EVERY`, until what is returned is
+    called."""
     over = threading.Event()
 
     def run() -> None:
-        while not over.wait(QUIET_EVERY):
+        wait = first
+        while not over.wait(wait):
             line(text)
+            wait = QUIET_EVERY
 
     threading.Thread(target=run, daemon=True).start()
     return over.set
@@ -116,7 +106,8 @@ def repeating(text: str) -> Callable[[], None]:
 
 @contextmanager
 def phase(progress: Progress, name: str) -> Iterator[None]:
-    """Name what goes on inside and cannot be counted: a moving bar, or a line after 2 s."""
+    """Name what goes on inside and cannot be counted: a moving bar, or a line after 2 s, then every
+    15 s."""
     if progress.console.is_terminal:
         task = progress.add_task(name, total=None, detail="")
         try:
@@ -124,10 +115,8 @@ def phase(progress: Progress, name: str) -> Iterator[None]:
         finally:
             progress.remove_task(task)
         return
-    timer = threading.Timer(SHORT, line, (name,))
-    timer.daemon = True
-    timer.start()
+    over = repeating(name, SHORT)
     try:
         yield
     finally:
-        timer.cancel()
+        over()

@@ -24,6 +24,7 @@ from steadygan.measures.inception_score import inception_score
 from steadygan.measures.kept import kept_facts
 from steadygan.measures.kernel import kernel_distance
 from steadygan.measures.modes import MIXTURES
+from steadygan.measures.prdc import BOUND
 from steadygan.measures.reference import Reference, evenly, reference_of
 from steadygan.measures.samples import as_bytes, classes_drawn, drawn
 from steadygan.measures.trajectory import Evaluator, Measure, Schedule
@@ -161,7 +162,7 @@ class Judge:
             "fid": None if few else frechet_distance(reference.moments, moments(found.values)),
             "kid": kid,
             "inception_score": inception_score(found.probabilities)[0],
-            **reference.prdc(found.values, self.say)[0],
+            **reference.prdc(found.values, self.say, (BOUND,))[0],
             "sharpness": sharp,
             "sharpness_difference": abs(sharp - self.real_sharpness),
         }

@@ -233,7 +233,7 @@ def _differing(known: dict[str, Any], asked: dict[str, Any]) -> list[str]:
     methods, seeds = known["methods"], set(known["seeds"])
     if any(asked["methods"].get(name) != recipe for name, recipe in methods.items()):
         found.append("methods")
-    if any(goal_facts(known, name) != goal_facts(asked, name) for name in methods if not found):
+    if not found and any(goal_facts(known, name) != goal_facts(asked, name) for name in methods):
         found.append("steps")
     return found + ["seeds"] * (not seeds <= set(asked["seeds"]))
 

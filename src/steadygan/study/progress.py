@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
-from steadygan.study.bars import QUIET_EVERY, Bars, line, repeating
+from steadygan.study.bars import QUIET_EVERY, line, repeating
 from steadygan.study.stages import StageBar, going_on
 from steadygan.training import Goal, Trainer
 
@@ -56,7 +56,7 @@ class Pulse:
 
 
 class RunBar(Pulse):
-    """The bar of a run in this process; plain lines where there is no terminal."""
+    """The bar of a run in this process, as a context; plain lines where there is no terminal."""
 
     def __init__(self, progress: Progress, name: str, goal: Goal) -> None:
         drawn = progress.console.is_terminal
@@ -64,10 +64,16 @@ class RunBar(Pulse):
         self.progress, self.name, self.drawn = progress, name, drawn
         self.task = progress.add_task(name, total=1.0, detail="first step")
         self.stage = StageBar(progress, name)
+        self.begun: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> RunBar:
         # A step of a large network may take minutes on a CPU, and nothing is told inside it.
-        self.begun = (lambda: None) if drawn else repeating(f"{name}: in its first step")
-        if isinstance(progress, Bars):
-            progress.at_end.append(self.begun)
+        if not self.drawn:
+            self.begun = repeating(f"{self.name}: in its first step", QUIET_EVERY)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.begun()
 
     def __call__(self, trainer: Trainer) -> None:
         self.begun()
