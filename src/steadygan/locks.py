@@ -50,8 +50,14 @@ def acquire(folder: Path, busy: str) -> int:
 
 def is_held(folder: Path) -> bool | None:
     """Whether a process holds the lock of `folder`; None on a file system that knows no locks."""
+    return is_locked(folder / NAME)
+
+
+def is_locked(path: Path) -> bool | None:
+    """Whether a process has a flock on a file or a folder, which need not be there; None on a file
+    system that knows no locks."""
     try:
-        handle = os.open(folder / NAME, os.O_RDONLY | os.O_NONBLOCK)  # it may be a FIFO
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # it may be a FIFO
     except FileNotFoundError:  # never locked, or a copy without its lock file
         return False
     except OSError:

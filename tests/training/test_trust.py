@@ -1,5 +1,6 @@
 """Code that a folder names is imported only where that is asked for: --trust-code."""
 
+import inspect
 import json
 import shutil
 import sys
@@ -20,11 +21,6 @@ from steadygan.training import checkpoint, replay, resume, train
 from steadygan.training.sampling import load_generator, sample
 from tests.reliability import games, shapes
 
-MODULE = """
-from pathlib import Path
-from torch import nn
-with Path({seen!r}).open("a") as file:
-    file.write("imported ")
 
 class G(nn.Module):
     def __init__(self, latent_dim, shape):
@@ -34,6 +30,7 @@ class G(nn.Module):
     def forward(self, z):
         return self.layer(z)
 
+
 class D(nn.Module):
     def __init__(self, shape):
         super().__init__()
@@ -41,7 +38,19 @@ class D(nn.Module):
 
     def forward(self, x):
         return self.layer(x)
+
+
+#: The same two as a module of someone's, which leaves a trace when it is imported.
+MODULE = (
+    """
+from pathlib import Path
+from torch import nn
+with Path({seen!r}).open("a") as file:
+    file.write("imported ")
 """
+    + inspect.getsource(G)
+    + inspect.getsource(D)
+)
 NETWORKS = {"name": "own", "generator": "someones:G", "discriminator": "someones:D", "like": None}
 KEYS = ("generator=someones:G", "discriminator=someones:D", "batch=8")
 
@@ -57,29 +66,11 @@ def finished(tmp_path_factory):
     return out
 
 
-class G(nn.Module):
-    def __init__(self, latent_dim, shape):
-        super().__init__()
-        self.layer = nn.Linear(latent_dim, shape[0])
-
-    def forward(self, z):
-        return self.layer(z)
-
-
-class D(nn.Module):
-    def __init__(self, shape):
-        super().__init__()
-        self.layer = nn.Linear(shape[0], 1)
-
-    def forward(self, x):
-        return self.layer(x)
-
-
 @pytest.fixture
 def here(finished, tmp_path, monkeypatch):
     """A working folder with that run from someone else and a module that leaves a trace."""
     seen = tmp_path / "seen.txt"
-    (tmp_path / "someones.py").write_text(MODULE.format(seen=str(seen)))
+    (tmp_path / "someones.py").write_text(MODULE.replace("{seen!r}", repr(str(seen))))
     run = shutil.copytree(finished, tmp_path / "run")
     facts = json.loads((run / "run.json").read_text())
     facts["recipe"]["networks"] = NETWORKS

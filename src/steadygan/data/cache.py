@@ -28,6 +28,7 @@ import PIL
 from steadygan.data.dataset import Progress
 from steadygan.data.seal import Damaged, read_seal, write_seal
 from steadygan.errors import UserError
+from steadygan.locks import is_locked
 
 VERSION = 3  # of the layout below and of what images.py makes of a file
 _LOG = logging.getLogger(__name__)
@@ -174,19 +175,10 @@ def _sweep(root: Path) -> None:
 
 def _abandoned(path: Path) -> bool:
     """Whether nobody builds in the folder: its lock is free, or it is old where none can be had."""
-    try:
-        lock = _opened(path)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return time.time() - os.fstat(lock).st_mtime > _ABANDONED_SECONDS
-    finally:
-        os.close(lock)
-    return True
+    locked = is_locked(path)
+    if locked is None:
+        return time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
+    return not locked
 
 
 @contextmanager

@@ -73,9 +73,9 @@ def read_samples(
 
     `count` none: 10,000 (2,500 points), or what is there of a folder or an array. A run draws its
     latents from `seed`; `best` takes its best evaluation's generator. Images of a folder are
-    decoded as the data's own are, to its size and channels. `trust_code` as `load_generator`
-    has it. Raises `UserError` for fewer than were
-    asked for, and for another shape or range than the data's.
+    decoded as the data's own are, to its size and channels. `trust_code` as `load_generator` has
+    it. Raises `UserError` for fewer than were asked for, and for another shape or range than the
+    data's.
     """
     wanted = count if count is not None else (COUNT if len(data.shape) == 3 else POINTS)
     if not LEAST <= wanted <= MOST:
