@@ -1,6 +1,7 @@
 """What a phase says of itself in a terminal and in a pipe."""
 
 import io
+import queue
 import re
 import threading
 import types
@@ -46,18 +47,20 @@ def test_a_count_in_a_terminal_is_a_bar_that_leaves_when_all_is_done():
     assert shown.tasks == []
 
 
-def test_a_phase_in_a_pipe_is_named_only_where_it_takes_long(monkeypatch, capsys):
+def test_a_phase_in_a_pipe_is_named_only_where_it_takes_long(monkeypatch):
+    lines = queue.Queue()
+    monkeypatch.setattr(bars, "line", lines.put)
     monkeypatch.setattr(bars, "SHORT", 0.01)
     with bars.phase(drawn(terminal=False), "writing the report"):
-        for timer in threading.enumerate():
-            if isinstance(timer, threading.Timer):
-                timer.join(10)
-    assert capsys.readouterr().err == "writing the report\n"
+        assert lines.get(timeout=10) == "writing the report"
+    assert lines.empty()  # every 15 s, not every .01
     monkeypatch.setattr(bars, "SHORT", 60.0)
+    before = set(threading.enumerate())
     with bars.phase(drawn(terminal=False), "writing the report"):
-        (timer,) = [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
-    timer.join(10)
-    assert capsys.readouterr().err == ""
+        (thread,) = set(threading.enumerate()) - before
+    thread.join(10)
+    assert not thread.is_alive()
+    assert lines.empty()
 
 
 def test_a_phase_in_a_terminal_is_a_bar_without_an_end_also_where_it_fails():
