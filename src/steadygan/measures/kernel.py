@@ -15,24 +15,33 @@ from torch import Tensor
 from steadygan.errors import UserError
 
 SUBSETS, SIZE = 100, 1000
+#: Rows of a block: 100 against 1,000 in float64 are .8 MB.
+BLOCK = 100
 
 
 def kernel(a: Tensor, b: Tensor) -> Tensor:
     """The cubic kernel between features (N, d) and (M, d): (N, M)."""
-    base = a @ b.T / a.shape[1] + 1
-    return base * base * base  # ten times as fast as ** 3 on the CPU
+    base = (a @ b.T).div_(a.shape[1]).add_(1)
+    return (base * base).mul_(base)  # ten times as fast as ** 3 on the CPU
 
 
 def squared_mmd(x: Tensor, y: Tensor) -> float:
     """The unbiased MMD^2 of two sets of features (N, d), (M, d), in float64."""
     x, y = x.double(), y.double()
-    within = [_without_diagonal(kernel(each, each)) for each in (x, y)]
-    return float(sum(within) - 2 * kernel(x, y).mean())
+    within = [_mean_within(each) for each in (x, y)]
+    return float(sum(within) - 2 * _sum(x, y) / (len(x) * len(y)))
 
 
-def _without_diagonal(matrix: Tensor) -> Tensor:
-    count = len(matrix)
-    return (matrix.sum() - matrix.trace()) / (count * (count - 1))
+def _mean_within(x: Tensor) -> Tensor:
+    """The mean kernel between different rows."""
+    count = len(x)
+    diagonal = x.square().sum(1).div_(x.shape[1]).add_(1).pow_(3).sum()
+    return (_sum(x, x) - diagonal) / (count * (count - 1))
+
+
+def _sum(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of the kernel over all pairs of rows, in blocks that stay in the CPU's cache."""
+    return torch.stack([kernel(block, b).sum() for block in a.split(BLOCK)]).sum()
 
 
 def kernel_distance(
