@@ -22,8 +22,8 @@ help:
 	@touch .venv/installed
 
 demo: .venv/installed
-	@$(BIN)/python -m steadygan compare wgan-gp:steps=450 infogan:steps=750 gan dcgan wgan:steps=250 \
-		--data mnist --steps 900 --jobs 2 --count 2000 preset=light
+	@$(BIN)/python -m steadygan compare wgan-gp:steps=400 infogan:steps=650 gan dcgan wgan:steps=200 \
+		--data mnist --steps 850 --jobs 2 --count 2000 preset=light
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal
