@@ -46,15 +46,15 @@ def images(classes: int, count: int = 8192) -> Dataset:
 def game(asked: argparse.Namespace, classes: int, folder: Path) -> Trainer:
     settings = {"preset": asked.preset} if asked.preset else {}
     recipe = compose(find(asked.method), SHAPE, settings)
-    placement = place("cpu", "fp32", needs_double_backward(recipe))
+    device_config = place("cpu", "fp32", needs_double_backward(recipe))
     run = RunFolder.create(folder / str(classes))
-    return Trainer(recipe, images(classes), run, 0, placement)
+    return Trainer(recipe, images(classes), run, 0, device_config)
 
 
 def seconds(trainer: Trainer, steps: int) -> float:
     started = time.perf_counter()
     for _ in range(steps):
-        trainer.play_turn()
+        trainer.iterate()
     return (time.perf_counter() - started) / steps
 
 
@@ -91,7 +91,7 @@ def main() -> None:
                 taken[classes].append(seconds(trainer, asked.steps))
         sizes = {
             classes: sum(p.numel() for player in ("g", "d")
-                         for p in trainer.table.players[player].parameters)
+                         for p in trainer.state.players[player].parameters)
             for classes, trainer in games.items()
         }  # fmt: skip
     few, many = (statistics.median(taken[classes]) for classes in taken)

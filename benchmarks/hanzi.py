@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from steadygan.data.hanzi_brush import draw, outline
-from steadygan.data.hanzi_build import CLASSES, chosen_characters
-from steadygan.data.hanzi_strokes import read_characters
-from steadygan.measures import legibility
-from steadygan.measures.sharpness import sharpness
+from steadygan.data.build.brush import draw, outline
+from steadygan.data.build.hanzi import CLASSES, chosen_characters
+from steadygan.data.sources.hanzi_strokes import read_characters
+from steadygan.metrics import legibility
+from steadygan.metrics.sharpness import sharpness
 
 WRITERS = 60
 

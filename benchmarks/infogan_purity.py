@@ -12,8 +12,8 @@ from pathlib import Path
 
 from steadygan.cli.options import minutes, say
 from steadygan.data import open_data
-from steadygan.measures.purity import purity_of_run
 from steadygan.methods import find
+from steadygan.metrics.purity import purity_of_run
 from steadygan.study.bars import bars
 from steadygan.study.compose import compose
 from steadygan.study.progress import RunBar

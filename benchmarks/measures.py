@@ -19,12 +19,12 @@ import numpy as np
 import torch
 
 from steadygan.data import open_data
-from steadygan.measures.evaluate import evaluate
-from steadygan.measures.features import BATCHES, Extractor, extract, find_features
-from steadygan.measures.frechet import frechet_distance, moments
-from steadygan.measures.kernel import kernel_distance
-from steadygan.measures.prdc import prdc
-from steadygan.measures.reference import Reference, evenly
+from steadygan.features.extract import BATCHES, Extractor, extract, find_features
+from steadygan.metrics.evaluate import evaluate
+from steadygan.metrics.frechet import frechet_distance, moments
+from steadygan.metrics.kernel import kernel_distance
+from steadygan.metrics.prdc import prdc
+from steadygan.metrics.reference import Reference, evenly
 from steadygan.training.loop import as_played
 
 

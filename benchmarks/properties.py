@@ -32,11 +32,11 @@ from benchmarks.trained import (
     slopes_under_a_sure_d,
 )
 from steadygan.data import open_data
-from steadygan.game.buffers import buffers_kept
-from steadygan.game.objectives import bce_d_loss, minimax_g_loss, wasserstein_d_loss
-from steadygan.game.penalties import gradient_penalty, r1_penalty
+from steadygan.features.classifier import classifier_of
+from steadygan.game.buffers import frozen_buffers
 from steadygan.game.priors import class_of
-from steadygan.measures.classifier import classifier_of
+from steadygan.losses.objectives import bce_d_loss, minimax_g_loss, wasserstein_d_loss
+from steadygan.losses.penalties import gradient_penalty, r1_penalty
 from steadygan.methods import find
 from steadygan.networks.spectral import normalised_layers
 
@@ -99,7 +99,7 @@ def gradient_penalty_slope(scale: float) -> list[Finding]:
 def spectral_norm(scale: float) -> list[Finding]:
     """Top singular values of D's normalised weights, by SVD, while SNGAN trains."""
     trainer = played(game("sngan", open_data("mnist"), preset="light"), 100 * scale)
-    critic = trainer.table.discriminator
+    critic = trainer.state.discriminator
     with torch.no_grad():
         tops = [
             torch.linalg.svdvals(norm.matrix(norm(weight)).double())[0].item()
@@ -121,17 +121,17 @@ def weight_clip(scale: float) -> list[Finding]:
     and WGAN-GP's. Spread evenly, 5 % would be beyond 95 % of the largest."""
     data, shares = open_data("ring"), []
     trainer = game("wgan", data)
-    critic = trainer.table.players["d"]
+    critic = trainer.state.players["d"]
     with torch.no_grad():
         for weight in critic.parameters:
             weight.mul_(0.005 / weight.abs().max())
     for updates in (1, 50, 100, 200):
         overtrain_d(trainer, updates * scale)
         shares.append(trainer.recipe.on_d[0].signals(critic)["clipped_share"].item())
-        trainer.turn += 1  # so that the next updates have streams of their own
+        trainer.iteration += 1  # so that the next updates have streams of their own
     penalised = game("wgan-gp", data, width=128, d_width=128)
     overtrain_d(penalised, 100 * scale)
-    weights = torch.cat([w.flatten() for w in penalised.table.players["d"].parameters]).abs()
+    weights = torch.cat([w.flatten() for w in penalised.state.players["d"].parameters]).abs()
     free = (weights > 0.95 * weights.max()).float().mean().item()
     return [
         Finding(
@@ -270,16 +270,16 @@ def seed_spread(scale: float) -> list[Finding]:
     for method in ("sngan", "sngan-gl2", "sngan-dl2", "sngan-l2"):
         for seed in range(SEEDS):
             trainer = game(method, data, seed=seed, **PLANE)
-            for turns in (300, 600):
+            for iterations in (300, 600):
                 played(trainer, 300 * scale)
                 distance = energy_distance(samples(trainer, 2000), real)
-                ends.setdefault((turns, method), []).append(distance)
+                ends.setdefault((iterations, method), []).append(distance)
     found = []
-    for (turns, method), distances in sorted(ends.items(), key=lambda item: item[0][0]):
-        spread, bare = (statistics.stdev(d) for d in (distances, ends[turns, "sngan"]))
+    for (iterations, method), distances in sorted(ends.items(), key=lambda item: item[0][0]):
+        spread, bare = (statistics.stdev(d) for d in (distances, ends[iterations, "sngan"]))
         found.append(
             Finding(
-                f"{method} on `ring`, {turns} turns: energy distance to data, {SEEDS} seeds",
+                f"{method} on `ring`, {iterations} turns: energy distance to data, {SEEDS} seeds",
                 f"{statistics.mean(distances):.3f} ± {spread:.3f}",
                 "" if method == "sngan" else "± below SNGAN's",
                 method == "sngan" or spread < bare,
@@ -295,7 +295,7 @@ def mutual_information(scale: float) -> list[Finding]:
     seen = []
     for _ in range(10):
         played(trainer, 1)
-        seen.append(trainer.last["g"].play.signals["mutual_information"].item())
+        seen.append(trainer.last["g"].context.signals["mutual_information"].item())
     share = statistics.mean(seen) / math.log(10)
     return [
         Finding("InfoGAN: L_I as a share of log K, K = 10 categories", f"{share:.3f}",
@@ -312,7 +312,7 @@ def classes(scale: float) -> list[Finding]:
         trainer = played(game(method, data, preset="light"), 250 * scale)
         latents = drawn_latents(trainer, 1000)
         with torch.no_grad():
-            chosen = judge.probabilities(trainer.table.average(latents)).argmax(1)
+            chosen = judge.probabilities(trainer.state.g_ema(latents)).argmax(1)
         found[method] = (chosen == class_of(latents)).float().mean().item()
     return [
         Finding(f"{method}: share of samples of the class asked for (chance: at most .10)",
@@ -327,12 +327,12 @@ def bigan_inverse(scale: float) -> list[Finding]:
     """BiGAN's encoder and generator become each other's inverse."""
     data = open_data("mnist")
     trainer, real, errors = game("bigan", data, preset="light"), held_out(data, 512), []
-    for turns in (20, 300):
+    for iterations in (20, 300):
         with torch.enable_grad():
-            played(trainer, turns * scale)
-        g, e = trainer.table.generator, trainer.table.players["g"]["encoder"]
+            played(trainer, iterations * scale)
+        g, e = trainer.state.generator, trainer.state.players["g"]["encoder"]
         latents = drawn_latents(trainer, 512)
-        with buffers_kept(g), buffers_kept(e):
+        with frozen_buffers(g), frozen_buffers(e):
             images = (g(e(real)) - real).square().mean().item()
             codes = (e(g(latents)) - latents).square().mean().item()
         errors.append((images, codes))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steadygan.errors import UserError
-from steadygan.measures.curve import RELAPSE, Levels, learned, ratio
+from steadygan.stability.curve import RELAPSE, Levels, learned, ratio
 
 #: Assumed: an untrained generator's FID, what real images get, and that FID is known to within 1.
 START = 400.0
@@ -38,14 +38,14 @@ class Summary:
     last: float
 
     @property
-    def kept(self) -> float:
+    def retention(self) -> float:
         return LEVELS.excess(self.best) / LEVELS.excess(self.last)
 
     def learned(self, start: float = START) -> float:
         return learned(start, LEVELS.excess(self.best), LEVELS.floor) or 0.0
 
     def score(self, start: float = START) -> float:
-        return self.learned(start) * self.kept
+        return self.learned(start) * self.retention
 
     @property
     def survived(self) -> bool:
@@ -75,24 +75,21 @@ def ranks(values: Sequence[float]) -> list[int]:
 def table(runs: Sequence[Summary], named: Sequence[str] = ()) -> str:
     """The runs by their score, with their rank by last / best alone, within their data set."""
     head = ("data", "run", "best FID", "last FID", "last / best", "rank by last / best", "learned",
-            "kept", "learned x kept", "rank", "survived")  # fmt: skip
+            "retention", "learned x retention", "rank", "survived")  # fmt: skip
     lines = [head, ("---",) * len(head)]
     for data in dict.fromkeys(run.data for run in runs):
         mine = [run for run in runs if run.data == data]
-        by_kept, by_score = (ranks([value(r) for r in mine]) for value in (_kept, Summary.score))
-        ordered = sorted(zip(mine, by_kept, by_score, strict=True), key=lambda row: row[2])
+        by_retention = ranks([run.retention for run in mine])
+        by_score = ranks([run.score() for run in mine])
+        ordered = sorted(zip(mine, by_retention, by_score, strict=True), key=lambda row: row[2])
         lines += [
             (data, run.run, f"{run.best:.1f}", f"{run.last:.1f}", f"{run.last / run.best:.2f}",
-             f"{kept} of {len(mine)}", f"{run.learned():.2f}", f"{run.kept:.2f}",
+             f"{place} of {len(mine)}", f"{run.learned():.2f}", f"{run.retention:.2f}",
              f"{run.score():.2f}", f"{rank}", "yes" if run.survived else "no")
-            for run, kept, rank in ordered
+            for run, place, rank in ordered
             if not named or run.run in named
         ]  # fmt: skip
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _kept(run: Summary) -> float:
-    return run.kept
 
 
 def moved(runs: Sequence[Summary], start: float) -> int:

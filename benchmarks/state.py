@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.step import images, seconds_a_turn
-from steadygan.game.parts import Part
-from steadygan.game.replay import History
+from steadygan.game.part import Part
 from steadygan.methods import find
+from steadygan.parts.replay import History
 from steadygan.training.loop import Trainer
 from steadygan.training.precision import arithmetic_of, find_device, place
 from steadygan.training.runfolder import RunFolder
@@ -33,7 +33,7 @@ def game(part: str | None, device: str, width: int) -> Trainer:
     recipe = recipe if part is None else recipe.with_(Part.read(part))
     placed = place(device, "fp32", double_backward=False)
     trainer = Trainer(recipe, images(), RunFolder(Path("unused")), 0, placed)
-    for state in trainer.table.states.modules():
+    for state in trainer.state.part_states.modules():
         if isinstance(state, History):
             state.samples.uniform_(-1, 1)
             state.filled.fill_(len(state.samples))
@@ -53,8 +53,8 @@ def main() -> None:
         f"{torch.get_num_threads()} threads, width {asked.width}"
     )
     games = [game(part, asked.device, asked.width) for part in (None, *PARTS)]
-    turns = [trainer.play_turn for trainer in games]
-    plain, *taken = seconds_a_turn(turns, asked.steps, asked.repeats)
+    iterations = [trainer.iterate for trainer in games]
+    plain, *taken = seconds_a_turn(iterations, asked.steps, asked.repeats)
     print(f"no part: {plain * 1e3:.1f} ms a turn")
     for part, seconds in zip(PARTS, taken, strict=True):
         print(f"{part}: {seconds * 1e3:.1f} ms a turn, {seconds / plain:.2f}x")

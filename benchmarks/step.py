@@ -24,9 +24,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from steadygan.data import Dataset, DataSettings, Split
-from steadygan.game.normalisation import SpectralNormalisation
 from steadygan.game.recipe import Recipe
 from steadygan.methods import find
+from steadygan.parts.normalisation import SpectralNormalisation
 from steadygan.training.loop import Trainer, as_played, needs_double_backward
 from steadygan.training.precision import arithmetic_of, find_device, has_bf16, place
 from steadygan.training.runfolder import RunFolder
@@ -114,21 +114,21 @@ def ours(recipe: Recipe, data: Dataset, device: str, precision: str) -> Callable
     """The library's own turn, guards and all."""
     placed = place(device, precision, needs_double_backward(recipe))
     trainer = Trainer(recipe, data, RunFolder(Path("unused")), 0, placed)
-    return trainer.play_turn
+    return trainer.iterate
 
 
-def seconds_a_turn(turns: list[Callable[[], None]], steps: int, repeats: int) -> list[float]:
+def seconds_a_turn(iterations: list[Callable[[], None]], steps: int, repeats: int) -> list[float]:
     """The median time of each turn function, all alternating so that drift hits them alike."""
-    for turn in turns:
+    for iteration in iterations:
         for _ in range(3):
-            turn()
-    times: list[list[float]] = [[] for _ in turns]
+            iteration()
+    times: list[list[float]] = [[] for _ in iterations]
     for _ in range(repeats):
-        for turn, taken in zip(turns, times, strict=True):
+        for iteration, taken in zip(iterations, times, strict=True):
             synchronise()
             started = time.perf_counter()
             for _ in range(steps):
-                turn()
+                iteration()
             synchronise()
             taken.append((time.perf_counter() - started) / steps)
     return [statistics.median(taken) for taken in times]
@@ -152,11 +152,11 @@ def conv_peak(device: torch.device, dtype: torch.dtype) -> float:
     return best
 
 
-def share_of_peak(turn: Callable[[], None], seconds: float, precision: str) -> str:
+def share_of_peak(iteration: Callable[[], None], seconds: float, precision: str) -> str:
     """What share of the convolution peak a turn reaches (torch counts no double backward)."""
-    device = turn.__self__.placement.device
+    device = iteration.__self__.device_config.device
     with FlopCounterMode(display=False) as counter:
-        turn()
+        iteration()
     rate = counter.get_total_flops() / seconds
     peak = conv_peak(device, torch.bfloat16 if precision == "bf16" else torch.float32)
     return (
@@ -203,10 +203,13 @@ def main() -> None:
             named["bf16"] = ours(recipe, data, asked.device, "bf16")
         base, *taken = seconds_a_turn([textbook, *named.values()], asked.steps, asked.repeats)
         print(f"{name}: textbook fp32 {base * 1e3:.1f} ms a turn")
-        for precision, turn in zip(named, taken, strict=True):
+        for precision, iteration in zip(named, taken, strict=True):
             counted = name.startswith("dcgan")  # torch counts no graph with normalised weights
-            share = share_of_peak(named[precision], turn, precision) if counted else ""
-            print(f"  ours {precision}: {turn * 1e3:.1f} ms a turn, {base / turn:.2f}x{share}")
+            share = share_of_peak(named[precision], iteration, precision) if counted else ""
+            print(
+                f"  ours {precision}: {iteration * 1e3:.1f} ms an iteration, "
+                f"{base / iteration:.2f}x{share}"
+            )
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from steadygan.data import Dataset
-from steadygan.game.objectives import minimax_g_loss
-from steadygan.game.play import Play
+from steadygan.game.context import StepContext
+from steadygan.losses.objectives import minimax_g_loss
 from steadygan.methods import find
 from steadygan.study.compose import compose
 from steadygan.training.loop import Trainer, as_played, needs_double_backward
@@ -23,34 +23,38 @@ def game(method: str, data: Dataset, seed: int = 0, **keys: object) -> Trainer:
     """A fresh game of a method on the CPU; a key's `__` is a dot. Nothing is written."""
     settings = {key.replace("__", "."): str(value) for key, value in keys.items()}
     recipe = compose(find(method), data.shape, settings)
-    placement = place("cpu", "fp32", needs_double_backward(recipe))
-    return Trainer(recipe, data, RunFolder(Path("unused")), seed, placement)
+    device_config = place("cpu", "fp32", needs_double_backward(recipe))
+    return Trainer(recipe, data, RunFolder(Path("unused")), seed, device_config)
 
 
-def played(trainer: Trainer, turns: float) -> Trainer:
+def played(trainer: Trainer, iterations: float) -> Trainer:
     """`trainer` after its pre-training stages and `turns` turns."""
     for stage in trainer.recipe.stages:
         while trainer.stage_steps[stage] < trainer.recipe.stage_length(stage):
-            trainer.play_stage_step(stage)
-    for _ in range(round(turns)):
-        trainer.play_turn()
+            trainer.take_stage_step(stage)
+    for _ in range(round(iterations)):
+        trainer.iterate()
     return trainer
 
 
 def overtrain_d(trainer: Trainer, updates: float) -> float:
     """D alone goes on for `updates` updates; the share of its last batch that it is right about."""
     for k in range(1, round(updates) + 1):
-        play = Play(trainer.recipe, trainer.table, "d", trainer.deal("d", k), trainer.images)
-        trainer.recipe.update(play, trainer.guard)
-    right = torch.cat([play.real_scores > 0, play.fake_scores <= 0])
+        context = StepContext(
+            trainer.recipe, trainer.state, "d", trainer.inputs("d", k), trainer.images
+        )
+        trainer.recipe.step(context, trainer.guard)
+    right = torch.cat([context.real_scores > 0, context.fake_scores <= 0])
     return right.float().mean().item()
 
 
-def g_gradient(trainer: Trainer, g_loss: Callable[[Play], Tensor]) -> float:
+def g_gradient(trainer: Trainer, g_loss: Callable[[StepContext], Tensor]) -> float:
     """The norm of the gradient of a loss of a G update for G's weights."""
-    play = Play(trainer.recipe, trainer.table, "g", trainer.deal("g", 1), trainer.images)
-    weights = trainer.table.players["g"].parameters
-    return torch.nn.utils.get_total_norm(torch.autograd.grad(g_loss(play), weights)).item()
+    context = StepContext(
+        trainer.recipe, trainer.state, "g", trainer.inputs("g", 1), trainer.images
+    )
+    weights = trainer.state.players["g"].parameters
+    return torch.nn.utils.get_total_norm(torch.autograd.grad(g_loss(context), weights)).item()
 
 
 def slopes_under_a_sure_d(trainer: Trainer, scale: float) -> tuple[float, float, float]:
@@ -58,28 +62,28 @@ def slopes_under_a_sure_d(trainer: Trainer, scale: float) -> tuple[float, float,
     with that loss: the decode step's gradient is added where there is one)."""
     accuracy = overtrain_d(trainer, 150 * scale)
 
-    def adversarial(play: Play) -> Tensor:
-        return minimax_g_loss(play.fake_scores)
+    def adversarial(context: StepContext) -> Tensor:
+        return minimax_g_loss(context.fake_scores)
 
-    def whole(play: Play) -> Tensor:
+    def whole(context: StepContext) -> Tensor:
         recipe = trainer.recipe
-        if "decode" not in trainer.table.players:
-            return adversarial(play)
-        return adversarial(play) + recipe.decode_weight * recipe.decode_loss(play)
+        if "decode" not in trainer.state.players:
+            return adversarial(context)
+        return adversarial(context) + recipe.decode_weight * recipe.decode_loss(context)
 
     return accuracy, g_gradient(trainer, adversarial), g_gradient(trainer, whole)
 
 
 def drawn_latents(trainer: Trainer, count: int) -> Tensor:
     """Latents (count, n), from a seed of their own."""
-    prior = trainer.recipe.drawn_prior(trainer.data.classes)
+    prior = trainer.recipe.sampling_prior(trainer.data.classes)
     return prior.sample(count, torch.Generator().manual_seed(12345))
 
 
 @torch.no_grad()
 def samples(trainer: Trainer, count: int) -> Tensor:
     """Samples (count, ...) of the average."""
-    return trainer.table.average(drawn_latents(trainer, count))
+    return trainer.state.g_ema(drawn_latents(trainer, count))
 
 
 def held_out(data: Dataset, count: int) -> Tensor:
@@ -100,5 +104,5 @@ def energy_distance(a: Tensor, b: Tensor) -> float:
 def decode_error(held: Trainer, other: Trainer) -> float:
     """mean (G(h(x)) - x)^2 of held-out images: h of the game `held`, G the average of `other`."""
     real = held_out(held.data, 1000)
-    made = other.table.average(held.recipe.code(held.table, real))
+    made = other.state.g_ema(held.recipe.code(held.state, real))
     return (made - real).square().mean().item()

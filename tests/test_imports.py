@@ -14,9 +14,8 @@ SRC = Path(steadygan.__file__).parent
 FILES = sorted(SRC.rglob("*.py"))
 #: Each folder sees those before it. `spec` and `errors` stand above all, `cli` below.
 ORDER = [
-    "errors", "spec", "files", "locks", "records", "data", "networks", "game", "losses", "methods",
-    "training",
-    "measures", "diagnosis", "study", "report", "studio", "export", "cli",
+    "errors", "spec", "files", "locks", "records", "data", "networks", "game", "parts", "losses",
+    "recipes", "methods", "training", "features", "metrics", "stability", "study", "report", "cli",
 ]  # fmt: skip
 
 
@@ -167,7 +166,7 @@ def test_nothing_that_runs_what_it_reads_or_hides_a_nan():
 
 
 def test_one_importer_reads_foreign_weights_and_only_weights():
-    assert list(each(weights_only)) == ["measures/weights.py"]
+    assert list(each(weights_only)) == ["features/weights.py"]
 
 
 def test_training_catches_nothing_that_it_does_not_name():
@@ -183,16 +182,16 @@ WRITERS = {
     "cli/streams.py": {"os.open"},
     "training/checkpoint.py": {"os.open"},
     "training/runfolder.py": {"self.history_path.open"},
-    "data/build.py": {"_image(pixels).save", "contact_sheet(pixels).save", "open"},
+    "data/build/folder.py": {"_image(pixels).save", "contact_sheet(pixels).save", "open"},
     "data/cache.py": {"open"},
-    "data/card.py": {"open"},
-    "data/hanzi_build.py": {
+    "data/build/card.py": {"open"},
+    "data/build/hanzi.py": {
         "(building / RECORD).write_text", "np.save", "Image.fromarray(np.vstack(rows)).save",
         "shutil.copyfile",
     },
-    "data/hwdb.py": {"np.save"},
-    "data/imageset.py": {"np.save", "open"},
-    "data/rows.py": {"np.save"},
+    "data/sources/hwdb.py": {"np.save"},
+    "data/sources/imageset.py": {"np.save", "open"},
+    "data/sources/rows.py": {"np.save"},
     "data/seal.py": {"open"},
 }  # fmt: skip
 ALWAYS_WRITES = {"write_text", "write_bytes", "tofile", "save_file", "savefig", "to_csv", "savez",
@@ -248,7 +247,7 @@ def test_every_file_is_written_whole_or_not_at_all():
         (lambda s: wrong_way("spec", s), "from steadygan.data import Dataset"),
         (lambda s: wrong_way("study", s), "if TYPE_CHECKING:\n    from steadygan.cli import app"),
         (lambda s: imports_of(s, "torch"), "from torch.nn import Module"),
-        (star_imports, "from steadygan.game.parts import *"),
+        (star_imports, "from steadygan.game.part import *"),
         (writes, "open(path, 'w')"),
         (writes, "open(path, mode='xb')"),
         (writes, "path.open('a', encoding='utf-8')"),

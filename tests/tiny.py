@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from steadygan.data import Dataset, DataSettings, Split
-from steadygan.game.overrides import override
-from steadygan.game.play import Hand, Play, RealBatch
-from steadygan.game.players import Player, Table
+from steadygan.game.context import RealBatch, StepContext, StepInputs
 from steadygan.game.recipe import Recipe
+from steadygan.game.state import GameState, Player
+from steadygan.recipes.overrides import override
 from steadygan.training.loop import Trainer
-from steadygan.training.precision import Placement
+from steadygan.training.precision import DeviceConfig
 from steadygan.training.runfolder import RunFolder
-from steadygan.training.state import optimizer_tensors
+from steadygan.training.state_dict import optimizer_tensors
 
 IMAGE, GREY, POINT = (3, 32, 32), (1, 28, 28), (2,)
 
@@ -76,22 +76,22 @@ def trainer(
     recipe: Recipe, shape: tuple[int, ...] = IMAGE, seed: int = 0, folder: Path = Path("unused")
 ) -> Trainer:
     """A trainer on `dataset(shape)`, on the CPU in float32; nothing is written to `folder`."""
-    placement = Placement(torch.device("cpu"), "fp32", torch.contiguous_format)
-    return Trainer(recipe, dataset(shape), RunFolder(folder), seed, placement)
+    device_config = DeviceConfig(torch.device("cpu"), "fp32", torch.contiguous_format)
+    return Trainer(recipe, dataset(shape), RunFolder(folder), seed, device_config)
 
 
-def started(recipe: Recipe, shape: tuple[int, ...] = IMAGE, seed: int = 0) -> Table:
+def started(recipe: Recipe, shape: tuple[int, ...] = IMAGE, seed: int = 0) -> GameState:
     """What `recipe.start` makes from `seed`."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return recipe.start(shape, classes=4)
 
 
-def hand(recipe: Recipe, shape: tuple[int, ...] = IMAGE, seed: int = 0) -> Hand:
-    """A hand with one random real batch, and streams keyed by `seed` and their name."""
+def inputs(recipe: Recipe, shape: tuple[int, ...] = IMAGE, seed: int = 0) -> StepInputs:
+    """Inputs with one random real batch, and streams keyed by `seed` and their name."""
     random = torch.Generator().manual_seed(seed)
     real = torch.rand(recipe.batch, *shape, generator=random) * 2 - 1
-    return Hand(
+    return StepInputs(
         real=lambda: RealBatch(real, torch.arange(recipe.batch) % 4, torch.arange(recipe.batch)),
         generator=lambda name: torch.Generator().manual_seed(zlib.crc32(name.encode()) + seed),
         autocast=nullcontext,
@@ -99,11 +99,13 @@ def hand(recipe: Recipe, shape: tuple[int, ...] = IMAGE, seed: int = 0) -> Hand:
     )
 
 
-def play(
-    recipe: Recipe, mover: str, shape: tuple[int, ...] = IMAGE, seed: int = 0, **more: object
-) -> Play:
-    """A play of a game that starts from `seed`."""
-    return Play(recipe, started(recipe, shape, seed), mover, hand(recipe, shape, seed), **more)
+def context(
+    recipe: Recipe, player: str, shape: tuple[int, ...] = IMAGE, seed: int = 0, **more: object
+) -> StepContext:
+    """A step of a game that starts from `seed`."""
+    return StepContext(
+        recipe, started(recipe, shape, seed), player, inputs(recipe, shape, seed), **more
+    )
 
 
 def run_facts(**changes: object) -> dict:
@@ -116,7 +118,7 @@ def run_facts(**changes: object) -> dict:
 
 
 def go_on(update: object) -> None:
-    """A `before_step` that lets every step be taken."""
+    """A guard that lets every step be taken."""
 
 
 def parameters(player: Player) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Make the two classifiers of the shipped digits that ship in src/steadygan/measures/shipped.
+"""Make the two classifiers of the shipped digits that ship in src/steadygan/features/shipped.
 
     python tools/build_classifiers.py                # 3 minutes on 2 cores
 
@@ -19,8 +19,8 @@ from types import ModuleType
 from torch import Tensor, nn
 
 from steadygan.data import Dataset, open_data
-from steadygan.measures import classifier, feature_classifier
-from steadygan.measures.kept import SHIPPED, key_text
+from steadygan.features import classifier, feature_classifier
+from steadygan.features.cached import SHIPPED, key_text
 from steadygan.training import checkpoint
 
 Accuracy = Callable[[nn.Module, Dataset], float]

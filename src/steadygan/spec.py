@@ -8,22 +8,28 @@ are found through `__subclasses__`, so a new one needs no registration.
 
 from __future__ import annotations
 
+import importlib
+import re
+import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
+    GetCoreSchemaHandler,
     SerializeAsAny,
     ValidationError,
     model_serializer,
 )
+from pydantic_core import core_schema
 
 from steadygan.errors import UserError, did_you_mean
 
 S = TypeVar("S", bound="Spec")
+
+_OWN = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*:[A-Za-z_]\w*(?:\.\w+)*)(?=:|$)")
 
 
 class Spec(BaseModel):
@@ -37,19 +43,30 @@ class Spec(BaseModel):
 
     @model_serializer(mode="wrap")
     def _with_name(self, handler: Any) -> dict[str, Any]:
-        return {"name": self.name, **handler(self)} if self.name else handler(self)
+        name = self.recorded_name()
+        return {"name": name, **handler(self)} if name else handler(self)
+
+    @classmethod
+    def recorded_name(cls) -> str:
+        """What run.json calls it: its name, or `module:Class` where a user's module defines it."""
+        home = cls.__module__
+        if not cls.name or home.partition(".")[0] in ("steadygan", "__main__"):
+            return cls.name
+        return cls.name if "<locals>" in cls.__qualname__ else f"{home}:{cls.__qualname__}"
 
     @classmethod
     def members(cls: type[S]) -> dict[str, type[S]]:
-        """Every named subclass by name."""
+        """Every named subclass by name; the first of a name."""
         found = {cls.name: cls} if cls.name else {}
         for sub in cls.__subclasses__():
-            found.update(sub.members())
+            found = {**sub.members(), **found}
         return found
 
     @classmethod
     def named(cls: type[S], name: str, /, **fields: Any) -> S:
         """Build the member called `name`; an unknown name lists the nearest."""
+        if ":" in name:
+            return own_member(cls, name, importing=False)(**fields)
         members = cls.members()
         key = name.strip().lower().replace("_", "-")
         if key not in members:
@@ -65,8 +82,16 @@ class Spec(BaseModel):
 
     @classmethod
     def read(cls: type[S], value: Any) -> Any:
-        """A member from itself, its dict, its name, or `name:key=value,...`."""
+        """A member from itself, its dict, its name, or `name:key=value,...`. A user's own is named
+        as `module:Class`, then perhaps `:key=value,...`; its module is imported, but not for a
+        dict."""
         if isinstance(value, str):
+            if (own := own_name(value)) is not None and value.partition(":")[
+                0
+            ] not in cls.members():
+                found = own_member(cls, own, importing=True)
+                pairs = read_pairs(value[len(own) + 1 :], value)
+                return found(**{k: split_commas(found, k, v) for k, v in pairs.items()})
             name, _, rest = value.partition(":")
             return cls.named(name, **read_pairs(rest, value))
         if isinstance(value, dict) and "name" in value:
@@ -77,14 +102,60 @@ class Spec(BaseModel):
         return value
 
 
+def own_name(text: str) -> str | None:
+    """The `module:Class` that `text` begins with, before any `:key=value`; None where it does
+    not."""
+    found = _OWN.match(text)
+    return found[1] if found else None
+
+
+def own_member(family: type[S], name: str, importing: bool) -> type[S]:
+    """The class that `name`, `module:Class`, is; its module is imported only where `importing`."""
+    module, _, qualname = name.partition(":")
+    if not importing and module not in sys.modules:
+        raise ValueError(f"'{name}' is code of its own, which is not imported to be looked at")
+    try:
+        found: Any = importlib.import_module(module)
+        for piece in qualname.split("."):
+            found = getattr(found, piece)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"'{name}' wants module:Class ({error})") from None
+    if not (isinstance(found, type) and issubclass(found, family)):
+        raise ValueError(f"'{name}' is no {family_of(family)}: derive it from "
+                         f"{family.__module__}.{family.__name__}")  # fmt: skip
+    if not found.name:
+        raise ValueError(f"'{name}' has no name: give the class one, name = \"...\"")
+    for other in _below(family):
+        if other.name == found.name and other is not found:
+            raise ValueError(f"'{name}' is named '{found.name}', and so is {other.__module__}:"
+                             f"{other.__qualname__}: give it another name")  # fmt: skip
+    return found
+
+
+def _below(family: type[S]) -> Iterator[type[S]]:
+    """Every subclass of `family`, at any depth."""
+    for sub in family.__subclasses__():
+        yield sub
+        yield from _below(sub)
+
+
 def family_of(cls: type[Spec]) -> str:
     """What a family is called in messages: its class name in lower case."""
     return cls.__name__.lower()
 
 
-def any_of(family: type[S]) -> Any:
-    """The annotation of a field that holds any member of `family`, keeping its own fields."""
-    return SerializeAsAny[Annotated[family, BeforeValidator(family.read)]]
+class _ByName:
+    """Lets a field take a member of its family as `Spec.read` does: by name, too."""
+
+    def __get_pydantic_core_schema__(
+        self, family: type[Spec], handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(family.read, handler(family))
+
+
+#: `Member[Part]`: the type of a field that holds any member of the family Part, with its own
+#: fields.
+Member = Annotated[S, _ByName(), SerializeAsAny()]
 
 
 def read_pairs(text: str, whole: str) -> dict[str, str]:

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from steadygan.data import DataSettings, open_data
-from steadygan.data.build import Options, build_folder
-from steadygan.data.card import card_text
-from steadygan.data.duplicates import near_duplicates, thumb
+from steadygan.data.build.card import card_text
+from steadygan.data.build.duplicates import near_duplicates, thumb
+from steadygan.data.build.folder import Options, build_folder
+from steadygan.data.build.show import facts_of, in_words, write_sheet
 from steadygan.data.framing import squared
 from steadygan.data.images import BadImage
-from steadygan.data.show import facts_of, in_words, write_sheet
 from steadygan.errors import UserError
 
 
@@ -190,7 +190,7 @@ def test_wrong_asks_leave_nothing(source, tmp_path):
 CUT = """
 import sys, time
 from pathlib import Path
-from steadygan.data.build import build_folder
+from steadygan.data.build.folder import build_folder
 def slow(phase, done, total):
     print("here", flush=True)
     time.sleep(60)

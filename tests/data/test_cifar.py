@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from steadygan.data import DataSettings, open_data
-from steadygan.data.cifar import NAMES, TEST, TRAIN
+from steadygan.data.sources.cifar import NAMES, TEST, TRAIN
 from steadygan.errors import UserError
 
 CLASSES = ["airplane", "automobile", "cat"]

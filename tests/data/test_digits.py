@@ -3,7 +3,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from steadygan.data import DataSettings, digits, open_data
+from steadygan.data import DataSettings, open_data
+from steadygan.data.sources import digits
 from steadygan.errors import UserError
 
 # Of the 10,000 x 784 bytes in the order of the file, and of the labels as bytes.

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from steadygan.data import DataSettings, decoding, folder, open_data
+from steadygan.data import DataSettings, decoding, open_data
 from steadygan.data.scan import scan
+from steadygan.data.sources import folder
 from steadygan.data.split import split_by_content
 from steadygan.errors import UserError
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from steadygan.cli import app
 from steadygan.data import DataSettings, open_data
-from steadygan.data.hanzi_brush import draw, outline
-from steadygan.data.hanzi_build import build_hanzi, chosen_characters
-from steadygan.data.hanzi_strokes import Character, gb2312_level_1, read_characters
+from steadygan.data.build.brush import draw, outline
+from steadygan.data.build.hanzi import build_hanzi, chosen_characters
+from steadygan.data.sources.hanzi_strokes import Character, gb2312_level_1, read_characters
 from steadygan.errors import UserError
 
 PACKAGE = Path(__file__).parent / "strokes"

@@ -166,7 +166,7 @@ def test_what_cannot_be_had_is_one_line(hub, monkeypatch, tmp_path):
 REAL = """
 import sys, datasets, numpy as np
 from steadygan.data import open_data
-from steadygan.data.hub import open_hub
+from steadygan.data.sources.hub import open_hub
 def saved(name):
     features = datasets.Features({
         "img": datasets.Image(), "class": datasets.ClassLabel(names=["a", "永"])})

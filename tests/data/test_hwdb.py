@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from steadygan.data import DataSettings, open_data
-from steadygan.data.hwdb import character, fitted, records
+from steadygan.data.sources.hwdb import character, fitted, records
 from steadygan.errors import UserError
 
 

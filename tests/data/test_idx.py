@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from steadygan.data import DataSettings, open_data
-from steadygan.data.idx import parse_idx
+from steadygan.data.sources.idx import parse_idx
 from steadygan.errors import UserError
 
 NAMES = {

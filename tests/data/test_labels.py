@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from steadygan.data import DataSettings, open_data
-from steadygan.data.build import build_folder
+from steadygan.data.build.folder import build_folder
 from steadygan.data.labels import parse_labels
 from steadygan.errors import UserError
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from steadygan.data import DataSettings, open_data
-from steadygan.data.build import Options, build_folder
+from steadygan.data.build.folder import Options, build_folder
 from steadygan.data.tally import white_of
 from steadygan.errors import UserError
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from steadygan.data import DataSettings, open_data, stacked
+from steadygan.data import DataSettings, open_data
+from steadygan.data.sources import stacked
 from steadygan.errors import UserError
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from tiny import GREY, go_on, play, shrunk, started
+from tiny import GREY, context, go_on, shrunk, started
 
 from steadygan.errors import UserError
-from steadygan.game.augment import (
+from steadygan.methods import find
+from steadygan.parts.augment import (
     Consistency,
     DiffAugment,
     consistency_loss,
@@ -16,7 +17,6 @@ from steadygan.game.augment import (
     mirrored,
     shifted,
 )
-from steadygan.methods import find
 
 DCGAN = shrunk(find("dcgan").recipe)
 
@@ -139,22 +139,22 @@ def test_it_is_differentiable_and_right(policy):
     assert torch.autograd.gradcheck(lambda x: diff_augment(x, seeded(1), **more), images)
 
 
-@pytest.mark.parametrize("mover", ["d", "g"])
-def test_d_judges_augmented_samples_in_both_updates(mover):
+@pytest.mark.parametrize("player", ["d", "g"])
+def test_d_judges_augmented_samples_in_both_updates(player):
     recipe = DCGAN.with_(DiffAugment())
-    game, table = play(recipe, mover), started(recipe)
+    game, state = context(recipe, player), started(recipe)
     for kind, scores in (("real", game.real_scores), ("fake", game.fake_scores)):
         samples = game.real if kind == "real" else game.fake
         stream = game.generator(f"diffaugment {kind}")
-        wanted = table.discriminator(diff_augment(samples, stream)).flatten()
+        wanted = state.discriminator(diff_augment(samples, stream)).flatten()
         torch.testing.assert_close(scores, wanted)
-        assert not torch.allclose(scores, table.discriminator(samples).flatten(), atol=1e-5)
+        assert not torch.allclose(scores, state.discriminator(samples).flatten(), atol=1e-5)
 
 
 def test_gs_gradient_comes_through_the_augmentation():
     """A cut-out pixel of a fake gets no gradient: a discriminator that sees all would give some."""
     recipe = DCGAN.with_(DiffAugment(policy=("cutout",)))
-    game = play(recipe, "g")
+    game = context(recipe, "g")
     fake = game.fake
     (slope,) = torch.autograd.grad(recipe.g_loss(game), fake)
     kept = diff_augment(torch.ones_like(fake), game.generator("diffaugment fake"),
@@ -164,10 +164,10 @@ def test_gs_gradient_comes_through_the_augmentation():
 
 
 def test_real_and_fake_are_augmented_by_draws_of_their_own():
-    game = play(DCGAN.with_(DiffAugment(policy=("cutout",))), "d")
+    game = context(DCGAN.with_(DiffAugment(policy=("cutout",))), "d")
     same = torch.ones_like(game.real)
-    shown = [game.recipe.tricks[0].shown(game, same, kind) for kind in ("real", "fake")]
-    assert not torch.equal(*shown)
+    augment = [game.recipe.shared[0].augment(game, same, kind) for kind in ("real", "fake")]
+    assert not torch.equal(*augment)
 
 
 @pytest.mark.parametrize("part", [DiffAugment(), Consistency()])
@@ -196,22 +196,22 @@ def test_consistency_is_the_mean_squared_change_of_the_score():
 def test_a_critic_that_shifts_say_nothing_to_costs_nothing():
     """C(x) = c everywhere costs 0; and so does shift=0, which is no transformation."""
     recipe = DCGAN.changed(networks="dcgan:width=4,d_norm=none").with_(Consistency(shift=0))
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     assert recipe.on_d[0].loss(game).item() == pytest.approx(0.0, abs=1e-10)
     with torch.no_grad():
-        game.table.discriminator.head.weight.zero_()
-    flat = play(recipe.with_(Consistency()), "d")
+        game.state.discriminator.head.weight.zero_()
+    flat = context(recipe.with_(Consistency()), "d")
     with torch.no_grad():
-        flat.table.discriminator.head.weight.zero_()
+        flat.state.discriminator.head.weight.zero_()
     assert Consistency().loss(flat).item() == 0.0
 
 
 def test_it_compares_the_scores_of_real_samples_with_those_of_shifted_ones():
     part = Consistency(weight=3.0, shift=2)
     recipe = shrunk(find("wgan-gp").recipe).with_(part)
-    game, table = play(recipe, "d", GREY), started(recipe, GREY)
+    game, state = context(recipe, "d", GREY), started(recipe, GREY)
     moved = part.transformed(game.real, game.generator("consistency"))
-    one, other = (table.discriminator(x).flatten().double() for x in (game.real, moved))
+    one, other = (state.discriminator(x).flatten().double() for x in (game.real, moved))
     wanted = 3.0 * (one - other).square().mean().item()
     assert wanted > 0
     assert part.loss(game).item() == pytest.approx(wanted, rel=1e-5)
@@ -228,8 +228,8 @@ def test_it_shifts_over_the_edge_and_mirrors_only_when_told_to():
 
 def test_its_forward_leaves_ds_batch_norm_as_one_of_real_and_one_of_fake():
     recipe = DCGAN.with_(Consistency())
-    game = play(recipe, "d")
-    recipe.update(game, go_on)
-    counts = {b.item() for n, b in game.table.discriminator.named_buffers()
+    game = context(recipe, "d")
+    recipe.step(game, go_on)
+    counts = {b.item() for n, b in game.state.discriminator.named_buffers()
               if n.endswith("num_batches_tracked")}  # fmt: skip
     assert counts == {2}

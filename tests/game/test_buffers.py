@@ -5,7 +5,7 @@ import torch
 from tiny import buffers, differing
 from torch import nn
 
-from steadygan.game.buffers import buffers_kept
+from steadygan.game.buffers import frozen_buffers
 
 
 class Counter(nn.Module):
@@ -14,10 +14,10 @@ class Counter(nn.Module):
     def __init__(self):
         super().__init__()
         self.register_buffer("calls", torch.zeros(()))
-        self.buffers_kept = False
+        self.frozen_buffers = False
 
     def forward(self, x):
-        if not self.buffers_kept:
+        if not self.frozen_buffers:
             self.calls += 1
         return x
 
@@ -30,14 +30,14 @@ def network():
 
 def flags(module):
     return [(m.track_running_stats) for m in module if hasattr(m, "track_running_stats")] + [
-        module[3].buffers_kept
+        module[3].frozen_buffers
     ]
 
 
 def test_a_forward_inside_moves_nothing_and_gives_the_same():
     net, x = network(), torch.randn(8, 3)
     before = buffers(net)
-    with buffers_kept(net):
+    with frozen_buffers(net):
         inside = net(x)
         assert flags(net) == [False, False, True]
     assert differing(buffers(net), before) == []
@@ -47,7 +47,7 @@ def test_a_forward_inside_moves_nothing_and_gives_the_same():
 
 def test_flags_come_back_after_an_exception():
     net = network()
-    with pytest.raises(ZeroDivisionError), buffers_kept(net):
+    with pytest.raises(ZeroDivisionError), frozen_buffers(net):
         raise ZeroDivisionError
     assert flags(net) == [True, False, False]
 
@@ -55,8 +55,8 @@ def test_flags_come_back_after_an_exception():
 def test_nesting_gives_the_flags_back_at_the_outer_end():
     net, x = network(), torch.randn(8, 3)
     before = buffers(net)
-    with buffers_kept(net):
-        with buffers_kept(net):
+    with frozen_buffers(net):
+        with frozen_buffers(net):
             net(x)
         net(x)
     assert differing(buffers(net), before) == []
@@ -65,7 +65,7 @@ def test_nesting_gives_the_flags_back_at_the_outer_end():
 
 def test_in_eval_mode_the_running_statistics_are_used_all_the_same():
     net, x = network().eval(), torch.randn(8, 3) * 5 + 2
-    with buffers_kept(net):
+    with frozen_buffers(net):
         inside = net(x)
     assert torch.equal(inside, net(x))
     assert not torch.equal(inside, net.train()(x))
@@ -74,7 +74,7 @@ def test_in_eval_mode_the_running_statistics_are_used_all_the_same():
 def test_the_statistics_of_an_instance_norm_stay_too():
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4, track_running_stats=True))
     x, before = torch.randn(8, 1, 6, 6), buffers(net)
-    with buffers_kept(net):
+    with frozen_buffers(net):
         inside = net(x)
     assert differing(buffers(net), before) == []
     assert torch.equal(inside, net(x))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tiny import play, shrunk, started
+from tiny import context, shrunk, started
 
-from steadygan.game.classes import AuxiliaryClassifier, class_loss
+from steadygan.losses.classes import AuxiliaryClassifier, class_loss
 from steadygan.methods import find
 from steadygan.networks import DCGANNetworks
 
@@ -36,8 +36,8 @@ def test_half_precision_logits_are_read_in_float32():
 def test_d_names_the_class_of_both_kinds_and_g_of_its_own():
     recipe = acgan(**{"auxiliary-classifier.weight": 2.0, "auxiliary-classifier.g_weight": 0.3})
     part = recipe.on_d[0]
-    game = play(recipe, "d")
-    d, head = game.table.discriminator, game.table.players["d"]["classifier"]
+    game = context(recipe, "d")
+    d, head = game.state.discriminator, game.state.players["d"]["classifier"]
     of = {}
     for kind, samples, classes in (
         ("real", game.real, game.labels), ("fake", game.fake, game.fake_labels)
@@ -46,18 +46,18 @@ def test_d_names_the_class_of_both_kinds_and_g_of_its_own():
         of[kind] = -shares[torch.arange(8), classes].log().mean().item()
     assert part.loss(game).item() == pytest.approx(2.0 * (of["real"] + of["fake"]), rel=1e-4)
     assert of["real"] != pytest.approx(of["fake"], rel=1e-3)
-    of_g = play(recipe, "g")
-    shares = head_of(of_g)(of_g.table.discriminator.features(of_g.fake)).double().softmax(1)
+    of_g = context(recipe, "g")
+    shares = head_of(of_g)(of_g.state.discriminator.features(of_g.fake)).double().softmax(1)
     wanted = -shares[torch.arange(8), of_g.fake_labels].log().mean()
     assert part.loss(of_g).item() == pytest.approx(0.3 * wanted.item(), rel=1e-4)
 
 
 def head_of(game):
-    return game.table.players["d"]["classifier"]
+    return game.state.players["d"]["classifier"]
 
 
 def test_the_fakes_are_asked_for_the_classes_of_the_real_batch():
-    game = play(acgan(), "d")
+    game = context(acgan(), "d")
     assert torch.equal(game.fake_labels, game.labels)
     assert game.labels.tolist() == [0, 1, 2, 3] * 2
 
@@ -67,7 +67,7 @@ def test_gs_loss_falls_when_the_right_class_becomes_likelier():
     part = acgan().on_g[0]
 
     def loss(at, more):
-        game = play(acgan(), "g")
+        game = context(acgan(), "g")
         with torch.no_grad():
             head_of(game).weight.zero_()
             head_of(game).bias.zero_()
@@ -83,23 +83,23 @@ def test_gs_loss_falls_when_the_right_class_becomes_likelier():
 
 
 def test_the_share_named_right_is_logged():
-    game = play(acgan(), "d")
+    game = context(acgan(), "d")
     with torch.no_grad():
         head_of(game).weight.zero_()
         head_of(game).bias.copy_(torch.tensor([0.0, 0.0, 0.0, 9.0]))
     game.recipe.on_d[0].loss(game)
     assert game.signals["class_accuracy_real"].item() == 0.25
     assert game.signals["class_accuracy_fake"].item() == 0.25
-    of_g = play(acgan(), "g")
+    of_g = context(acgan(), "g")
     of_g.recipe.on_g[0].loss(of_g)
     assert set(of_g.signals) == {"class_accuracy_fake"}
 
 
 def test_ds_update_moves_the_head_and_gs_does_not():
     recipe = acgan()
-    table = started(recipe)
-    assert any(n.startswith("classifier.") for n in table.players["d"].parameter_names)
-    assert not any(n.startswith("classifier.") for n in table.players["g"].parameter_names)
+    state = started(recipe)
+    assert any(n.startswith("classifier.") for n in state.players["d"].parameter_names)
+    assert not any(n.startswith("classifier.") for n in state.players["g"].parameter_names)
 
 
 def test_it_wants_a_class_head():

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from tiny import go_on, parameters, play, shrunk
+from tiny import context, go_on, parameters, shrunk
 
-from steadygan.game.constraints import WeightClip
-from steadygan.game.objectives import wasserstein_d_loss, wasserstein_g_loss
+from steadygan.game.context import StepContext
 from steadygan.game.optimizers import RMSProp
-from steadygan.game.play import Play
-from steadygan.game.players import Player
+from steadygan.game.state import Player
+from steadygan.losses.objectives import wasserstein_d_loss, wasserstein_g_loss
 from steadygan.methods import find
+from steadygan.parts.constraints import WeightClip
 
 
 def one_weight(value=0.0, lr=0.05):
@@ -22,8 +22,8 @@ def one_weight(value=0.0, lr=0.05):
 @pytest.mark.parametrize("bound", [0.003, 0.01, 5.0])
 def test_every_parameter_is_clipped_batch_norm_and_bias_included(bound):
     recipe = shrunk(find("dcgan").recipe.with_(WeightClip(bound=bound)))
-    game = play(recipe, "d")
-    player = game.table.players["d"]
+    game = context(recipe, "d")
+    player = game.state.players["d"]
     free = parameters(player)
     recipe.on_d[0].after_step(player, None)
     kinds = set()
@@ -39,13 +39,13 @@ def test_every_parameter_is_clipped_batch_norm_and_bias_included(bound):
 def test_no_weight_is_ever_outside_the_box_after_a_step():
     """A mutant that clips before the step leaves the box by one step, at this rate by a lot."""
     recipe = shrunk(find("wgan").recipe, lr=0.01)
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     for step in range(5):
-        recipe.update(Play(recipe, game.table, "d", game.hand, step), go_on)
-        largest = max(p.abs().max().item() for p in game.table.players["d"].parameters)
+        recipe.step(StepContext(recipe, game.state, "d", game.inputs, step), go_on)
+        largest = max(p.abs().max().item() for p in game.state.players["d"].parameters)
         assert largest == pytest.approx(0.01, rel=1e-6)
-    recipe.update(Play(recipe, game.table, "g", game.hand), go_on)
-    assert max(p.abs().max().item() for p in game.table.players["g"].parameters) > 0.5
+    recipe.step(StepContext(recipe, game.state, "g", game.inputs), go_on)
+    assert max(p.abs().max().item() for p in game.state.players["g"].parameters) > 0.5
 
 
 @pytest.mark.parametrize("theta", [-1.5, -0.2, 0.7, 3.0])

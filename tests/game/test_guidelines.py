@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from steadygan.cli import app
 from steadygan.errors import UserError
-from steadygan.game.guidelines import notes, notes_on_all
-from steadygan.game.penalties import GradientPenalty
+from steadygan.losses.penalties import GradientPenalty
 from steadygan.methods import find
 from steadygan.networks import DCGANNetworks, OwnNetworks
+from steadygan.recipes.guidelines import notes, notes_on_all
 from steadygan.study.compose import compose
 
 DCGAN = find("dcgan").recipe.changed(networks=DCGANNetworks(width=4, kernel=4))
@@ -48,7 +48,7 @@ def generator(end):
     return Generator
 
 
-def told(recipe, shape=IMAGE, **own):
+def condition(recipe, shape=IMAGE, **own):
     """The notes on a recipe, with networks of one's own where they are given."""
     if own:
         recipe = recipe.changed(networks=OwnNetworks(**own, like=recipe.networks))
@@ -56,8 +56,8 @@ def told(recipe, shape=IMAGE, **own):
 
 
 def test_a_recipe_that_follows_them_is_told_nothing():
-    assert told(DCGAN) == []
-    assert told(compose(find("wgan"), IMAGE, {"preset": "paper"})) == []
+    assert condition(DCGAN) == []
+    assert condition(compose(find("wgan"), IMAGE, {"preset": "paper"})) == []
 
 
 # ---- kernels and strides -------------------------------------------------------------------
@@ -66,7 +66,7 @@ def test_a_recipe_that_follows_them_is_told_nothing():
 @pytest.mark.parametrize(("kernel", "says"), [(3, True), (4, False), (5, True), (6, False)])
 def test_a_kernel_that_its_stride_does_not_divide_is_said_with_the_remedy(kernel, says):
     recipe = DCGAN.changed(networks=DCGANNetworks(width=4, kernel=kernel))
-    found = told(recipe)
+    found = condition(recipe)
     assert len(found) == says
     if says:
         assert found[0].startswith(f"kernels of {kernel} at stride 2 reach pixels unevenly")
@@ -76,7 +76,7 @@ def test_a_kernel_that_its_stride_does_not_divide_is_said_with_the_remedy(kernel
 
 def test_where_a_network_has_no_such_setting_no_remedy_is_given():
     uneven = critic(lambda: nn.Conv2d(1, 1, 3, stride=2, padding=1), out=16 * 16)
-    (found,) = told(DCGAN, discriminator=uneven)
+    (found,) = condition(DCGAN, discriminator=uneven)
     assert found.endswith("in discriminator")
     assert "generator" not in found
 
@@ -97,9 +97,9 @@ def test_transposed_ones_are_even_inside_exactly_if_the_stride_divides_the_kerne
 @pytest.mark.parametrize("pool", [nn.MaxPool2d, nn.AdaptiveMaxPool2d])
 def test_max_pooling_is_said_and_average_pooling_is_not(pool):
     made = (lambda: pool(16)) if pool is nn.AdaptiveMaxPool2d else (lambda: pool(2))
-    (found,) = told(DCGAN, discriminator=critic(made, out=256))
+    (found,) = condition(DCGAN, discriminator=critic(made, out=256))
     assert found.startswith("max pooling in discriminator")
-    assert told(DCGAN, discriminator=critic(lambda: nn.AvgPool2d(2), out=256)) == []
+    assert condition(DCGAN, discriminator=critic(lambda: nn.AvgPool2d(2), out=256)) == []
 
 
 @pytest.mark.parametrize(
@@ -116,21 +116,21 @@ def test_max_pooling_is_said_and_average_pooling_is_not(pool):
     ],
 )
 def test_the_generators_range_is_that_of_the_data(end, says):
-    found = told(DCGAN, generator=generator(end))
+    found = condition(DCGAN, generator=generator(end))
     assert len(found) == (says is not None)
     if says:
         assert re.search(says, found[0])
 
 
 def test_relu_in_d_is_said_and_leaky_relu_is_not():
-    (found,) = told(DCGAN, discriminator=critic(nn.ReLU))
+    (found,) = condition(DCGAN, discriminator=critic(nn.ReLU))
     assert found.startswith("ReLU in the discriminator")
-    assert told(DCGAN, discriminator=critic(lambda: nn.LeakyReLU(0.2))) == []
+    assert condition(DCGAN, discriminator=critic(lambda: nn.LeakyReLU(0.2))) == []
 
 
 def test_points_in_the_plane_have_no_range_and_no_pixels():
     gan = find("gan")
-    assert told(gan.fitted(POINT), POINT) == []
+    assert condition(gan.fitted(POINT), POINT) == []
 
 
 # ---- batch norm under a penalty ------------------------------------------------------------
@@ -138,13 +138,13 @@ def test_points_in_the_plane_have_no_range_and_no_pixels():
 
 def test_batch_norm_under_a_penalty_is_said_once_of_every_kind_of_network():
     penalised = DCGAN.with_(GradientPenalty())
-    (found,) = told(penalised)
+    (found,) = condition(penalised)
     assert "d_norm=none" in found
     mine = critic(lambda: nn.BatchNorm2d(1))
-    (found,) = told(penalised, discriminator=mine)
+    (found,) = condition(penalised, discriminator=mine)
     assert found.startswith("gradient-penalty penalises each sample's own gradient")
-    assert told(penalised, discriminator=critic()) == []
-    assert told(DCGAN, discriminator=mine) == []
+    assert condition(penalised, discriminator=critic()) == []
+    assert condition(DCGAN, discriminator=mine) == []
 
 
 # ---- how they look -------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def test_looking_draws_nothing_and_builds_without_memory_where_it_can(monkeypatc
 
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    assert told(DCGAN, discriminator=Notes) == []
+    assert condition(DCGAN, discriminator=Notes) == []
     assert devices == ["meta"]
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -182,14 +182,14 @@ def test_networks_that_read_their_own_numbers_are_built_on_the_cpu():
 
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    assert ["max pooling" in text for text in told(DCGAN, discriminator=Reads)] == [True]
+    assert ["max pooling" in text for text in condition(DCGAN, discriminator=Reads)] == [True]
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_ready_module_is_looked_at_and_stays_as_it_is():
     mine = critic(lambda: nn.BatchNorm2d(1))()
     before = {name: value.clone() for name, value in mine.state_dict().items()}
-    assert told(DCGAN, discriminator=mine) == []
+    assert condition(DCGAN, discriminator=mine) == []
     assert all(torch.equal(value, before[name]) for name, value in mine.state_dict().items())
     assert {p.device.type for p in mine.parameters()} == {"cpu"}
     assert mine.training
@@ -197,7 +197,7 @@ def test_a_ready_module_is_looked_at_and_stays_as_it_is():
 
 def test_networks_that_cannot_be_built_are_refused_as_at_the_start():
     with pytest.raises(UserError, match="networks: the generator makes"):
-        told(DCGAN, generator=lambda latent_dim, shape: nn.Linear(latent_dim, 7))
+        condition(DCGAN, generator=lambda latent_dim, shape: nn.Linear(latent_dim, 7))
 
 
 def test_a_note_on_several_recipes_is_given_once_with_their_names():

@@ -5,19 +5,19 @@ from typing import ClassVar
 
 import pytest
 import torch
-from tiny import GREY, IMAGE, differing, go_on, hand, parameters, play, shrunk, started
+from tiny import GREY, IMAGE, context, differing, go_on, inputs, parameters, shrunk, started
 from torch import nn
 
-from steadygan.game.augment import DiffAugment
-from steadygan.game.noise import InstanceNoise
+from steadygan.game.context import Iteration, StepContext
 from steadygan.game.optimizers import SGD
-from steadygan.game.parts import Part
-from steadygan.game.play import Play
-from steadygan.game.rebuilds import Dropout, MinibatchDiscrimination
-from steadygan.game.replay import Replay
-from steadygan.game.targets import LabelFlip, LabelNoise, LabelSmoothing
-from steadygan.game.tricks import GradientClip
+from steadygan.game.part import Part
 from steadygan.methods import find
+from steadygan.parts.augment import DiffAugment
+from steadygan.parts.modify import Dropout, MinibatchDiscrimination
+from steadygan.parts.noise import InstanceNoise
+from steadygan.parts.replay import Replay
+from steadygan.parts.targets import LabelFlip, LabelNoise, LabelSmoothing
+from steadygan.parts.tricks import GradientClip
 
 DCGAN = shrunk(find("dcgan").recipe)
 WGAN_GP = shrunk(find("wgan-gp").recipe)
@@ -27,7 +27,7 @@ BARE = WGAN_GP.without("gradient-penalty")  # no batch norm in D, no parts
 class Trick(Part):
     """Base of the parts of these tests."""
 
-    sides = ("tricks",)
+    sides = ("shared",)
 
 
 @pytest.fixture(autouse=True)
@@ -45,22 +45,22 @@ class Shows(Trick):
 
     by: float = 1.0
 
-    def shown(self, play, samples, kind):
-        play.signals[f"{self.by} {kind}"] = torch.tensor(float(len(play.signals)))
+    def augment(self, context, samples, kind):
+        context.signals[f"{self.by} {kind}"] = torch.tensor(float(len(context.signals)))
         return samples + self.by
 
 
 class Doubles(Trick):
     """Doubles what D sees."""
 
-    def shown(self, play, samples, kind):
+    def augment(self, context, samples, kind):
         return 2 * samples
 
 
 class Zeros(Trick):
     """Puts zeros in the place of D's fakes."""
 
-    def fakes_for_d(self, play, fake):
+    def fakes_for_d(self, context, fake):
         return torch.zeros_like(fake)
 
 
@@ -75,7 +75,7 @@ class Halves(Trick):
 class Widens(Trick):
     """Puts a layer in front of D's head."""
 
-    def rebuild(self, networks):
+    def modify_networks(self, networks):
         head = networks["discriminator"].head
         networks["discriminator"].head = nn.Sequential(nn.Linear(head.in_features, 3),
                                                        nn.Linear(3, 1))  # fmt: skip
@@ -84,10 +84,10 @@ class Widens(Trick):
 class Counts(Trick):
     """Notes how many linear layers D has when it rebuilds."""
 
-    rebuilds_last = True
+    modify_order = 1
     found: ClassVar[list] = []
 
-    def rebuild(self, networks):
+    def modify_networks(self, networks):
         self.found.append(sum(isinstance(m, nn.Linear)
                               for m in networks["discriminator"].modules()))  # fmt: skip
 
@@ -96,22 +96,22 @@ class Counts(Trick):
 
 
 @pytest.mark.parametrize("joint", [False, True])
-@pytest.mark.parametrize("mover", ["d", "g"])
-def test_d_judges_what_the_parts_show_it_in_their_order(mover, joint):
+@pytest.mark.parametrize("player", ["d", "g"])
+def test_d_judges_what_the_parts_show_it_in_their_order(player, joint):
     recipe = BARE.with_(Shows(), Doubles(), joint_batches=joint)
-    game, critic = play(recipe, mover), started(recipe).discriminator
+    game, critic = context(recipe, player), started(recipe).discriminator
     for samples, scores in ((game.real, game.real_scores), (game.fake, game.fake_scores)):
         torch.testing.assert_close(scores, critic(2 * (samples + 1)).flatten())
     assert sorted(game.signals) == ["1.0 fake", "1.0 real"]  # each once
 
 
 def test_what_is_shown_is_not_what_penalties_or_later_parts_read():
-    game = play(BARE.with_(Shows(by=100.0)), "d")
+    game = context(BARE.with_(Shows(by=100.0)), "d")
     _ = game.real_scores, game.fake_scores
     assert game.real.abs().max() <= 1
     assert game.fake.abs().max() <= 1
     torch.testing.assert_close(game.critic(game.real),
-                               game.table.discriminator(game.real).flatten())  # fmt: skip
+                               game.state.discriminator(game.real).flatten())  # fmt: skip
 
 
 # ---- D's fakes -----------------------------------------------------------------------------
@@ -119,11 +119,11 @@ def test_what_is_shown_is_not_what_penalties_or_later_parts_read():
 
 def test_other_fakes_are_judged_in_ds_update_alone():
     recipe = BARE.with_(Zeros())
-    game, critic = play(recipe, "d"), started(recipe).discriminator
+    game, critic = context(recipe, "d"), started(recipe).discriminator
     torch.testing.assert_close(game.fake_scores, critic(torch.zeros_like(game.fake)).flatten())
     assert game.fake.abs().max() > 0
-    mover = play(recipe, "g")
-    torch.testing.assert_close(mover.fake_scores, critic(mover.fake).flatten())
+    player = context(recipe, "g")
+    torch.testing.assert_close(player.fake_scores, critic(player.fake).flatten())
 
 
 # ---- gradients and networks ----------------------------------------------------------------
@@ -133,11 +133,11 @@ def test_an_adjusted_gradient_is_the_one_that_the_optimizer_takes():
     plain = BARE.changed(optimizer=SGD(lr=0.1, decay=1.0, momentum=0.0, momentum_end=0.0))
     moves = []
     for recipe in (plain, plain.with_(Halves())):
-        for mover in ("d", "g"):
-            game = play(recipe, mover)
-            player = game.table.players[mover]
+        for player in ("d", "g"):
+            game = context(recipe, player)
+            player = game.state.players[player]
             before = parameters(player)
-            recipe.update(game, go_on)
+            recipe.step(game, go_on)
             after = parameters(player)
             moves.append({name: after[name] - before[name] for name in before})
     for whole, half in zip(moves[:2], moves[2:], strict=True):
@@ -149,13 +149,13 @@ def test_an_adjusted_gradient_is_the_one_that_the_optimizer_takes():
 def test_networks_are_rebuilt_before_players_are_made_and_the_last_see_the_others():
     Counts.found.clear()
     recipe = BARE.with_(Counts(), Widens())
-    table = started(recipe)
+    state = started(recipe)
     assert Counts.found == [2]
-    names = table.players["d"].parameter_names
+    names = state.players["d"].parameter_names
     assert {"discriminator.head.0.weight", "discriminator.head.1.bias"} <= set(names)
-    before = parameters(table.players["d"])
-    recipe.update(Play(recipe, table, "d", hand(recipe)), go_on)
-    assert "discriminator.head.0.weight" in differing(before, parameters(table.players["d"]))
+    before = parameters(state.players["d"])
+    recipe.step(StepContext(recipe, state, "d", inputs(recipe)), go_on)
+    assert "discriminator.head.0.weight" in differing(before, parameters(state.players["d"]))
 
 
 # ---- joint batches -------------------------------------------------------------------------
@@ -163,14 +163,14 @@ def test_networks_are_rebuilt_before_players_are_made_and_the_last_see_the_other
 
 def test_joint_batches_are_judged_as_one_by_their_common_statistics():
     recipe = DCGAN.changed(joint_batches=True)
-    game, critic = play(recipe, "d"), started(recipe).discriminator
+    game, critic = context(recipe, "d"), started(recipe).discriminator
     both = critic(torch.cat([game.real, game.fake])).flatten()
     torch.testing.assert_close(game.real_scores, both[:8])
     torch.testing.assert_close(game.fake_scores, both[8:])
     features = started(recipe).discriminator.features(torch.cat([game.real, game.fake]))
     torch.testing.assert_close(game.real_features, features[:8])
     torch.testing.assert_close(game.fake_features, features[8:])
-    apart = play(DCGAN, "d")
+    apart = context(DCGAN, "d")
     assert torch.equal(apart.fake, game.fake)
     assert not torch.allclose(apart.real_scores, game.real_scores, rtol=1e-3)
     assert not torch.allclose(apart.fake_scores, game.fake_scores, rtol=1e-3)
@@ -179,9 +179,9 @@ def test_joint_batches_are_judged_as_one_by_their_common_statistics():
 def test_joint_batches_move_the_running_statistics_once_an_update():
     counts = {}
     for joint in (False, True):
-        game = play(DCGAN.changed(joint_batches=joint), "d")
-        game.recipe.update(game, go_on)
-        counts[joint] = {b.item() for n, b in game.table.discriminator.named_buffers()
+        game = context(DCGAN.changed(joint_batches=joint), "d")
+        game.recipe.step(game, go_on)
+        counts[joint] = {b.item() for n, b in game.state.discriminator.named_buffers()
                          if n.endswith("num_batches_tracked")}  # fmt: skip
     assert counts == {False: {2}, True: {1}}
 
@@ -190,15 +190,17 @@ def test_without_batch_norm_joint_and_separate_batches_are_the_same_update():
     updates = []
     for joint in (False, True):
         recipe = BARE.changed(joint_batches=joint)
-        game = play(recipe, "d")
-        updates.append(recipe.update(game, go_on))
+        game = context(recipe, "d")
+        updates.append(recipe.step(game, go_on))
     torch.testing.assert_close(updates[0].losses, updates[1].losses)
     for one, other in zip(updates[0].gradients, updates[1].gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
 
 
 def test_gs_update_judges_its_fakes_alone_all_the_same():
-    scores = [play(DCGAN.changed(joint_batches=joint), "g").fake_scores for joint in (False, True)]
+    scores = [
+        context(DCGAN.changed(joint_batches=joint), "g").fake_scores for joint in (False, True)
+    ]
     assert torch.equal(*scores)
 
 
@@ -208,23 +210,23 @@ def test_gs_update_judges_its_fakes_alone_all_the_same():
 def test_two_rates_move_two_players():
     keys = {"d_optimizer.lr": 1e-3, "g_optimizer.lr": 1e-5}
     recipe = shrunk(find("dcgan").recipe, **keys)
-    table = started(recipe)
-    before = {name: parameters(player) for name, player in table.players.items()}
-    recipe.step(table, lambda mover, k: hand(recipe), 0, 0, go_on)
+    state = started(recipe)
+    before = {name: parameters(player) for name, player in state.players.items()}
+    recipe.iterate(state, Iteration(0, 0, lambda player, k: inputs(recipe), go_on))
     for name, rate in (("d", 1e-3), ("g", 1e-5)):
-        after = parameters(table.players[name])
+        after = parameters(state.players[name])
         moved = max((after[n] - before[name][n]).abs().max().item() for n in after)
         assert moved == pytest.approx(rate, rel=0.02)  # Adam's first step
 
 
 def test_several_steps_of_g_follow_those_of_d_each_on_latents_of_its_own():
     recipe = shrunk(find("dcgan").recipe, g_steps=3)
-    table, latents = started(recipe), []
+    state, latents = started(recipe), []
 
     def watch(update):
-        latents.append((update.player.name, update.play.latent))
+        latents.append((update.player.name, update.context.latent))
 
-    recipe.step(table, lambda mover, k: hand(recipe, seed=10 * k), 0, 0, watch)
+    recipe.iterate(state, Iteration(0, 0, lambda player, k: inputs(recipe, seed=10 * k), watch))
     assert [name for name, _ in latents] == ["d", "g", "g", "g"]
     assert torch.equal(latents[0][1], latents[1][1])  # shared with D
     assert not torch.equal(latents[1][1], latents[2][1])
@@ -244,7 +246,7 @@ def test_every_trick_without_a_weight_is_in_that_list():
     weighted = {n for n, m in Part.members().items()
                 if any(f.endswith("weight") for f in m.model_fields)}  # fmt: skip
     here = {kind.name for kind in Trick.__subclasses__()}
-    of_tricks = {n for n, m in Part.members().items() if m.sides == ("tricks",)} - weighted - here
+    of_tricks = {n for n, m in Part.members().items() if m.sides == ("shared",)} - weighted - here
     elsewhere = {"critic-warmup", "spectral-norm"}  # tests of their own
     assert of_tricks - elsewhere == {trick.name for trick in TRICKS}
 
@@ -254,20 +256,20 @@ def test_every_trick_without_a_weight_is_in_that_list():
 def test_a_trick_moves_d_and_leaves_the_start_the_latents_and_the_fakes(trick, shape):
     plain, changed = [], []
     for recipe, seen in ((DCGAN, plain), (DCGAN.with_(trick), changed)):
-        table = started(recipe, shape)
-        start = {name: parameters(player) for name, player in table.players.items()}
+        state = started(recipe, shape)
+        start = {name: parameters(player) for name, player in state.players.items()}
         torch.manual_seed(0)  # what pins dropout in a run
         updates = []
         for seed in (1, 2):
-            game = Play(recipe, table, "d", hand(recipe, shape, seed))
-            updates.append(recipe.update(game, go_on))
-        seen += [start, updates, parameters(table.players["d"])]
-        assert all(p.isfinite().all() for p in table.players["d"].parameters)
+            game = StepContext(recipe, state, "d", inputs(recipe, shape, seed))
+            updates.append(recipe.step(game, go_on))
+        seen += [start, updates, parameters(state.players["d"])]
+        assert all(p.isfinite().all() for p in state.players["d"].parameters)
     assert differing(plain[0]["g"], changed[0]["g"]) == []
     common = set(plain[0]["d"]) & set(changed[0]["d"])
     assert len(common) >= len(plain[0]["d"]) - 2  # the head may have another name
     assert differing(*({n: side[0]["d"][n] for n in common} for side in (plain, changed))) == []
     for one, other in zip(plain[1], changed[1], strict=True):
         for name in ("latent", "real", "fake", "labels"):
-            assert torch.equal(getattr(one.play, name), getattr(other.play, name)), name
+            assert torch.equal(getattr(one.context, name), getattr(other.context, name)), name
     assert differing(*({n: side[2][n] for n in common} for side in (plain, changed)))

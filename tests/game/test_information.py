@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny import GREY, play, shrunk
+from tiny import GREY, context, shrunk
 
-from steadygan.game.information import MutualInformation, category_information, code_information
 from steadygan.game.priors import Coded
+from steadygan.losses.information import MutualInformation, category_information, code_information
 from steadygan.methods import find
 
 LOG10 = math.log(10)
@@ -52,7 +52,7 @@ def test_an_untrained_reader_knows_about_nothing():
     recipe = shrunk(find("infogan").recipe, batch=64, hidden=32)
     values = []
     for seed in range(8):
-        game = play(recipe, "d", GREY, seed)
+        game = context(recipe, "d", GREY, seed)
         MutualInformation().loss(game)
         values.append(game.signals["mutual_information"].item())
     assert max(values) < 0.05
@@ -74,7 +74,7 @@ def test_continuous_information_is_its_closed_form(codes):
 
 def test_the_part_weighs_the_two_terms():
     recipe = shrunk(find("infogan").recipe)
-    game = play(recipe, "d", GREY)
+    game = context(recipe, "d", GREY)
     loss = MutualInformation(weight=3.0, continuous_weight=0.5).loss(game)
     logits, means = game.codes_read
     prior = recipe.prior
@@ -87,7 +87,7 @@ def test_the_part_weighs_the_two_terms():
 
 def test_without_continuous_codes_there_is_one_term():
     recipe = shrunk(find("infogan").recipe).changed(prior=Coded(dim=8, categories=4, continuous=0))
-    game = play(recipe, "g", GREY)
+    game = context(recipe, "g", GREY)
     loss = MutualInformation(weight=1.0, continuous_weight=9.0).loss(game)
     assert game.codes_read[1].shape == (8, 0)
     assert loss.item() == -game.signals["mutual_information"].item()
@@ -108,9 +108,9 @@ def sensitivity(loss, module):
 
 def test_ds_adversarial_gradient_does_not_reach_q():
     recipe = shrunk(find("infogan").recipe)
-    game = play(recipe, "d", GREY)
+    game = context(recipe, "d", GREY)
     losses = recipe.losses(game)
-    d = game.table.players["d"]
+    d = game.state.players["d"]
     assert sensitivity(losses["adversarial"], d["q"]) is None
     assert sensitivity(losses["adversarial"], d["discriminator"]) > 0
     assert sensitivity(losses["mutual-information"], d["q"]) > 0
@@ -120,16 +120,16 @@ def test_ds_adversarial_gradient_does_not_reach_q():
 
 def test_the_information_gradient_reaches_g():
     recipe = shrunk(find("infogan").recipe)
-    game = play(recipe, "g", GREY)
+    game = context(recipe, "g", GREY)
     losses = recipe.losses(game)
     assert list(losses) == ["adversarial", "mutual-information"]
-    assert sensitivity(losses["mutual-information"], game.table.generator) > 0
+    assert sensitivity(losses["mutual-information"], game.state.generator) > 0
 
 
 @pytest.mark.parametrize("keys", [{"prior": "normal"}, {"networks": "dcgan"}])
 def test_it_does_not_fit_where_there_is_no_code_or_nobody_who_reads_it(keys):
     from steadygan.errors import UserError
-    from steadygan.game.overrides import override_all
+    from steadygan.recipes.overrides import override_all
 
     with pytest.raises(UserError, match="mutual-information wants codes"):
         override_all(find("infogan").recipe, keys, "infogan")

@@ -5,12 +5,17 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny import GREY, differing, go_on, hand, parameters, play, shrunk, started
+from tiny import GREY, context, differing, go_on, inputs, parameters, shrunk, started
 from torch.nn.functional import softplus
 
-from steadygan.game.l2 import DiscriminatorL2, GeneratorL2, discriminator_l2, generator_l2
-from steadygan.game.objectives import bce_d_loss, hinge_d_loss, hinge_g_loss, non_saturating_g_loss
-from steadygan.game.play import Play
+from steadygan.game.context import Iteration, StepContext
+from steadygan.losses.l2 import DiscriminatorL2, GeneratorL2, discriminator_l2, generator_l2
+from steadygan.losses.objectives import (
+    bce_d_loss,
+    hinge_d_loss,
+    hinge_g_loss,
+    non_saturating_g_loss,
+)
 from steadygan.methods import find
 
 KINDS = ("pair", "pair_sq", "batch_mean", "nearest")
@@ -220,13 +225,13 @@ def test_under_an_over_trained_d_the_generators_slope_is_larger_with_it():
 @pytest.mark.parametrize("kind", KINDS)
 def test_gs_part_is_its_function_on_gs_own_real_batch(kind):
     recipe = shrunk(find("sngan-gl2").recipe).with_(GeneratorL2(weight=0.3, kind=kind))
-    game = play(recipe, "g", GREY)
+    game = context(recipe, "g", GREY)
     loss = recipe.on_g[0].loss(game)
     wanted = 0.3 * by_hand(game.real.double().numpy(), game.fake.detach().double().numpy(), kind)
     assert loss.item() == pytest.approx(wanted, rel=1e-5)
-    every = [*game.table.players["d"].parameters, *game.table.players["g"].parameters]
+    every = [*game.state.players["d"].parameters, *game.state.players["g"].parameters]
     slopes = torch.autograd.grad(loss, every, allow_unused=True)
-    of_d, of_g = slopes[: len(game.table.players["d"].parameters)], slopes[-2]
+    of_d, of_g = slopes[: len(game.state.players["d"].parameters)], slopes[-2]
     assert all(slope is None for slope in of_d)  # the distance is of images: D has no say
     assert of_g.abs().max() > 0
 
@@ -234,10 +239,12 @@ def test_gs_part_is_its_function_on_gs_own_real_batch(kind):
 def test_g_draws_a_real_batch_of_its_own_where_it_is_compared_and_only_there():
     def draws(recipe):
         found = []
-        recipe.step(
-            started(recipe, GREY), lambda mover, k: hand(recipe, GREY, seed=k), 0, 0,
-            lambda update: found.append((update.player.name, "batch" in vars(update.play))),
-        )  # fmt: skip
+
+        def guard(result):
+            found.append((result.player.name, "batch" in vars(result.context)))
+
+        given = Iteration(0, 0, lambda player, k: inputs(recipe, GREY, seed=k), guard)
+        recipe.iterate(started(recipe, GREY), given)
         return found
 
     assert draws(shrunk(find("sngan").recipe)) == [("d", True), ("g", False)]
@@ -249,7 +256,7 @@ def test_g_draws_a_real_batch_of_its_own_where_it_is_compared_and_only_there():
 def test_ds_part_is_its_function_on_scores_or_probabilities(kind, on):
     recipe = shrunk(find("sngan-dl2").recipe)
     recipe = recipe.with_(DiscriminatorL2(weight=0.7, kind=kind, on=on))
-    game = play(recipe, "d", GREY)
+    game = context(recipe, "d", GREY)
     c, f = (t.detach().double().numpy() for t in (game.real_scores, game.fake_scores))
     if on == "probabilities":
         c, f = (1 / (1 + np.exp(-t)) for t in (c, f))
@@ -257,16 +264,16 @@ def test_ds_part_is_its_function_on_scores_or_probabilities(kind, on):
     assert recipe.on_d[0].loss(game).item() == pytest.approx(wanted, rel=1e-4)
 
 
-@pytest.mark.parametrize(("part", "mover"), [(GeneratorL2, "g"), (DiscriminatorL2, "d")])
-def test_a_weight_of_0_is_the_bare_game_bit_for_bit(part, mover):
+@pytest.mark.parametrize(("part", "player"), [(GeneratorL2, "g"), (DiscriminatorL2, "d")])
+def test_a_weight_of_0_is_the_bare_game_bit_for_bit(part, player):
     bare = shrunk(find("sngan").recipe)
 
     def weights(recipe):
-        table = started(recipe, GREY)
+        state = started(recipe, GREY)
         for k in range(2):
             for side in ("d", "g"):
-                recipe.update(Play(recipe, table, side, hand(recipe, GREY, seed=k)), go_on)
-        return parameters(table.players[mover])
+                recipe.step(StepContext(recipe, state, side, inputs(recipe, GREY, seed=k)), go_on)
+        return parameters(state.players[player])
 
     assert differing(weights(bare.with_(part(weight=0.0))), weights(bare)) == []
     assert differing(weights(bare.with_(part(weight=1.0))), weights(bare))
@@ -302,8 +309,10 @@ def test_probabilities_want_an_objective_that_has_them():
 @pytest.mark.parametrize("name", ["gan", "infogan", "wgan-gp", "began", "sagan-js"])
 def test_they_go_onto_any_method(name):
     recipe = shrunk(find(name).recipe).with_(GeneratorL2(), DiscriminatorL2())
-    table = started(recipe, GREY)
-    updates = recipe.step(table, lambda mover, k: hand(recipe, GREY, seed=k), 0, 0, go_on)
+    state = started(recipe, GREY)
+    updates = recipe.iterate(
+        state, Iteration(0, 0, lambda player, k: inputs(recipe, GREY, seed=k), go_on)
+    )
     assert "generator-l2" in updates["g"].losses
     assert "discriminator-l2" in updates["d"].losses
     assert all(loss.isfinite() for u in updates.values() for loss in u.losses.values())
@@ -312,7 +321,7 @@ def test_they_go_onto_any_method(name):
 def test_the_linear_generator_losses_stay_as_they_were():
     """The constraint is on D: what G minimises of D's scores has no such term."""
     recipe = shrunk(find("sngan-dl2").recipe)
-    game = play(recipe, "g", GREY)
+    game = context(recipe, "g", GREY)
     losses = recipe.losses(game)
     assert list(losses) == ["adversarial"]
     assert losses["adversarial"].item() == non_saturating_g_loss(game.fake_scores).item()

@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from tiny import play, shrunk
+from tiny import context, shrunk
 
-from steadygan.game.least_squares import (
+from steadygan.game.objective import Objective
+from steadygan.losses.least_squares import (
     LeastSquares,
     is_pearson,
     least_squares_d_loss,
     least_squares_d_loss_to,
     least_squares_g_loss,
 )
-from steadygan.game.objectives import Objective, non_saturating_g_loss
-from steadygan.game.overrides import override
+from steadygan.losses.objectives import non_saturating_g_loss
 from steadygan.methods import find
+from steadygan.recipes.overrides import override
 
 PEARSON, ZERO_ONE = (-1.0, 1.0, 0.0), (0.0, 1.0, 1.0)
 
@@ -199,7 +200,7 @@ def test_a_far_fake_on_the_right_side_is_still_pulled():
 
 def test_a_game_minimises_the_losses_of_its_scores():
     recipe = shrunk(find("lsgan").recipe)
-    of_d, of_g = play(recipe, "d"), play(recipe, "g")
+    of_d, of_g = context(recipe, "d"), context(recipe, "g")
     losses = recipe.losses(of_d)["adversarial"], recipe.losses(of_g)["adversarial"]
     real, fake = of_d.real_scores.double(), of_d.fake_scores.double()
     wanted = 0.5 * (real - 1).square().mean() + 0.5 * (fake + 1).square().mean()

@@ -5,13 +5,13 @@ import inspect
 import pkgutil
 import re
 
-from steadygan import game, losses
+from steadygan import losses
 
 KINDS = re.compile(r".*(_loss|_loss_to|_penalty|_l2|_information|_divergence|_potential)$")
 
 
 def functions_of_game():
-    for found in pkgutil.iter_modules(game.__path__, "steadygan.game."):
+    for found in pkgutil.iter_modules(losses.__path__, "steadygan.losses."):
         module = importlib.import_module(found.name)
         for name, each in inspect.getmembers(module, inspect.isfunction):
             own = each.__module__ == found.name and not name.startswith("_")

@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from tiny import play, shrunk
+from tiny import context, shrunk
 
-from steadygan.game.margins import (
+from steadygan.game.part import Part
+from steadygan.losses.margins import (
     LossSensitive,
     QuadraticPotential,
     WassersteinLow,
+    energy_g_loss,
     loss_sensitive_d_loss,
-    low_g_loss,
     pair_distances,
     quadratic_potential,
 )
-from steadygan.game.objectives import wasserstein_d_loss, wasserstein_g_loss
-from steadygan.game.parts import Part
+from steadygan.losses.objectives import wasserstein_d_loss, wasserstein_g_loss
 from steadygan.methods import find
 
 
@@ -89,9 +89,9 @@ def test_equal_samples_cost_nothing_and_are_no_division_by_zero():
 def test_the_part_is_its_function_weighted_on_the_pairs_that_d_judges(distance):
     part = QuadraticPotential(weight=3.0, slope=2.0, distance=distance)
     recipe = shrunk(find("gan-qp").recipe.with_(part))
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     scores = (game.real_scores.detach().numpy(), game.fake_scores.detach().numpy())
-    off = (game.real - game.judged_fake).flatten(1).numpy().astype(np.float64)
+    off = (game.real - game.d_fake_input).flatten(1).numpy().astype(np.float64)
     d = np.abs(off).mean(1) if distance == "l1" else np.sqrt((off**2).mean(1))
     wanted = 3.0 * np.mean((scores[0] - scores[1]) ** 2 / (2 * 2.0 * d))
     losses = recipe.losses(game)
@@ -136,7 +136,7 @@ def test_the_objective_takes_the_mean_over_values():
     keys = "loss-sensitive:margin=0.5,leak=0.1,real_weight=0.5"
     recipe = shrunk(find("ls-gan").recipe, objective=keys)
     assert recipe.objective == LossSensitive(margin=0.5, leak=0.1, real_weight=0.5)
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     real, fake = (s.detach().double().numpy() for s in (game.real_scores, game.fake_scores))
     off = (game.real - game.fake).double().flatten(1).numpy()
     a = 0.5 * np.abs(off).mean(1) + real - fake
@@ -153,16 +153,16 @@ def test_the_default_margin_is_the_authors_on_colour_images_of_64_pixels():
 class Turned(Part):
     """D judges the negatives of the fakes."""
 
-    sides = ("tricks",)
+    sides = ("shared",)
 
-    def fakes_for_d(self, play, fake):
+    def fakes_for_d(self, context, fake):
         return -fake
 
 
 @pytest.mark.parametrize("name", ["gan-qp", "ls-gan"])
 def test_distances_are_those_of_the_fakes_that_d_judges(name):
     recipe = shrunk(find(name).recipe.with_(Turned()))
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     losses = recipe.losses(game)
     distances = pair_distances(game.real, -game.fake)
     assert (distances - pair_distances(game.real, game.fake)).abs().max() > 1e-3
@@ -194,12 +194,12 @@ def test_where_a_score_is_a_loss_real_samples_are_low(objective):
     assert objective.threshold is None
     low, high = torch.full((8,), -2.0), torch.full((8,), 2.0)
     assert objective.g_loss(low) < objective.g_loss(high)
-    assert objective.g_loss(low) == low_g_loss(low) == -2.0
+    assert objective.g_loss(low) == energy_g_loss(low) == -2.0
 
 
 def test_ls_gans_d_wants_fakes_above_real_samples():
     class At:
-        real, judged_fake, signals = torch.ones(8, 2), -torch.ones(8, 2), {}
+        real, d_fake_input, signals = torch.ones(8, 2), -torch.ones(8, 2), {}
 
         def __init__(self, real, fake):
             self.real_scores, self.fake_scores = torch.full((8,), real), torch.full((8,), fake)

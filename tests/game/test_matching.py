@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from tiny import GREY, differing, go_on, hand, parameters, play, shrunk, started
+from tiny import GREY, context, differing, go_on, inputs, parameters, shrunk, started
 
-from steadygan.game.matching import FeatureMatching, feature_matching_loss, unsupervised_loss
-from steadygan.game.objectives import bce_d_loss
-from steadygan.game.play import Play
+from steadygan.game.context import StepContext
+from steadygan.losses.matching import FeatureMatching, feature_matching_loss, unsupervised_loss
+from steadygan.losses.objectives import bce_d_loss
 from steadygan.methods import find
 
 WGAN_GP = shrunk(find("wgan-gp").recipe)  # no batch norm in D
@@ -42,27 +42,27 @@ def test_it_is_0_exactly_if_the_means_agree(norm):
 
 def test_the_part_reads_ds_features_of_a_real_batch_and_of_gs_fakes():
     recipe = WGAN_GP.with_(FeatureMatching(weight=2.0))
-    game, table = play(recipe, "g"), started(recipe)
+    game, state = context(recipe, "g"), started(recipe)
     found = recipe.losses(game)["feature-matching"]
-    real, fake = (table.discriminator.features(x).double() for x in (game.real, game.fake))
+    real, fake = (state.discriminator.features(x).double() for x in (game.real, game.fake))
     wanted = 2.0 * (real.mean(0) - fake.mean(0)).square().sum().item()
     assert found.item() == pytest.approx(wanted, rel=1e-4)
 
 
 def test_its_gradient_reaches_g_and_does_not_know_ds_last_layer():
     recipe = WGAN_GP.with_(FeatureMatching(), g_adversarial=0.0)
-    games = [play(recipe, "g") for _ in range(2)]
+    games = [context(recipe, "g") for _ in range(2)]
     with torch.no_grad():
-        for weight in games[1].table.discriminator.head.parameters():
+        for weight in games[1].state.discriminator.head.parameters():
             weight.normal_()
     losses = [recipe.losses(game) for game in games]
     assert list(losses[0]) == ["feature-matching"]
     slopes = []
     for game, loss in zip(games, losses, strict=True):
         total = sum(loss.values())
-        g, d = (game.table.players[name].parameters for name in ("g", "d"))
+        g, d = (game.state.players[name].parameters for name in ("g", "d"))
         slopes.append(torch.autograd.grad(total, g, retain_graph=True))
-        head = game.table.discriminator.head
+        head = game.state.discriminator.head
         assert torch.autograd.grad(total, head.weight, allow_unused=True)[0] is None
         assert len(d) > 0
     assert all(slope.abs().max() > 0 for slope in slopes[0] if slope.dim() > 1)
@@ -72,11 +72,11 @@ def test_its_gradient_reaches_g_and_does_not_know_ds_last_layer():
 
 def test_without_an_adversarial_loss_g_moves_by_it_alone_and_d_as_before():
     bare, matched = WGAN_GP, WGAN_GP.with_(FeatureMatching(), g_adversarial=0.0)
-    for mover, same in (("d", True), ("g", False)):
+    for player, same in (("d", True), ("g", False)):
         updates = []
         for recipe in (bare, matched):
-            table = started(recipe)
-            updates.append(recipe.update(Play(recipe, table, mover, hand(recipe)), go_on))
+            state = started(recipe)
+            updates.append(recipe.step(StepContext(recipe, state, player, inputs(recipe)), go_on))
         one, other = (parameters(update.player) for update in updates)
         assert (differing(one, other) == []) is same
     assert list(updates[1].losses) == ["feature-matching"]
@@ -84,8 +84,8 @@ def test_without_an_adversarial_loss_g_moves_by_it_alone_and_d_as_before():
 
 def test_with_an_adversarial_loss_both_are_summed():
     recipe = WGAN_GP.with_(FeatureMatching())
-    game = play(recipe, "g")
-    update = recipe.update(game, go_on)
+    game = context(recipe, "g")
+    update = recipe.step(game, go_on)
     assert list(update.losses) == ["adversarial", "feature-matching"]
 
 
@@ -102,8 +102,8 @@ def test_under_batch_norm_the_means_agree_by_themselves_and_that_is_said():
     dcgan = find("dcgan").recipe.with_(FeatureMatching())
     assert ["batch norm in D" in text for text in dcgan.advice()] == [True]
     assert list(WGAN_GP.with_(FeatureMatching()).advice()) == []
-    table = started(shrunk(dcgan), GREY)
-    assert table.discriminator is not None
+    state = started(shrunk(dcgan), GREY)
+    assert state.discriminator is not None
 
 
 @pytest.mark.parametrize("classes", [1, 2, 10])

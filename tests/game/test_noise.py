@@ -2,21 +2,21 @@
 
 import pytest
 import torch
-from tiny import IMAGE, go_on, hand, play, shrunk
+from tiny import IMAGE, context, go_on, inputs, shrunk
 
-from steadygan.game.noise import InstanceNoise
-from steadygan.game.penalties import GradientPenalty
-from steadygan.game.play import Play
+from steadygan.game.context import StepContext
+from steadygan.losses.penalties import GradientPenalty
 from steadygan.methods import find
+from steadygan.parts.noise import InstanceNoise
 
 DCGAN = shrunk(find("dcgan").recipe, horizon_images=1000)
 
 
-def added(part, kind="real", mover="d", images=0, recipe=DCGAN):
+def added(part, kind="real", player="d", images=0, recipe=DCGAN):
     """What the part adds to the samples of a kind."""
-    game = play(recipe.with_(part), mover, images=images)
+    game = context(recipe.with_(part), player, images=images)
     samples = game.real if kind == "real" else game.fake
-    return part.shown(game, samples, kind) - samples
+    return part.augment(game, samples, kind) - samples
 
 
 @pytest.mark.parametrize(("images", "share"), [(0, 1.0), (500, 0.5), (900, 0.1)])
@@ -46,44 +46,46 @@ def test_real_and_fake_and_each_player_have_draws_of_their_own():
     assert torch.equal(added(part), real)  # but an update replayed is the same
 
 
-@pytest.mark.parametrize("mover", ["d", "g"])
-def test_d_judges_the_noised_samples_in_both_updates(mover):
+@pytest.mark.parametrize("player", ["d", "g"])
+def test_d_judges_the_noised_samples_in_both_updates(player):
     part = InstanceNoise(sigma=0.5)
     recipe = DCGAN.with_(part)
-    game = play(recipe, mover)
-    table = play(recipe, mover).table
-    table.discriminator.train()
+    game = context(recipe, player)
+    state = context(recipe, player).state
+    state.discriminator.train()
     for kind, scores in (("real", game.real_scores), ("fake", game.fake_scores)):
         samples = game.real if kind == "real" else game.fake
-        wanted = table.discriminator(part.shown(game, samples, kind)).flatten()
+        wanted = state.discriminator(part.augment(game, samples, kind)).flatten()
         torch.testing.assert_close(scores, wanted)
-        assert not torch.allclose(scores, table.discriminator(samples).flatten(), atol=1e-5)
+        assert not torch.allclose(scores, state.discriminator(samples).flatten(), atol=1e-5)
 
 
 def test_gs_gradient_passes_the_noise_unchanged():
-    game = play(DCGAN.with_(InstanceNoise()), "g")
-    shown = game._shown("fake")
-    (slope,) = torch.autograd.grad(shown.sum(), game.fake, retain_graph=True)
+    game = context(DCGAN.with_(InstanceNoise()), "g")
+    augment = game._d_input("fake")
+    (slope,) = torch.autograd.grad(augment.sum(), game.fake, retain_graph=True)
     assert torch.equal(slope, torch.ones_like(slope))
 
 
 def test_penalties_and_log_lines_see_samples_as_they_are():
     seen = []
     recipe = shrunk(find("wgan-gp").recipe).with_(InstanceNoise(sigma=5.0), GradientPenalty())
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     critic = game.critic
-    object.__setattr__(game, "critic", lambda at, *told: seen.append(at) or critic(at, *told))
-    recipe.update(game, go_on)
+    object.__setattr__(
+        game, "critic", lambda at, *condition: seen.append(at) or critic(at, *condition)
+    )
+    recipe.step(game, go_on)
     assert len(seen) == 1
     assert seen[0].abs().max() <= 1  # a point between real and fake, not 5 away
-    assert torch.equal(game.real, hand(recipe, IMAGE).real().samples)
+    assert torch.equal(game.real, inputs(recipe, IMAGE).real().samples)
     assert game.fake.abs().max() <= 1
 
 
 def test_points_in_the_plane_are_noised_as_well():
     method = find("gan")
     recipe = shrunk(method.fitted((2,)))
-    game = play(recipe.with_(InstanceNoise(sigma=1.0)), "d", (2,))
-    assert isinstance(game, Play)
-    assert game._shown("real").shape == game.real.shape
-    assert not torch.equal(game._shown("real"), game.real)
+    game = context(recipe.with_(InstanceNoise(sigma=1.0)), "d", (2,))
+    assert isinstance(game, StepContext)
+    assert game._d_input("real").shape == game.real.shape
+    assert not torch.equal(game._d_input("real"), game.real)

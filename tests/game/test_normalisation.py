@@ -8,20 +8,20 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from steadygan.errors import UserError
-from steadygan.game.normalisation import SpectralNormalisation
-from steadygan.game.penalties import GradientPenalty
+from steadygan.losses.penalties import GradientPenalty
 from steadygan.methods import find
 from steadygan.networks import DCGANNetworks, OwnNetworks
 from steadygan.networks.spectral import normalised_layers
+from steadygan.parts.normalisation import SpectralNormalisation
 from steadygan.study.compose import compose
-from steadygan.training.signals import of_turn
+from steadygan.training.signals import of_iteration
 
 
-def normalised(table):
+def normalised(state):
     """Names of the modules at the table that hold normalised layers."""
     return {
         name
-        for player in table.players.values()
+        for player in state.players.values()
         for name, module in player.modules.items()
         if normalised_layers(module)
     }
@@ -32,10 +32,10 @@ def normalised(table):
 ])  # fmt: skip
 def test_it_normalises_the_networks_of_the_players_that_it_is_told(players, wanted):
     recipe = shrunk(find("infogan").recipe).with_(SpectralNormalisation(players=players))
-    table = started(recipe, GREY)
-    assert normalised(table) == wanted  # never Q, which only reads codes
+    state = started(recipe, GREY)
+    assert normalised(state) == wanted  # never Q, which only reads codes
     for name in wanted:
-        module = table.players["d" if name == "discriminator" else "g"][name]
+        module = state.players["d" if name == "discriminator" else "g"][name]
         kinds = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
         layers = [m for m in module.modules() if isinstance(m, kinds)]
         assert layers
@@ -51,9 +51,9 @@ def test_it_goes_onto_any_method_and_can_be_dropped(name):
     with_it = recipe.with_(SpectralNormalisation(players="both"))
     game = trainer(with_it, GREY)
     for _ in range(2):
-        game.play_turn()
-    assert normalised(game.table) >= {"discriminator", "generator"}
-    for player in game.table.players.values():
+        game.iterate()
+    assert normalised(game.state) >= {"discriminator", "generator"}
+    for player in game.state.players.values():
         assert all(weight.isfinite().all() for weight in player.parameters)
     assert with_it.without("spectral-norm") == recipe
     assert normalised(started(recipe, GREY)) == set()
@@ -61,14 +61,14 @@ def test_it_goes_onto_any_method_and_can_be_dropped(name):
 
 def test_it_is_added_and_dropped_by_name_on_the_command_line():
     added = compose(find("dcgan"), GREY, {"d_norm": "none"}, add=["spectral-norm:players=both"])
-    assert added.tricks == (SpectralNormalisation(players="both"),)
-    assert compose(find("sngan"), GREY, {}, drop=["spectral-norm"]).tricks == ()
-    assert compose(find("sngan"), GREY, {"spectral_norm": "false"}).tricks == ()
+    assert added.shared == (SpectralNormalisation(players="both"),)
+    assert compose(find("sngan"), GREY, {}, drop=["spectral-norm"]).shared == ()
+    assert compose(find("sngan"), GREY, {"spectral_norm": "false"}).shared == ()
 
 
 def test_a_toy_in_the_plane_is_normalised_too():
-    table = started(shrunk(find("sngan").fitted(POINT)), POINT)
-    assert len(normalised_layers(table.discriminator)) == 4
+    state = started(shrunk(find("sngan").fitted(POINT)), POINT)
+    assert len(normalised_layers(state.discriminator)) == 4
 
 
 class Silent(nn.Module):
@@ -94,25 +94,25 @@ def test_a_discriminator_without_layers_is_refused_in_words():
 def test_the_log_has_the_largest_sigma_of_each_normalised_player():
     game = trainer(shrunk(find("sagan-hinge").recipe, lr=2e-3), GREY)
     for _ in range(30):
-        game.play_turn()
-    line = of_turn(game.last, None)
-    for side, module in (("d", game.table.discriminator), ("g", game.table.generator)):
+        game.iterate()
+    line = of_iteration(game.last, None)
+    for side, module in (("d", game.state.discriminator), ("g", game.state.generator)):
         largest = max(
             np.linalg.svd(normaliser.matrix(raw).detach().numpy(), compute_uv=False)[0]
             for _, normaliser, raw in normalised_layers(module)
         )
         assert line[f"{side}_spectral_norm"] == pytest.approx(largest, rel=0.05)
     only_d = trainer(shrunk(find("sngan").recipe), GREY)
-    only_d.play_turn()
-    assert [k for k in of_turn(only_d.last, None) if "spectral" in k] == ["d_spectral_norm"]
+    only_d.iterate()
+    assert [k for k in of_iteration(only_d.last, None) if "spectral" in k] == ["d_spectral_norm"]
 
 
 def test_reading_the_log_moves_nothing():
     game = trainer(shrunk(find("sngan").recipe), GREY)
-    before = {k: v.clone() for k, v in game.table.discriminator.state_dict().items()}
-    found = SpectralNormalisation().signals(game.table.players["d"])
+    before = {k: v.clone() for k, v in game.state.discriminator.state_dict().items()}
+    found = SpectralNormalisation().signals(game.state.players["d"])
     assert not found["d_spectral_norm"].requires_grad
-    assert all(torch.equal(v, before[k]) for k, v in game.table.discriminator.state_dict().items())
+    assert all(torch.equal(v, before[k]) for k, v in game.state.discriminator.state_dict().items())
 
 
 # ---- what is said of it --------------------------------------------------------------------

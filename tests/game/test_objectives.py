@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from steadygan.game.objectives import (
+from steadygan.game.objective import Objective
+from steadygan.losses.objectives import (
     Minimax,
     NonSaturating,
-    Objective,
     Wasserstein,
     bce_d_loss,
     minimax_g_loss,

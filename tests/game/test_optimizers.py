@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from tiny import go_on, parameters, play, shrunk
+from tiny import context, go_on, parameters, shrunk
 
+from steadygan.game.context import StepContext
 from steadygan.game.optimizers import SGD, Adam, Optimizer, RMSProp
-from steadygan.game.play import Play
-from steadygan.game.players import Player
+from steadygan.game.state import Player
 from steadygan.methods import find
 
 HORIZON, BATCH = 10_000, 50
@@ -160,11 +160,11 @@ def test_moments_says_how_many_tensors_of_its_size_a_parameter_has(kind):
 def test_updates_follow_the_images_seen_over_the_recipes_horizon():
     """At the horizon an `lr_end=0` stands still; a schedule over steps would not."""
     recipe = shrunk(find("dcgan").recipe, lr_end=0, horizon_images=1000)
-    game = play(recipe, "d")
-    player = game.table.players["d"]
+    game = context(recipe, "d")
+    player = game.state.players["d"]
     for images, share in [(500, 0.5), (900, 0.1), (1000, 0.0)]:
         before = parameters(player)
-        recipe.update(Play(recipe, game.table, "d", game.hand, images), go_on)
+        recipe.step(StepContext(recipe, game.state, "d", game.inputs, images), go_on)
         assert player.optimizer.param_groups[0]["lr"] == pytest.approx(2e-4 * share)
         moved = any(not torch.equal(p, before[n]) for n, p in player.named_parameters().items())
         assert moved == (share > 0)

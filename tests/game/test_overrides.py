@@ -3,15 +3,15 @@
 import pytest
 
 from steadygan.errors import UserError
-from steadygan.game.constraints import WeightClip
-from steadygan.game.information import MutualInformation
-from steadygan.game.objectives import Minimax
 from steadygan.game.optimizers import SGD, Adam, RMSProp
-from steadygan.game.overrides import keys_of, override, override_all, suggest
 from steadygan.game.priors import Normal
-from steadygan.game.tricks import CriticWarmup
+from steadygan.losses.information import MutualInformation
+from steadygan.losses.objectives import Minimax
 from steadygan.methods import find, methods
 from steadygan.networks import DCGANNetworks, MLPNetworks, OwnNetworks
+from steadygan.parts.constraints import WeightClip
+from steadygan.parts.tricks import CriticWarmup
+from steadygan.recipes.overrides import keys_of, override, override_all, suggest
 
 DCGAN, WGAN_GP, WGAN = (find(name).recipe for name in ("dcgan", "wgan-gp", "wgan"))
 
@@ -63,9 +63,9 @@ def test_a_part_on_both_sides_changes_on_both():
 
 def test_a_part_by_its_name_on_and_off():
     warm = override(WGAN, "critic_warmup", True)
-    assert warm.tricks == (CriticWarmup(),)
+    assert warm.shared == (CriticWarmup(),)
     assert override(warm, "critic_warmup", "true") is warm
-    assert override(warm, "critic-warmup.turns", "3").tricks == (CriticWarmup(turns=3),)
+    assert override(warm, "critic-warmup.turns", "3").shared == (CriticWarmup(turns=3),)
     assert override(warm, "critic_warmup", "false") == WGAN
     assert override(WGAN, "weight_clip", "false").on_d == ()
 

@@ -2,15 +2,15 @@
 
 import pytest
 import torch
-from tiny import play, shrunk, started
+from tiny import context, shrunk, started
 
-from steadygan.game.objectives import wasserstein_d_loss
-from steadygan.game.penalties import (
+from steadygan.game.draws import one_per_sample
+from steadygan.losses.objectives import wasserstein_d_loss
+from steadygan.losses.penalties import (
     GradientPenalty,
     gradient_penalty,
     input_gradient_norm,
     interpolates,
-    one_per_sample,
 )
 from steadygan.methods import find
 from steadygan.networks import DCGANNetworks
@@ -192,10 +192,10 @@ def test_the_penalty_under_bf16_autocast_is_the_float64_one_to_3_percent():
 
 def test_the_part_is_its_function_weighted_on_the_plays_own_tensors():
     recipe = shrunk(find("wgan-gp").recipe, **{"gradient-penalty.weight": 3.0})
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     part = recipe.on_d[0]
     wanted = 3.0 * gradient_penalty(
-        game.table.discriminator, game.real, game.fake, game.generator("penalties")
+        game.state.discriminator, game.real, game.fake, game.generator("penalties")
     )
     assert part.loss(game).item() == pytest.approx(wanted.item(), rel=1e-6)
     norms = game.signals["critic_gradient_norm"].item()
@@ -206,7 +206,7 @@ def test_the_part_is_its_function_weighted_on_the_plays_own_tensors():
 def test_the_parts_target_reaches_the_function():
     base = shrunk(find("wgan-gp").recipe)
     costs = [
-        GradientPenalty(weight=1.0, target=target).loss(play(base, "d")).item()
+        GradientPenalty(weight=1.0, target=target).loss(context(base, "d")).item()
         for target in (0.0, 1.0)
     ]
     norm_squared, one_off = costs
@@ -226,10 +226,10 @@ def test_batch_norm_in_d_is_advised_against():
 
 def test_the_penaltys_forward_leaves_d_as_it_was():
     recipe = shrunk(find("dcgan").recipe.with_(GradientPenalty()))
-    table = started(recipe)
-    game = play(recipe, "d")
-    game.table = table
-    before = {k: v.clone() for k, v in table.discriminator.named_buffers()}
+    state = started(recipe)
+    game = context(recipe, "d")
+    game.state = state
+    before = {k: v.clone() for k, v in state.discriminator.named_buffers()}
     recipe.on_d[0].loss(game)
-    for key, value in table.discriminator.named_buffers():
+    for key, value in state.discriminator.named_buffers():
         assert torch.equal(value, before[key]), key

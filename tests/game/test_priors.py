@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from steadygan.game.priors import (
-    Classed,
+    ClassConditionalPrior,
     Coded,
     Normal,
     Prior,
@@ -138,7 +138,7 @@ def test_a_class_can_be_read_from_the_latent_it_rides_in():
 
 
 def test_drawn_classes_are_uniform_and_the_noise_is_that_of_the_prior():
-    prior = Classed(dim=4, base=Normal(dim=4), classes=10)
+    prior = ClassConditionalPrior(dim=4, base=Normal(dim=4), classes=10)
     latent = prior.sample(20_000, seeded())
     assert latent.shape == (20_000, prior.total_dim) == (20_000, 5)
     share = torch.bincount(class_of(latent), minlength=10) / 20_000
@@ -149,7 +149,7 @@ def test_drawn_classes_are_uniform_and_the_noise_is_that_of_the_prior():
 
 @pytest.mark.parametrize("base", [Uniform(dim=4), Coded(dim=4, categories=3, continuous=1)])
 def test_the_class_comes_after_whatever_the_prior_draws(base):
-    prior = Classed(dim=4, base=base, classes=6)
+    prior = ClassConditionalPrior(dim=4, base=base, classes=6)
     latent = prior.sample(9, seeded())
     assert latent.shape == (9, base.total_dim + 1)
     assert torch.equal(without_class(latent), base.sample(9, seeded()))
@@ -157,11 +157,11 @@ def test_the_class_comes_after_whatever_the_prior_draws(base):
 
 def test_fixed_latents_take_every_class_in_turn_or_spread_over_many():
     normal = torch.randn(64, 4, generator=seeded())
-    few = Classed(dim=4, base=Normal(dim=4), classes=10).latents(normal)
+    few = ClassConditionalPrior(dim=4, base=Normal(dim=4), classes=10).latents(normal)
     assert class_of(few).tolist() == [i % 10 for i in range(64)]
     assert torch.equal(without_class(few), normal)
-    many = class_of(Classed(dim=4, base=Normal(dim=4), classes=3740).latents(normal))
+    many = class_of(ClassConditionalPrior(dim=4, base=Normal(dim=4), classes=3740).latents(normal))
     assert many.tolist() == [i * 3740 // 64 for i in range(64)]
     assert many.unique().numel() == 64
-    as_many = class_of(Classed(dim=4, base=Normal(dim=4), classes=64).latents(normal))
+    as_many = class_of(ClassConditionalPrior(dim=4, base=Normal(dim=4), classes=64).latents(normal))
     assert as_many.tolist() == list(range(64))

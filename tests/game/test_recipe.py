@@ -2,20 +2,20 @@
 
 import pytest
 import torch
-from tiny import differing, go_on, hand, parameters, play, shrunk, started
+from tiny import context, differing, go_on, inputs, parameters, shrunk, started
 
 from steadygan.errors import UserError
-from steadygan.game.constraints import WeightClip
-from steadygan.game.information import MutualInformation
-from steadygan.game.objectives import Wasserstein
+from steadygan.game.context import Iteration, StepContext
 from steadygan.game.optimizers import Adam, RMSProp
-from steadygan.game.parts import Part
-from steadygan.game.penalties import GradientPenalty
-from steadygan.game.play import Play
+from steadygan.game.part import Part
 from steadygan.game.recipe import Recipe
-from steadygan.game.tricks import CriticWarmup
+from steadygan.losses.information import MutualInformation
+from steadygan.losses.objectives import Wasserstein
+from steadygan.losses.penalties import GradientPenalty
 from steadygan.methods import find
 from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.parts.constraints import WeightClip
+from steadygan.parts.tricks import CriticWarmup
 
 DCGAN, INFOGAN, WGAN = (find(name).recipe for name in ("dcgan", "infogan", "wgan"))
 
@@ -24,7 +24,7 @@ def test_added_parts_land_on_their_sides():
     recipe = WGAN.with_(GradientPenalty(weight=1.0), CriticWarmup(), batch=32)
     assert recipe.on_d == (WeightClip(), GradientPenalty(weight=1.0))
     assert recipe.on_g == ()
-    assert recipe.tricks == (CriticWarmup(),)
+    assert recipe.shared == (CriticWarmup(),)
     assert recipe.batch == 32
     assert WGAN.on_d == (WeightClip(),)
     both = INFOGAN.without("mutual-information").with_(MutualInformation(weight=2.0))
@@ -72,9 +72,9 @@ def test_one_optimizer_stands_for_both_unless_one_is_given():
     ("fields", "message"),
     [
         ({"on_g": (WeightClip(),)}, "weight-clip belongs in on_d, not in on_g"),
-        ({"on_d": (CriticWarmup(),)}, "critic-warmup belongs in tricks, not in on_d"),
+        ({"on_d": (CriticWarmup(),)}, "critic-warmup belongs in shared, not in on_d"),
         ({"on_d": (WeightClip(), WeightClip(bound=1.0))}, "weight-clip stands twice in on_d"),
-        ({"tricks": (CriticWarmup(),)}, "critic-warmup wants a critic"),
+        ({"shared": (CriticWarmup(),)}, "critic-warmup wants a critic"),
         ({"on_d": (MutualInformation(),)}, "mutual-information wants codes"),
         ({"d_steps": 0}, "d_steps"),
         ({"wdith": 3}, "wdith"),
@@ -101,20 +101,21 @@ def test_start_draws_from_torchs_generator_alone():
     assert set(one.players["d"].modules) == {"discriminator", "q"}
     assert set(one.players["g"].modules) == {"generator"}
     assert (
-        differing(dict(one.average.named_parameters()), dict(one.generator.named_parameters()))
-        == []
+        differing(dict(one.g_ema.named_parameters()), dict(one.generator.named_parameters())) == []
     )
 
 
 def test_a_turn_is_all_updates_of_d_then_those_of_g():
     recipe = shrunk(WGAN, d_steps=3, g_steps=2)
-    table, order = started(recipe), []
+    state, order = started(recipe), []
 
-    def deal(mover, k):
-        order.append((mover, k))
-        return hand(recipe, seed=k)
+    def deal(player, k):
+        order.append((player, k))
+        return inputs(recipe, seed=k)
 
-    updates = recipe.step(table, deal, 0, 0, lambda update: order.append(update.player.name))
+    updates = recipe.iterate(
+        state, Iteration(0, 0, deal, lambda update: order.append(update.player.name))
+    )
     assert order == [
         ("d", 0), "d", ("d", 1), "d", ("d", 2), "d", ("g", 0), "g", ("g", 1), "g",
     ]  # fmt: skip
@@ -124,13 +125,13 @@ def test_a_turn_is_all_updates_of_d_then_those_of_g():
 
 def test_losses_come_back_by_part_name_and_sum_to_what_is_minimised():
     recipe = shrunk(DCGAN.with_(GradientPenalty(weight=2.0)))
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     wanted = torch.autograd.grad(
-        sum(recipe.losses(game).values()), game.table.players["d"].parameters
+        sum(recipe.losses(game).values()), game.state.players["d"].parameters
     )
-    again = play(recipe, "d")
+    again = context(recipe, "d")
     seen = []
-    update = recipe.update(again, seen.append)
+    update = recipe.step(again, seen.append)
     assert seen == [update]
     assert list(update.losses) == ["adversarial", "gradient-penalty"]
     for gradient, other in zip(update.gradients, wanted, strict=True):
@@ -141,11 +142,11 @@ def test_losses_come_back_by_part_name_and_sum_to_what_is_minimised():
 
 def test_each_player_minimises_its_own_side_of_the_objective():
     recipe = shrunk(WGAN)
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     d_loss = recipe.losses(game)["adversarial"]
     assert d_loss == game.fake_scores.mean() - game.real_scores.mean()
-    mover = Play(recipe, game.table, "g", hand(recipe))
-    assert recipe.losses(mover)["adversarial"] == -mover.fake_scores.mean()
+    player = StepContext(recipe, game.state, "g", inputs(recipe))
+    assert recipe.losses(player)["adversarial"] == -player.fake_scores.mean()
 
 
 def test_a_parts_state_is_started_and_walked_over_with_the_rest():
@@ -153,37 +154,37 @@ def test_a_parts_state_is_started_and_walked_over_with_the_rest():
         name = "remembers"
         sides = ("on_d",)
 
-        def start(self, table):
+        def start(self, state):
             module = torch.nn.Module()
             module.register_buffer("seen", torch.zeros(()))
             return module
 
-        def loss(self, play):
-            play.table.states["remembers"].seen += 1
-            return 0.0 * play.real_scores.sum()
+        def loss(self, context):
+            context.state.part_states["remembers"].seen += 1
+            return 0.0 * context.real_scores.sum()
 
     try:
         recipe = shrunk(DCGAN.with_(Remembers()))
-        table = started(recipe)
-        recipe.step(table, lambda mover, k: hand(recipe), 0, 0, go_on)
-        assert table.networks()["states"].state_dict()["remembers.seen"] == 1
-        assert len(started(recipe).states) == 1
+        state = started(recipe)
+        recipe.iterate(state, Iteration(0, 0, lambda player, k: inputs(recipe), go_on))
+        assert state.networks()["states"].state_dict()["remembers.seen"] == 1
+        assert len(started(recipe).part_states) == 1
     finally:
         Remembers.name = ""  # out of the family again
 
 
 def test_the_average_moves_at_the_end_of_a_turn_towards_the_generator():
     recipe = shrunk(WGAN, **{"ema.halflife_images": 1e-9})
-    table = started(recipe)
-    recipe.step(table, lambda mover, k: hand(recipe, seed=k), 0, 0, go_on)
-    assert differing(table.average.state_dict(), table.generator.state_dict()) == []
+    state = started(recipe)
+    recipe.iterate(state, Iteration(0, 0, lambda player, k: inputs(recipe, seed=k), go_on))
+    assert differing(state.g_ema.state_dict(), state.generator.state_dict()) == []
     slow = shrunk(WGAN, **{"ema.halflife_images": 1000, "ema.ramp": 1000})
-    table = started(slow)
-    before = {k: v.clone() for k, v in table.generator.state_dict().items()}
-    slow.step(table, lambda mover, k: hand(slow, seed=k), 0, 0, go_on)
+    state = started(slow)
+    before = {k: v.clone() for k, v in state.generator.state_dict().items()}
+    slow.iterate(state, Iteration(0, 0, lambda player, k: inputs(slow, seed=k), go_on))
     keep = 0.5 ** (5 * 8 / 1000)  # five critic steps of eight images
-    for key, value in table.average.named_parameters():
-        wanted = keep * before[key] + (1 - keep) * table.generator.state_dict()[key]
+    for key, value in state.g_ema.named_parameters():
+        wanted = keep * before[key] + (1 - keep) * state.generator.state_dict()[key]
         torch.testing.assert_close(value, wanted, rtol=1e-6, atol=1e-9)
 
 

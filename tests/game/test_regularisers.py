@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from tiny import GREY, differing, go_on, hand, parameters, play, shrunk, started, trainer
+from tiny import GREY, context, differing, go_on, inputs, parameters, shrunk, started, trainer
 
-from steadygan.game.augment import DiffAugment
-from steadygan.game.noise import InstanceNoise
-from steadygan.game.objectives import NonSaturating, wasserstein_d_loss
-from steadygan.game.play import Play
-from steadygan.game.regularisers import (
+from steadygan.game.context import Iteration, StepContext
+from steadygan.losses.objectives import NonSaturating, wasserstein_d_loss
+from steadygan.losses.regularisers import (
     Anchors,
     HistoricalAveraging,
     LeCam,
@@ -17,9 +15,11 @@ from steadygan.game.regularisers import (
     history_distance,
     lecam_loss,
 )
-from steadygan.game.replay import Replay
 from steadygan.methods import find
-from steadygan.training.state import gather, restore
+from steadygan.parts.augment import DiffAugment
+from steadygan.parts.noise import InstanceNoise
+from steadygan.parts.replay import Replay
+from steadygan.training.state_dict import gather, restore
 
 DCGAN = shrunk(find("dcgan").recipe)
 
@@ -80,7 +80,7 @@ def test_the_anchors_begin_at_the_first_batch_and_then_follow_slowly():
 def test_ds_update_takes_the_batch_in_and_then_penalises_its_scores():
     part = LeCam(weight=0.3)
     recipe = DCGAN.with_(part)
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     found = recipe.losses(game)["lecam"]
     real, fake = game.real_scores.detach().double(), game.fake_scores.detach().double()
     wanted = 0.3 * ((real - fake.mean()).square().mean() + (fake - real.mean()).square().mean())
@@ -88,7 +88,7 @@ def test_ds_update_takes_the_batch_in_and_then_penalises_its_scores():
     slope = torch.autograd.grad(found, game.real_scores)[0].double()
     torch.testing.assert_close(slope, 0.3 * 2 * (real - fake.mean()) / len(real))
     assert game.signals["lecam_anchor_real"].item() == pytest.approx(real.mean().item(), abs=1e-6)
-    state = game.table.states["lecam"]
+    state = game.state.part_states["lecam"]
     assert state.real.item() == pytest.approx(real.mean().item(), abs=1e-6)
     assert state.fake.item() == pytest.approx(fake.mean().item(), abs=1e-6)
 
@@ -100,7 +100,7 @@ def test_where_fakes_score_high_the_rectified_form_is_turned_round():
 
     part = LeCam(weight=1.0, rectified=True)
     recipe = DCGAN.with_(part, objective=Reversed())
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     real, fake = game.real_scores.detach(), game.fake_scores.detach()
     wanted = torch.relu(fake.mean() - real).square() + torch.relu(fake - real.mean()).square()
     assert recipe.losses(game)["lecam"].item() == pytest.approx(wanted.mean().item(), rel=1e-5)
@@ -126,35 +126,43 @@ def test_the_distance_is_summed_over_all_parameters():
     assert history_distance(theta, means).item() == pytest.approx(((flat - mean) ** 2).sum())
 
 
-@pytest.mark.parametrize("mover", ["d", "g"])
-def test_each_player_is_pulled_to_the_mean_of_its_own_past(mover):
+@pytest.mark.parametrize("player", ["d", "g"])
+def test_each_player_is_pulled_to_the_mean_of_its_own_past(player):
     part = HistoricalAveraging(weight=0.5)
     recipe = DCGAN.with_(part)
-    table = started(recipe)
-    player, past = table.players[mover], []
-    for turn in range(3):
-        past.append({n: p.detach().clone().double() for n, p in player.named_parameters().items()})
-        if turn == 2:
+    state = started(recipe)
+    mine, past = state.players[player], []
+    for iteration in range(3):
+        past.append({n: p.detach().clone().double() for n, p in mine.named_parameters().items()})
+        if iteration == 2:
             break
-        recipe.step(table, lambda m, k, turn=turn: hand(recipe, seed=turn), turn, 0, go_on)
-    game = Play(recipe, table, mover, hand(recipe, seed=9))
+        recipe.iterate(
+            state,
+            Iteration(
+                iteration,
+                0,
+                lambda m, k, iteration=iteration: inputs(recipe, seed=iteration),
+                go_on,
+            ),
+        )
+    game = StepContext(recipe, state, player, inputs(recipe, seed=9))
     loss = part.loss(game)
-    slopes = torch.autograd.grad(loss, player.parameters)
+    slopes = torch.autograd.grad(loss, mine.parameters)
     wanted = 0.0
-    for name, slope in zip(player.parameter_names, slopes, strict=True):
+    for name, slope in zip(mine.parameter_names, slopes, strict=True):
         apart = past[-1][name] - torch.stack([p[name] for p in past]).mean(0)
         wanted += 0.5 * apart.square().sum().item()
         torch.testing.assert_close(slope.double(), 2 * 0.5 * apart, rtol=1e-3, atol=1e-7)
     assert loss.item() == pytest.approx(wanted, rel=1e-4)
     assert wanted > 0
-    assert game.signals[f"{mover}_history_distance"].item() == pytest.approx(2 * wanted, rel=1e-4)
+    assert game.signals[f"{player}_history_distance"].item() == pytest.approx(2 * wanted, rel=1e-4)
 
 
 def test_at_the_start_the_past_is_here_and_costs_nothing():
     recipe = DCGAN.with_(HistoricalAveraging())
     assert recipe.on_d == recipe.on_g == (HistoricalAveraging(),)
-    for mover in ("d", "g"):
-        assert recipe.losses(play(recipe, mover))["historical-averaging"].item() == 0.0
+    for player in ("d", "g"):
+        assert recipe.losses(context(recipe, player))["historical-averaging"].item() == 0.0
 
 
 def test_a_circle_of_two_players_is_drawn_in_by_their_averages():
@@ -184,24 +192,24 @@ def test_a_game_with_every_part_that_remembers_goes_on_from_its_state_bit_for_bi
     recipe = DCGAN.with_(*parts)
     straight = trainer(recipe, GREY)
     for _ in range(4):
-        straight.play_turn()
-    saved = {k: v.clone() for k, v in gather(straight.table, straight.counters()).items()}
+        straight.iterate()
+    saved = {k: v.clone() for k, v in gather(straight.state, straight.counters()).items()}
     kept = {key for key in saved if key.startswith("states/")}
     assert {"states/replay.samples", "states/replay.filled", "states/lecam.real",
             "states/historical-averaging.d.steps"} <= kept  # fmt: skip
     fresh = trainer(recipe, GREY)
-    begun = gather(fresh.table, fresh.counters())
+    begun = gather(fresh.state, fresh.counters())
     assert kept <= set(differing(begun, saved))  # all of it has moved: none is only carried
     resumed = trainer(recipe, GREY)
-    resumed.take_counters(restore(resumed.table, {k: v.clone() for k, v in saved.items()}))
+    resumed.take_counters(restore(resumed.state, {k: v.clone() for k, v in saved.items()}))
     for game in (straight, resumed):
         for _ in range(2):
-            game.play_turn()
-    one, other = (gather(game.table, game.counters()) for game in (straight, resumed))
+            game.iterate()
+    one, other = (gather(game.state, game.counters()) for game in (straight, resumed))
     assert differing(one, other) == []
     forgetful = trainer(recipe, GREY)
     bare = {k: (begun[k] if k in kept else v).clone() for k, v in saved.items()}
-    forgetful.take_counters(restore(forgetful.table, bare))
-    forgetful.play_turn()
-    straight_players = parameters(straight.table.players["d"])
-    assert differing(parameters(forgetful.table.players["d"]), straight_players)
+    forgetful.take_counters(restore(forgetful.state, bare))
+    forgetful.iterate()
+    straight_players = parameters(straight.state.players["d"])
+    assert differing(parameters(forgetful.state.players["d"]), straight_players)

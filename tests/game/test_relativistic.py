@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny import play, shrunk
+from tiny import context, shrunk
 
-from steadygan.game.play import Play
-from steadygan.game.relativistic import (
+from steadygan.game.context import StepContext
+from steadygan.losses.relativistic import (
     RaGAN,
     RpGAN,
     ragan_d_loss,
@@ -101,14 +101,14 @@ def test_pairs_and_averages_differ_unless_scores_agree_within_a_kind():
 def test_an_objective_is_its_functions_of_a_plays_scores(objective, d_loss, g_loss):
     recipe = shrunk(find(objective.name).recipe)
     assert recipe.objective == objective
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     assert torch.equal(
         recipe.losses(game)["adversarial"], d_loss(game.real_scores, game.fake_scores)
     )
-    mover = Play(recipe, game.table, "g", game.hand)
-    value = recipe.losses(mover)["adversarial"]
-    assert torch.equal(value, g_loss(mover.real_scores, mover.fake_scores))
-    assert "batch" in vars(mover)  # G drew real samples of its own
+    player = StepContext(recipe, game.state, "g", game.inputs)
+    value = recipe.losses(player)["adversarial"]
+    assert torch.equal(value, g_loss(player.real_scores, player.fake_scores))
+    assert "batch" in vars(player)  # G drew real samples of its own
     assert objective.threshold is None
     assert objective.probability(game.real_scores) is None
 

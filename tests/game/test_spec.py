@@ -6,15 +6,16 @@ import pytest
 from pydantic import ValidationError
 
 from steadygan.errors import UserError
-from steadygan.game.constraints import WeightClip
-from steadygan.game.objectives import Minimax, Objective
+from steadygan.game.objective import Objective
 from steadygan.game.optimizers import Adam, Optimizer
-from steadygan.game.parts import Part
-from steadygan.game.penalties import GradientPenalty
+from steadygan.game.part import Part
 from steadygan.game.priors import Coded, Normal, Prior, Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.objectives import Minimax
+from steadygan.losses.penalties import GradientPenalty
 from steadygan.methods import find, methods
 from steadygan.networks import DCGANNetworks, MLPNetworks, Networks
+from steadygan.parts.constraints import WeightClip
 from steadygan.spec import checked
 
 FAMILIES = (Objective, Optimizer, Part, Prior, Networks)
@@ -73,7 +74,8 @@ def test_every_recipe_goes_through_json_and_back(name):
 def test_a_recorded_recipe_keeps_the_fields_of_its_members():
     recipe = find("wgan-gp").recipe
     fields = recipe.model_dump(mode="json")
-    assert fields["on_d"] == [{"name": "gradient-penalty", "weight": 10.0, "target": 1.0}]
+    wanted = {"name": "gradient-penalty", "weight": 10.0, "every": 1, "target": 1.0}
+    assert fields["on_d"] == [wanted]
     assert fields["d_optimizer"]["betas"] == [0.5, 0.9]
     assert fields["networks"]["d_norm"] == "none"
     assert fields["ema"] == {"halflife_images": 20000.0, "ramp": 0.05}

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from tiny import play, shrunk
+from tiny import context, shrunk
 
-from steadygan.game.constraints import WeightClip
-from steadygan.game.parts import Part
-from steadygan.game.targets import (
+from steadygan.game.part import Part
+from steadygan.methods import find
+from steadygan.parts.constraints import WeightClip
+from steadygan.parts.targets import (
     LabelFlip,
     LabelNoise,
     LabelSmoothing,
     flipped_targets,
     noisy_targets,
 )
-from steadygan.methods import find
 
 DCGAN, GAN = shrunk(find("dcgan").recipe), shrunk(find("gan").recipe)
 
@@ -30,12 +30,12 @@ def sigmoid_bce(scores, targets):
     return -(targets * np.log(chance) + (1 - targets) * np.log(1 - chance)).mean()
 
 
-def asked(*parts, recipe=DCGAN, mover="d", seed=0):
+def asked(*parts, recipe=DCGAN, player="d", seed=0):
     """D's targets (real, fake) in an update, and the game."""
     recipe = recipe.with_(*parts)
-    game = play(recipe, mover, seed=seed)
+    game = context(recipe, player, seed=seed)
     targets = torch.ones(recipe.batch), torch.zeros(recipe.batch)
-    for part in recipe.tricks:
+    for part in recipe.shared:
         targets = part.targets(game, *targets)
     return *targets, game
 
@@ -46,7 +46,7 @@ def asked(*parts, recipe=DCGAN, mover="d", seed=0):
 @pytest.mark.parametrize("objective", ["ns", "minimax"])
 def test_smoothing_asks_point_9_of_real_samples_and_0_of_fakes(objective):
     recipe = DCGAN.changed(objective=objective).with_(LabelSmoothing())
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     wanted = sigmoid_bce(game.real_scores, 0.9) + sigmoid_bce(game.fake_scores, 0.0)
     assert recipe.d_loss(game).item() == pytest.approx(wanted, rel=1e-6)
     plain = recipe.objective.d_loss(game.real_scores, game.fake_scores)
@@ -62,9 +62,9 @@ def test_the_best_d_under_smoothing_is_p_data_times_point_9():
 
 
 def test_tricks_on_targets_do_not_touch_gs_loss():
-    plain = play(DCGAN, "g")
+    plain = context(DCGAN, "g")
     recipe = DCGAN.with_(LabelSmoothing(), LabelNoise(amount=1.0), LabelFlip(probability=1.0))
-    game = play(recipe, "g")
+    game = context(recipe, "g")
     assert torch.equal(recipe.losses(game)["adversarial"], DCGAN.losses(plain)["adversarial"])
 
 
@@ -99,10 +99,10 @@ def test_targets_stay_in_range_whatever_the_amount():
 def test_real_and_fake_have_draws_of_their_own():
     stream = LabelNoise(amount=0.5)
     halves = torch.full((8,), 0.5)
-    game = play(DCGAN.with_(stream), "d")
+    game = context(DCGAN.with_(stream), "d")
     real, fake = stream.targets(game, halves, halves)
     assert not torch.equal(real, fake)
-    again, _ = stream.targets(play(DCGAN.with_(stream), "d"), halves, halves)
+    again, _ = stream.targets(context(DCGAN.with_(stream), "d"), halves, halves)
     assert torch.equal(real, again)
 
 
@@ -123,7 +123,7 @@ def test_flips_come_at_their_rate_and_turn_t_into_1_minus_t(probability, target)
 
 def test_flips_of_real_and_fake_are_independent():
     part = LabelFlip(probability=0.5)
-    game = play(GAN.changed(batch=4096).with_(part), "d")
+    game = context(GAN.changed(batch=4096).with_(part), "d")
     real, fake = part.targets(game, torch.ones(4096), torch.zeros(4096))
     both = ((real == 0) & (fake == 1)).double().mean().item()
     assert both == pytest.approx(0.25, abs=0.03)
@@ -131,7 +131,7 @@ def test_flips_of_real_and_fake_are_independent():
 
 def test_every_flip_is_played_in_ds_loss():
     recipe = DCGAN.with_(LabelFlip(probability=1.0))
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     wanted = sigmoid_bce(game.real_scores, 0.0) + sigmoid_bce(game.fake_scores, 1.0)
     assert recipe.d_loss(game).item() == pytest.approx(wanted, rel=1e-6)
 
@@ -153,12 +153,12 @@ def test_an_objective_without_targets_is_refused_in_words(part, name):
     recipe = find(name).recipe
     with pytest.raises(ValueError, match=f"{part.name} .* objective wasserstein has none: ns,"):
         recipe.with_(part)
-    assert part in DCGAN.with_(part).tricks
+    assert part in DCGAN.with_(part).shared
 
 
 def test_a_part_of_ones_own_that_sets_targets_is_refused_too():
     class Own(Part):
-        sides = ("tricks",)
+        sides = ("shared",)
         sets_targets = True
 
     with pytest.raises(ValueError, match="objective wasserstein has none: ns, minimax and lsgan"):

@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
-from tiny import GREY, go_on, play, shrunk, started
+from tiny import GREY, context, go_on, shrunk, started
 from torch import nn
 
-from steadygan.game.objectives import bce_d_loss, minimax_g_loss
-from steadygan.game.parts import Part
-from steadygan.game.penalties import (
+from steadygan.game.context import Iteration, StepContext
+from steadygan.game.part import Part
+from steadygan.losses.objectives import bce_d_loss, minimax_g_loss
+from steadygan.losses.penalties import (
     R1,
     R2,
     GradientPenalty,
@@ -19,7 +20,6 @@ from steadygan.game.penalties import (
     r2_penalty,
     wasserstein_divergence,
 )
-from steadygan.game.play import Play
 from steadygan.methods import find
 
 SHAPE = (5, 2, 3, 3)
@@ -92,14 +92,14 @@ def test_fakes_are_constants():
 
 @pytest.mark.parametrize(("part", "kind"), [(R1, "real"), (R2, "fake")])
 def test_the_part_is_its_function_times_gamma_at_its_own_samples(part, kind):
-    game = play(shrunk(BARE.with_(part(weight=3.0))), "d")
+    game = context(shrunk(BARE.with_(part(weight=3.0))), "d")
     wanted = {"real": r1_penalty, "fake": r2_penalty}[kind](
-        game.table.discriminator, getattr(game, kind)
+        game.state.discriminator, getattr(game, kind)
     )
     (own,) = game.recipe.on_d
     assert own.loss(game).item() == pytest.approx(3.0 * wanted.item(), rel=1e-5)
     assert game.signals[f"critic_gradient_norm_{kind}"] > 0
-    other = r1_penalty(game.table.discriminator, getattr(game, {"real": "fake"}.get(kind, "real")))
+    other = r1_penalty(game.state.discriminator, getattr(game, {"real": "fake"}.get(kind, "real")))
     assert abs(other.item() / wanted.item() - 1) > 1e-3  # or the test could not tell them apart
 
 
@@ -109,7 +109,7 @@ def test_the_part_is_its_function_times_gamma_at_its_own_samples(part, kind):
 def test_gamma_falls_in_a_straight_line_to_its_share_over_the_horizon(images, share):
     recipe = shrunk(BARE.with_(R1(weight=2.0, weight_end=0.1), horizon_images=1000))
     costs = [
-        r.losses(play(r, "d", images=images))["r1"].item()
+        r.losses(context(r, "d", images=images))["r1"].item()
         for r in (recipe, recipe.with_(R1(weight=2.0)))
     ]
     assert costs[0] == pytest.approx(share * costs[1], rel=1e-5)
@@ -130,9 +130,9 @@ class Counting(nn.Module):
 
 def counted(*parts, **changes):
     recipe = shrunk(BARE.with_(*parts, **changes))
-    game = play(recipe, "d", GREY)
+    game = context(recipe, "d", GREY)
     critic = Counting()
-    game.table.players["d"].modules["discriminator"] = critic
+    game.state.players["d"].modules["discriminator"] = critic
     return game, critic, recipe.losses(game)
 
 
@@ -153,9 +153,9 @@ def test_the_slopes_are_those_at_real_samples_and_at_fakes():
 class Doubled(Part):
     """Shows D twice the samples."""
 
-    sides = ("tricks",)
+    sides = ("shared",)
 
-    def shown(self, play, samples, kind):
+    def augment(self, context, samples, kind):
         return 2 * samples
 
 
@@ -176,21 +176,21 @@ def test_joint_batches_have_the_same_penalties_where_d_has_no_batch_norm():
 
 def test_only_d_and_only_for_who_asks_differentiates_its_inputs():
     recipe = shrunk(BARE.with_(R1()))
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     recipe.losses(game)
     assert game.input_gradient("real") is game.input_gradient("real")
     with pytest.raises(KeyError):
         game.input_gradient("fake")
     assert not game.real.requires_grad
-    mover = Play(recipe, game.table, "g", game.hand)
-    assert list(recipe.losses(mover)) == ["adversarial"]
+    player = StepContext(recipe, game.state, "g", game.inputs)
+    assert list(recipe.losses(player)) == ["adversarial"]
 
 
 def test_a_turn_with_shared_latents_still_reaches_g():
     recipe = shrunk(BARE.with_(R1(), R2(), shared_latents=True))
-    table = started(recipe)
-    game = play(recipe, "d")
-    updates = recipe.step(table, lambda mover, k: game.hand, 0, 0, go_on)
+    state = started(recipe)
+    game = context(recipe, "d")
+    updates = recipe.iterate(state, Iteration(0, 0, lambda player, k: game.inputs, go_on))
     assert updates["g"].gradient_norm > 0
 
 

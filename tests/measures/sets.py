@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from steadygan.data import Dataset, DataSettings, Split
-from steadygan.measures.features import Extractor
-from steadygan.measures.kept import digest_of
+from steadygan.features.cached import digest_of
+from steadygan.features.extract import Extractor
 
 SIDE = 12
 

@@ -12,8 +12,8 @@ from PIL import Image
 from steadygan import cli
 from steadygan.data import DataSettings, open_data
 from steadygan.errors import UserError
-from steadygan.measures import feature_classifier
-from steadygan.measures.samples import find_source, read_samples
+from steadygan.features import feature_classifier
+from steadygan.metrics.samples import find_source, read_samples
 from steadygan.training import pictures, train
 from steadygan.training.sampling import draw_latents, load_generator
 from tests.measures.sets import as_folder, dataset, lines
@@ -259,8 +259,8 @@ def test_a_generator_that_makes_nan_is_refused(place):
 
 def test_weights_are_imported_and_used(capsys, monkeypatch, place):
     """At 75 px, the least that the network takes, to be quick."""
-    from steadygan.measures import inception
-    from steadygan.measures.inception import Inception
+    from steadygan.features import inception
+    from steadygan.features.inception import Inception
 
     monkeypatch.setattr(inception, "SIDE", 75)
     torch.manual_seed(0)

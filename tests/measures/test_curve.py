@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from steadygan.measures.curve import (
+from steadygan.stability.curve import (
     Levels,
     Point,
     first_usable,

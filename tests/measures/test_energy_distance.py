@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import energy_distance as scipys
 
-from steadygan.measures.energy_distance import energy_distance
+from steadygan.metrics.energy_distance import energy_distance
 
 
 def test_two_points_are_twice_their_distance_apart():

@@ -8,16 +8,17 @@ import pytest
 import torch
 
 from steadygan.data.dataset import DataSettings
-from steadygan.data.gaussians import RING_STD, open_ring, ring_centres
+from steadygan.data.sources.gaussians import RING_STD, open_ring, ring_centres
 from steadygan.errors import UserError
-from steadygan.measures import feature_classifier, features
-from steadygan.measures.evaluate import evaluate, evaluate_points, ordered, quality
-from steadygan.measures.features import checked_name, extract, find_features
-from steadygan.measures.frechet import frechet_distance, moments
-from steadygan.measures.metrics import precision_doubt
-from steadygan.measures.prdc import real_balls
-from steadygan.measures.reference import Reference, distinct, evenly, reference_of
-from steadygan.measures.words import distance_name, in_words
+from steadygan.features import extract as features
+from steadygan.features import feature_classifier
+from steadygan.features.extract import checked_name, extract, find_features
+from steadygan.metrics.evaluate import evaluate, evaluate_points, ordered, quality
+from steadygan.metrics.frechet import frechet_distance, moments
+from steadygan.metrics.names import precision_doubt
+from steadygan.metrics.prdc import real_balls
+from steadygan.metrics.reference import Reference, distinct, evenly, reference_of
+from steadygan.metrics.words import distance_name, in_words
 from tests.measures.sets import dataset, extractor, lines
 
 
@@ -56,8 +57,8 @@ def test_the_result_holds_every_measure_and_what_it_depends_on(result):
 
 
 def test_the_numbers_are_those_of_the_single_measures(reference, samples, result):
-    from steadygan.measures.prdc import BOUND, prdc
-    from steadygan.measures.sharpness import sharpness
+    from steadygan.metrics.prdc import BOUND, prdc
+    from steadygan.metrics.sharpness import sharpness
 
     found = extract(extractor(), samples).values
     real = extract(extractor(), reference.data.train.items).values
@@ -131,7 +132,7 @@ def test_precision_without_recall_is_said_to_say_nothing(reference):
 
 
 def test_radii_kept_under_another_bound_are_not_used(reference, samples, monkeypatch):
-    import steadygan.measures.reference as real_side
+    import steadygan.metrics.reference as real_side
 
     made = []
     monkeypatch.setattr(real_side, "real_balls", lambda x: made.append(1) or real_balls(x))

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from steadygan.errors import UserError
-from steadygan.measures import feature_classifier, features
-from steadygan.measures.feature_classifier import FeatureClassifier, feature_classifier_of, shifted
-from steadygan.measures.features import checked_name, extract, find_features
-from steadygan.measures.kept import digest_of, kept
+from steadygan.features import extract as features
+from steadygan.features import feature_classifier
+from steadygan.features.cached import cached, digest_of
+from steadygan.features.extract import checked_name, extract, find_features
+from steadygan.features.feature_classifier import FeatureClassifier, feature_classifier_of, shifted
 from tests.measures.sets import dataset, extractor, lines
 
 
@@ -185,9 +186,9 @@ def test_only_the_same_key_finds_what_is_kept():
         made.append(1)
         return {"a": torch.full((2,), float(len(made)))}, {"n": len(made)}
 
-    first = kept("tests", {"data": "x", "count": 1}, silent, make)
-    again = kept("tests", {"count": 1, "data": "x"}, silent, make)
-    other = kept("tests", {"data": "x", "count": 2}, silent, make)
+    first = cached("tests", {"data": "x", "count": 1}, silent, make)
+    again = cached("tests", {"count": 1, "data": "x"}, silent, make)
+    other = cached("tests", {"data": "x", "count": 2}, silent, make)
     assert [each[1]["n"] for each in (first, again, other)] == [1, 1, 2]
     assert torch.equal(again[0]["a"], first[0]["a"])
 
@@ -202,12 +203,12 @@ def test_an_entry_that_was_put_in_anothers_place_is_not_used():
         return lambda: ({"a": torch.full((1,), value)}, {})
 
     root = cache_root() / "moved"
-    kept("moved", {"data": "old"}, silent, make(1.0))
+    cached("moved", {"data": "old"}, silent, make(1.0))
     (old,) = root.iterdir()
-    kept("moved", {"data": "new"}, silent, make(2.0))
+    cached("moved", {"data": "new"}, silent, make(2.0))
     (new,) = set(root.iterdir()) - {old}
     shutil.copytree(old, new, dirs_exist_ok=True)
-    found, _ = kept("moved", {"data": "new"}, silent, make(3.0))
+    found, _ = cached("moved", {"data": "new"}, silent, make(3.0))
     assert found["a"].item() == 3.0
 
 
@@ -216,7 +217,7 @@ def test_a_damaged_entry_is_said_and_made_again():
 
     said = []
     for value in (1.0, 2.0):
-        found, _ = kept(
+        found, _ = cached(
             "damaged", {"x": 1}, said.append, lambda v=value: ({"a": torch.full((1,), v)}, {})
         )
         (path,) = (cache_root() / "damaged").rglob("*.safetensors")
@@ -231,7 +232,7 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("STEADYGAN_CACHE", str(tmp_path / "file"))
     said = []
-    found, facts = kept("any", {"x": 1}, said.append, lambda: ({"a": torch.ones(1)}, {"n": 3}))
+    found, facts = cached("any", {"x": 1}, said.append, lambda: ({"a": torch.ones(1)}, {"n": 3}))
     assert (found["a"].item(), facts["n"]) == (1, 3)
     assert "not kept" in said[0]
 

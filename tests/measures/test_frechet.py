@@ -6,8 +6,8 @@ import scipy.linalg
 import torch
 
 from steadygan.errors import UserError
-from steadygan.measures import frechet
-from steadygan.measures.frechet import Moments, frechet_distance, moments, root, too_few
+from steadygan.metrics import frechet
+from steadygan.metrics.frechet import Moments, frechet_distance, moments, root, too_few
 
 
 def drawn(count, dimension, seed, scale=1.0):

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from steadygan.errors import UserError
-from steadygan.measures import weights
-from steadygan.measures.inception import Inception
-from steadygan.measures.weights import checked, expected, import_weights, load_inception
+from steadygan.features import weights
+from steadygan.features.inception import Inception
+from steadygan.features.weights import checked, expected, import_weights, load_inception
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from steadygan.measures.inception_score import inception_score
+from steadygan.metrics.inception_score import inception_score
 
 
 def random_probabilities(count=60, classes=7, seed=0):

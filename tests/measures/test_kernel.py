@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from steadygan.errors import UserError
-from steadygan.measures.kernel import kernel_distance, squared_mmd
+from steadygan.metrics.kernel import kernel_distance, squared_mmd
 
 
 def drawn(count, dimension=6, seed=0, shift=0.0):

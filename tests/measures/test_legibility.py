@@ -12,12 +12,13 @@ import torch
 
 from steadygan import cli
 from steadygan.data import open_data
-from steadygan.data.hanzi_brush import draw, outline
-from steadygan.data.hanzi_build import build_hanzi
-from steadygan.data.hanzi_strokes import read_characters
+from steadygan.data.build.brush import draw, outline
+from steadygan.data.build.hanzi import build_hanzi
+from steadygan.data.sources.hanzi_strokes import read_characters
 from steadygan.errors import UserError
-from steadygan.measures import feature_classifier, legibility
-from steadygan.measures.legibility import chance_of_one, greedy, is_chinese, reader
+from steadygan.features import feature_classifier
+from steadygan.metrics import legibility
+from steadygan.metrics.legibility import chance_of_one, greedy, is_chinese, reader
 from steadygan.study.judge import Judge
 from steadygan.study.plan import Evaluation
 from steadygan.training import train

@@ -5,10 +5,10 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist, pdist
 
-from steadygan.measures import distances, memorisation
-from steadygan.measures.birthday import nearest_distance, nearest_pairs, picture, support
-from steadygan.measures.memorisation import as_points
-from steadygan.measures.memorisation import memorisation as measured
+from steadygan.metrics import distances, memorisation
+from steadygan.metrics.birthday import nearest_distance, nearest_pairs, picture, support
+from steadygan.metrics.memorisation import as_points
+from steadygan.metrics.memorisation import memorisation as measured
 from tests.measures.sets import lines
 
 

@@ -8,10 +8,10 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy as scipy_entropy
 
-from steadygan.data.gaussians import GRID_STD, RING_STD, grid_centres, ring_centres
-from steadygan.measures.classes import class_histogram, divergence, shares_of
-from steadygan.measures.modes import entropy, jensen_shannon, mode_coverage
-from steadygan.measures.stacked import ChannelClassifier, stacked_modes
+from steadygan.data.sources.gaussians import GRID_STD, RING_STD, grid_centres, ring_centres
+from steadygan.features.stacked import ChannelClassifier, stacked_modes
+from steadygan.metrics.classes import class_histogram, divergence, shares_of
+from steadygan.metrics.modes import entropy, jensen_shannon, mode_coverage
 
 
 def mixture(centres, std, counts, seed=0):

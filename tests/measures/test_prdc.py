@@ -6,9 +6,9 @@ import torch
 from scipy.spatial.distance import cdist
 
 from steadygan.errors import UserError
-from steadygan.measures import distances
-from steadygan.measures.distances import squared_distances, within
-from steadygan.measures.prdc import BOUND, most, prdc, prdc_at, reach, real_balls
+from steadygan.metrics import distances
+from steadygan.metrics.distances import squared_distances, within
+from steadygan.metrics.prdc import BOUND, most, prdc, prdc_at, reach, real_balls
 
 
 def normal(count, dimension=2, seed=0, shift=0.0):

@@ -6,15 +6,15 @@ import torch
 
 from steadygan.data import Dataset, DataSettings, Split
 from steadygan.errors import UserError
-from steadygan.measures.classifier import (
+from steadygan.features.classifier import (
     Classifier,
     classifier_of,
     corruptions,
     held_out_accuracy,
     softened,
 )
-from steadygan.measures.purity import matched_accuracy
-from steadygan.measures.recognisable import judge, share_recognised
+from steadygan.metrics.purity import matched_accuracy
+from steadygan.metrics.recognisable import judge, share_recognised
 
 
 class ByBrightness(torch.nn.Module):
@@ -140,11 +140,11 @@ def test_matched_accuracy_finds_the_best_matching():
 
 def test_a_classifier_learns_its_data_and_is_cached(monkeypatch):
     data, said = two_classes(), []
-    monkeypatch.setattr("steadygan.measures.classifier.IMAGES", 128 * 120)
+    monkeypatch.setattr("steadygan.features.classifier.IMAGES", 128 * 120)
     first = classifier_of(data, said.append)
     assert first.accuracy > 0.8
     assert len(said) == 1
-    monkeypatch.setattr("steadygan.measures.classifier.fit", None)  # a second fit would raise
+    monkeypatch.setattr("steadygan.features.classifier.fit", None)  # a second fit would raise
     again = classifier_of(data, said.append)
     assert len(said) == 1
     assert again.accuracy == first.accuracy == held_out_accuracy(again.network, data)
@@ -153,7 +153,7 @@ def test_a_classifier_learns_its_data_and_is_cached(monkeypatch):
 def test_a_damaged_cached_classifier_is_said_and_trained_again(monkeypatch):
     from steadygan.data.cache import cache_root
 
-    monkeypatch.setattr("steadygan.measures.classifier.IMAGES", 128 * 20)
+    monkeypatch.setattr("steadygan.features.classifier.IMAGES", 128 * 20)
     data, said = two_classes(labels=False), []
     assert classifier_of(data, said.append).classes == 1
     for file in (cache_root() / "classifiers").rglob("*.safetensors"):

@@ -18,8 +18,9 @@ from tiny import GREY, dataset, differing, run_facts, shrunk, trainer
 
 import steadygan
 from steadygan.data import Split
-from steadygan.measures import reconstruction
-from steadygan.measures.reconstruction import (
+from steadygan.methods import find
+from steadygan.metrics import reconstruction
+from steadygan.metrics.reconstruction import (
     CAP,
     Rebuilder,
     by_chance,
@@ -35,7 +36,6 @@ from steadygan.measures.reconstruction import (
     spread,
     ssim,
 )
-from steadygan.methods import find
 from steadygan.training import Hooks, train
 from steadygan.training.runfolder import RunFolder, read_facts
 
@@ -233,14 +233,14 @@ def played_stages(keys):
     game.data = varied()
     for stage in recipe.stages:
         while game.stage_steps[stage] < recipe.stage_length(stage):
-            game.play_stage_step(stage)
+            game.take_stage_step(stage)
     return game
 
 
 def test_the_measure_finds_what_the_auto_encoder_does():
     game = staged()
     found, rows = measure(game)
-    network = game.table.players["autoencoder"]["autoencoder"]
+    network = game.state.players["autoencoder"]["autoencoder"]
     images = torch.from_numpy(game.data.test.items.copy()).float() / 127.5 - 1
     with torch.no_grad():
         rebuilt = network(images)
@@ -271,7 +271,7 @@ def test_alone_means_with_the_mean_of_what_skips_carry():
     game = staged()
     images, _ = part_of(game.data.test, 5)
     others, _ = part_of(game.data.train, 7)
-    network = game.table.players["autoencoder"]["autoencoder"]
+    network = game.state.players["autoencoder"]["autoencoder"]
     with torch.no_grad():
         skips = [torch.stack(list(skip)).mean(0) for skip in network.encode(others)[1]]
         expected = network.decode(network.encode(images)[0], [s.expand(5, *s.shape) for s in skips])
@@ -293,7 +293,7 @@ def test_of_large_images_fewer_are_judged(monkeypatch):
 
 def test_a_feature_that_says_nothing_is_found_out_though_pictures_are_good():
     game = staged()
-    network = game.table.players["autoencoder"]["autoencoder"]
+    network = game.state.players["autoencoder"]["autoencoder"]
     good, _ = measure(game)
     with torch.no_grad():
         network.to_feature.weight.zero_()
@@ -343,7 +343,7 @@ def test_measuring_changes_nothing_of_the_run():
         game = staged()
         if judged:
             measure(game)
-        game.play_turn()
+        game.iterate()
         ends.append(game.gathered())
     assert differing(*ends) == []
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from steadygan.measures import evaluate as evaluation
-from steadygan.measures import memorisation
-from steadygan.measures.evaluate import evaluate, ordered
-from steadygan.measures.inception_score import inception_score
-from steadygan.measures.kernel import kernel_distance
-from steadygan.measures.prdc import BOUND, prdc
-from steadygan.measures.reference import reference_of
+from steadygan.metrics import evaluate as evaluation
+from steadygan.metrics import memorisation
+from steadygan.metrics.evaluate import evaluate, ordered
+from steadygan.metrics.inception_score import inception_score
+from steadygan.metrics.kernel import kernel_distance
+from steadygan.metrics.prdc import BOUND, prdc
+from steadygan.metrics.reference import reference_of
 from tests.measures.sets import dataset, extractor, lines
 
 FEW = [10, 100, 1000]

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from steadygan.errors import UserError
-from steadygan.measures.sharpness import KINDS, sharpness
+from steadygan.metrics.sharpness import KINDS, sharpness
 
 LINEAR = ("sobel", "gradient", "smd")
 SQUARE = ("tenengrad", "laplacian", "brenner", "eog", "smd2", "variance")
@@ -95,7 +95,7 @@ def test_colour_is_turned_to_grey_by_luma():
 def test_blocks_change_nothing(monkeypatch):
     images = noise(count=11)
     whole = sharpness(images)
-    monkeypatch.setattr("steadygan.measures.sharpness.BLOCK", 4)
+    monkeypatch.setattr("steadygan.metrics.sharpness.BLOCK", 4)
     assert sharpness(images).tolist() == whole.tolist()
 
 

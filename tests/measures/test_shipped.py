@@ -3,8 +3,8 @@
 import pytest
 
 from steadygan.data import DataSettings, open_data
-from steadygan.measures import classifier, feature_classifier, kept
-from steadygan.measures.features import find_features
+from steadygan.features import cached, classifier, feature_classifier
+from steadygan.features.extract import find_features
 
 KINDS = [(classifier, classifier.held_out_accuracy),
          (feature_classifier, feature_classifier.accuracy_of)]  # fmt: skip
@@ -48,14 +48,16 @@ def test_other_settings_have_classifiers_of_their_own(untrained):
 
 def test_a_damaged_shipped_file_is_said_and_not_used(monkeypatch, tmp_path):
     digits = open_data("mnist")
-    whole = (kept.SHIPPED / "classifiers.safetensors").read_bytes()
+    whole = (cached.SHIPPED / "classifiers.safetensors").read_bytes()
     middle = len(whole) // 2
     damaged = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
     (tmp_path / "classifiers.safetensors").write_bytes(damaged)
-    monkeypatch.setattr(kept, "SHIPPED", tmp_path)
+    monkeypatch.setattr(cached, "SHIPPED", tmp_path)
     monkeypatch.setenv("STEADYGAN_CACHE", str(tmp_path / "cache"))
     said = []
-    made = kept.kept("classifiers", classifier.key_of(digits), said.append, lambda: ({}, {"a": 1}))
+    made = cached.cached(
+        "classifiers", classifier.key_of(digits), said.append, lambda: ({}, {"a": 1})
+    )
     assert made == ({}, {"a": 1})
     assert len(said) == 1
     assert "do not match its sha256" in said[0]

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from steadygan.data import open_data
-from steadygan.measures.curve import Levels, Point
-from steadygan.measures.stability import (
+from steadygan.stability.curve import Levels, Point
+from steadygan.stability.score import (
     NOT_EVALUATED,
     End,
     RunStability,
@@ -105,7 +105,7 @@ def test_a_generator_of_one_class_that_nobody_recognises_does_not_survive():
 
 def test_one_evaluation_has_no_score():
     run = stable(40)
-    assert (run.score, run.steadiness, run.kept) == (None, None, None)
+    assert (run.score, run.steadiness, run.retention) == (None, None, None)
     assert run.unscored == "1 evaluation after the start, a score wants 5"
     score = stability_score([run, run, run])
     assert (score.score, score.scored, score.runs) == (None, 0, 3)
@@ -172,9 +172,9 @@ def test_the_facts_of_all_evaluations_by_hand():
 def test_the_score_by_hand_where_the_grid_is_the_evaluations():
     distances = [d + REAL for d in (300, 200, 100, 40, 80, 40, 20, 20, 20, 40)]
     run = stable(*distances, start=310.0)
-    assert run.kept == pytest.approx(20 / 40)
-    assert run.smooth == pytest.approx(1 / 2)
-    assert run.calm == pytest.approx(1 - 2 / 10), "80 after 40, and 40 after 20"
+    assert run.retention == pytest.approx(20 / 40)
+    assert run.smoothness == pytest.approx(1 / 2)
+    assert run.no_relapse == pytest.approx(1 - 2 / 10), "80 after 40, and 40 after 20"
     assert run.steadiness == pytest.approx((0.5 * 0.5 * 0.8) ** (1 / 3))
     assert run.learned == pytest.approx(math.log(300 / 20) / math.log(300 / FLOOR))
     assert run.score == pytest.approx(run.learned * run.steadiness)
@@ -210,7 +210,7 @@ def test_a_last_evaluation_that_is_not_finite_does_not_survive(bad):
     run = stable(40, 40, 40, 40, bad)
     assert run.reason == "the last evaluation is not finite"
     assert (run.best, run.relapses, run.worst_jump) == (40, 0.2, math.inf)
-    assert (run.kept, run.score) == (0.0, 0.0)
+    assert (run.retention, run.score) == (0.0, 0.0)
     facts = json.loads(json.dumps(run.facts(), allow_nan=False))
     assert (facts["last"], facts["last_over_best"], facts["best"]) == (None, None, 40)
 
@@ -269,9 +269,9 @@ def test_g_starves_where_its_gradient_vanishes_or_explodes():
 
 def run(**changes):
     """A run without a fault."""
-    perfect = {"evaluations": 10, "excess": 40.0, "learned": 1.0, "kept": 1.0, "calm": 1.0,
-               "smooth": 1.0, "steadiness": 1.0, "score": 1.0, "survived": True}  # fmt: skip
-    return RunStability(**{**perfect, **changes})
+    parts = dict.fromkeys(("retention", "no_relapse", "smoothness", "steadiness"), 1.0)
+    perfect = {"evaluations": 10, "excess": 40.0, "learned": 1.0, "score": 1.0, "survived": True}
+    return RunStability(**{**perfect, **parts, **changes})
 
 
 def test_a_method_is_the_mean_of_its_scored_runs():
@@ -308,5 +308,5 @@ def test_no_runs_at_all_are_refused():
 
 
 def test_stability_brings_no_torch_with_it():
-    code = "import sys, steadygan.measures.stability; sys.exit('torch' in sys.modules)"
+    code = "import sys, steadygan.stability.score; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

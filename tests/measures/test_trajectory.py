@@ -10,7 +10,7 @@ import torch
 from tiny import run_facts
 
 from steadygan.errors import UserError
-from steadygan.measures.trajectory import Evaluator, Schedule
+from steadygan.stability.trajectory import Evaluator, Schedule
 from steadygan.training import Goal, Hooks, Stopped, checkpoint, loop, resume, train
 from steadygan.training.runfolder import read_facts, read_history
 from steadygan.training.sampling import load_generator, sample
@@ -27,7 +27,7 @@ def evaluator(every="5", steps=20, measure=spread_of, **more):
 
 
 def trained(out, hook, steps=20, method="gan", **more):
-    more = {"device": "cpu", "cadence": games.Cadence(log_every=0, save_every=4), **more}
+    more = {"device": "cpu", "schedule": games.LogSchedule(log_every=0, save_every=4), **more}
     hooks = Hooks(evaluate=hook, stop=more.pop("stop", lambda: None))
     return train(games.small(method), games.images(), out=out, steps=steps, hooks=hooks, **more)
 
@@ -61,7 +61,7 @@ def test_a_bad_schedule_is_one_line(text):
     assert "\n" not in str(caught.value)
 
 
-def test_the_start_every_so_many_steps_and_the_last_turn(tmp_path):
+def test_the_start_every_so_many_steps_and_the_last_iteration(tmp_path):
     assert evaluated(trained(tmp_path / "a", evaluator("6"))) == [0, 6, 12, 18, 20]
     assert evaluated(trained(tmp_path / "b", evaluator("10%"))) == list(range(0, 21, 2))
     assert evaluated(trained(tmp_path / "c", evaluator("1%"), steps=3)) == [0, 1, 2, 3]
@@ -231,12 +231,12 @@ def test_a_run_that_falls_back_to_a_checkpoint_still_has_its_best_of_before(tmp_
     hook = evaluator("2", measure=scripted(9.0, 5.0, 4.0, 3.0, 2.0, 1.0))
 
     def evaluate(trainer):
-        if trainer.turn == 11:
+        if trainer.iteration == 11:
             raise Killed
         return hook(trainer)
 
     with pytest.raises(Killed):
-        trained(tmp_path / "run", evaluate, cadence=games.Cadence(log_every=0, save_every=7))
+        trained(tmp_path / "run", evaluate, schedule=games.LogSchedule(log_every=0, save_every=7))
     run = tmp_path / "run"
     assert kept(run) == [10, 8, 6], "until a checkpoint is as new, the best before it stays"
     later = evaluator("20", measure=scripted(8.0))
@@ -266,10 +266,12 @@ def test_what_was_spent_and_what_is_best_is_read_from_the_history(tmp_path):
     recipe, data = games.small("gan"), games.images()
     hook = evaluator()
     hook.take_up(
-        SimpleNamespace(recipe=recipe, data=data, streams=loop.Streams(0), folder=folder, turn=9)
+        SimpleNamespace(
+            recipe=recipe, data=data, streams=loop.Streams(0), folder=folder, iteration=9
+        )
     )
     assert (hook.spent, hook.cost) == (5.0, 3.0), "the start is no part of the tenth"
-    assert (hook.last_turn, hook.last_seconds) == (8, 8.0)
+    assert (hook.last_iteration, hook.last_seconds) == (8, 8.0)
     assert hook.best == 0.5, "that of step 8 was not kept"
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from steadygan.data.gaussians import RING_STD, ring_centres
-from steadygan.measures.evaluate import evaluate
-from steadygan.measures.inception_score import inception_score
-from steadygan.measures.kernel import squared_mmd
-from steadygan.measures.modes import mode_coverage
-from steadygan.measures.reference import reference_of
+from steadygan.data.sources.gaussians import RING_STD, ring_centres
+from steadygan.metrics.evaluate import evaluate
+from steadygan.metrics.inception_score import inception_score
+from steadygan.metrics.kernel import squared_mmd
+from steadygan.metrics.modes import mode_coverage
+from steadygan.metrics.reference import reference_of
 from tests.measures.sets import SIDE, dataset, extractor, lines
 
 COUNT = 300

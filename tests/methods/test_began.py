@@ -5,14 +5,14 @@ import copy
 import numpy as np
 import pytest
 import torch
-from tiny import GREY, IMAGE, go_on, hand, play, shrunk, started, trainer
+from tiny import GREY, IMAGE, context, go_on, inputs, shrunk, started, trainer
 
 from steadygan.errors import UserError
-from steadygan.game.energy import began_d_loss, energy_g_loss
+from steadygan.game.context import StepContext
 from steadygan.game.optimizers import Adam
-from steadygan.game.play import Play
+from steadygan.losses.energy import began_d_loss, energy_g_loss
 from steadygan.methods import find
-from steadygan.methods.began import Balance
+from steadygan.methods.began import BEGANState
 from steadygan.study.compose import compose
 
 BEGAN = find("began")
@@ -21,7 +21,7 @@ BEGAN = find("began")
 def moved(k, real, fake, **fields):
     """k and M after a turn with mean errors l(x), l(g)."""
     recipe = BEGAN.recipe.changed(**fields)
-    balance = Balance(k)
+    balance = BEGANState(k)
     convergence = recipe.moved(balance, torch.tensor(real), torch.tensor(fake))
     return balance.k.item(), convergence.item()
 
@@ -68,7 +68,7 @@ def test_without_any_fake_error_k_grows_by_lambda_gamma_and_the_real_error():
 
 @pytest.mark.parametrize(("real", "fake", "end"), [(1.0, 0.0, 1.0), (0.0, 1.0, 0.0)])
 def test_k_stays_between_0_and_1(real, fake, end):
-    balance = Balance(0.5)
+    balance = BEGANState(0.5)
     recipe = BEGAN.recipe.changed(lambda_k=0.3)
     for _ in range(9):
         recipe.moved(balance, torch.tensor(real), torch.tensor(fake))
@@ -88,15 +88,15 @@ def test_a_turn_moves_k_by_two_errors_of_one_d_and_logs_both():
     game = trainer(
         shrunk(BEGAN.recipe, k_start=0.4, lambda_k=0.05, **{"d_optimizer.lr": 0.1}), GREY
     )
-    before = copy.deepcopy(game.table.discriminator)
-    game.play_turn()
-    plays = {name: update.play for name, update in game.last.items()}
+    before = copy.deepcopy(game.state.discriminator)
+    game.iterate()
+    plays = {name: update.context for name, update in game.last.items()}
     with torch.no_grad():
         real = before.judge(plays["d"].real)[1].mean().item()
         fake = before.judge(plays["d"].fake)[1].mean().item()
     stepped = plays["g"].fake_scores.mean().item()  # the same fakes after D's step
     assert abs(stepped - fake) > 0.1 * fake
-    balance = game.table.states["balance"]
+    balance = game.state.part_states["balance"]
     assert balance.k.item() == pytest.approx(0.4 + 0.05 * (0.5 * real - fake), abs=1e-7)
     said = plays["g"].signals
     assert said["began_k"].item() == pytest.approx(0.4)  # what this turn's loss of D had
@@ -110,11 +110,11 @@ def test_a_turn_moves_k_by_two_errors_of_one_d_and_logs_both():
 
 def test_rates_are_halved_where_m_stalls_and_no_further_than_the_least():
     recipe = BEGAN.recipe.changed(stall_images=100, mean_images=1e-3)  # the mean is M itself
-    balance = Balance(0.0)
+    balance = BEGANState(0.0)
     rates = []
-    for turn in range(1, 60):
-        m = 1.0 / turn if turn <= 20 else 0.05  # falls, then stands
-        recipe.halved(balance, torch.tensor(m), images=10 * turn, batch=10)
+    for iteration in range(1, 60):
+        m = 1.0 / iteration if iteration <= 20 else 0.05  # falls, then stands
+        recipe.halved(balance, torch.tensor(m), images=10 * iteration, batch=10)
         rates.append(balance.rate.item())
     assert rates[: 20 + 9] == [1.0] * 29
     assert rates[29] == 0.5  # 100 images after the last new minimum, at turn 20
@@ -127,28 +127,28 @@ def test_a_minimum_lower_by_less_than_a_hundredth_is_none():
     recipe = BEGAN.recipe.changed(stall_images=100, mean_images=1e-3)
     ends = []
     for fall in (0.0005, 0.02):
-        balance = Balance(0.0)
-        for turn in range(1, 13):
-            recipe.halved(balance, torch.tensor(1.0 - fall * turn), 10 * turn, 10)
+        balance = BEGANState(0.0)
+        for iteration in range(1, 13):
+            recipe.halved(balance, torch.tensor(1.0 - fall * iteration), 10 * iteration, 10)
         ends.append(balance.rate.item())
     assert ends == [0.5, 1.0]
 
 
 def test_the_running_mean_has_its_half_life_in_images():
     recipe = BEGAN.recipe.changed(mean_images=40.0)
-    balance = Balance(0.0)
+    balance = BEGANState(0.0)
     recipe.halved(balance, torch.tensor(1.0), images=10, batch=10)
-    for turn in range(2, 6):
-        recipe.halved(balance, torch.tensor(0.0), images=10 * turn, batch=10)
+    for iteration in range(2, 6):
+        recipe.halved(balance, torch.tensor(0.0), images=10 * iteration, batch=10)
     assert balance.convergence.item() == pytest.approx(0.5)
 
 
 def test_the_scale_multiplies_both_players_rates():
     recipe = shrunk(BEGAN.recipe, **{"d_optimizer.lr": 1e-3, "g_optimizer.lr": 2e-3})
-    game = play(recipe, "d", GREY)
-    game.table.states["balance"].rate.fill_(0.25)
+    game = context(recipe, "d", GREY)
+    game.state.part_states["balance"].rate.fill_(0.25)
     for side, rate in (("d", 1e-3), ("g", 2e-3)):
-        settings = recipe.settings(game.table.players[side], game)
+        settings = recipe.settings(game.state.players[side], game)
         assert settings["lr"] == pytest.approx(rate / 4)
 
 
@@ -162,14 +162,14 @@ def test_another_objective_is_refused():
 
 def test_ds_loss_has_k_as_a_constant_and_no_gradient_to_g():
     recipe = shrunk(BEGAN.recipe, k_start=0.6)
-    update = play(recipe, "d", GREY)
-    update.table.states["balance"].k.requires_grad_(True)
+    update = context(recipe, "d", GREY)
+    update.state.part_states["balance"].k.requires_grad_(True)
     loss = recipe.d_loss(update)
-    network = update.table.discriminator
+    network = update.state.discriminator
     expected = network(update.real).mean() - 0.6 * network(update.fake).mean()
     assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
     assert not update.fake.requires_grad
-    g = update.table.players["g"].parameters
+    g = update.state.players["g"].parameters
     slopes = torch.autograd.grad(loss, g, allow_unused=True, retain_graph=True)
     assert all(slope is None for slope in slopes)
 
@@ -177,9 +177,9 @@ def test_ds_loss_has_k_as_a_constant_and_no_gradient_to_g():
 def test_gs_gradient_flows_through_both_places_of_g_in_the_error():
     """|g - AE(g)|: the whole slope is that of the first g and that of the second together."""
     recipe = shrunk(BEGAN.recipe)
-    update = play(recipe, "g", GREY)
+    update = context(recipe, "g", GREY)
     (slope,) = torch.autograd.grad(recipe.g_loss(update), update.fake)
-    network = copy.deepcopy(update.table.discriminator).double()
+    network = copy.deepcopy(update.state.discriminator).double()
     fake = update.fake.detach().double().requires_grad_(True)
 
     def rebuilt(images):
@@ -194,24 +194,24 @@ def test_gs_gradient_flows_through_both_places_of_g_in_the_error():
 
 
 def test_k_is_kept_in_a_checkpoint_and_found_again():
-    from steadygan.training.state import gather, restore
+    from steadygan.training.state_dict import gather, restore
 
     game = trainer(shrunk(BEGAN.recipe, k_start=0.4), GREY)
-    game.play_turn()
-    tensors = {name: value.clone() for name, value in gather(game.table, game.counters()).items()}
+    game.iterate()
+    tensors = {name: value.clone() for name, value in gather(game.state, game.counters()).items()}
     assert {n for n in tensors if n.startswith("states/balance.")} == {
         f"states/balance.{n}" for n in ("k", "convergence", "least", "least_at", "rate")
     }
     again = trainer(shrunk(BEGAN.recipe, k_start=0.4), GREY)
-    restore(again.table, tensors)
-    assert torch.equal(again.table.states["balance"].k, game.table.states["balance"].k)
+    restore(again.state, tensors)
+    assert torch.equal(again.state.part_states["balance"].k, game.state.part_states["balance"].k)
 
 
 def test_the_loss_of_d_falls_with_its_gradient():
     """A check of signs in a whole update: with k = 1 D's step lowers l(x) - l(g)."""
     recipe = shrunk(BEGAN.recipe, k_start=1.0, lr=1e-4)
-    table, dealt, losses = started(recipe, GREY), hand(recipe, GREY), []
+    state, dealt, losses = started(recipe, GREY), inputs(recipe, GREY), []
     for _ in range(3):
-        update = recipe.update(Play(recipe, table, "d", dealt), go_on)
+        update = recipe.step(StepContext(recipe, state, "d", dealt), go_on)
         losses.append(sum(update.losses.values()).item())
     assert losses[0] > losses[1] > losses[2]

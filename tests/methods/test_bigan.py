@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tiny import GREY, POINT, buffers, differing, go_on, hand, play, shrunk, started
+from tiny import GREY, POINT, buffers, context, differing, go_on, inputs, shrunk, started
 
+from steadygan.game.context import Iteration
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.methods import find
@@ -21,7 +22,7 @@ def small(**keys):
 
 
 def encoder_of(game):
-    return game.table.players["g"]["encoder"]
+    return game.state.players["g"]["encoder"]
 
 
 def test_the_settings_are_those_of_the_authors():
@@ -35,11 +36,11 @@ def test_the_settings_are_those_of_the_authors():
 
 
 def test_d_sees_pairs_of_an_image_and_its_code():
-    game = play(small(), "d", GREY)
+    game = context(small(), "d", GREY)
     seen = []
-    game.table.discriminator.register_forward_pre_hook(lambda _, given: seen.append(given))
-    judge = game.table.discriminator.features
-    game.table.discriminator.features = lambda *given: (seen.append(given), judge(*given))[1]
+    game.state.discriminator.register_forward_pre_hook(lambda _, given: seen.append(given))
+    judge = game.state.discriminator.features
+    game.state.discriminator.features = lambda *given: (seen.append(given), judge(*given))[1]
     assert game.real_scores.shape == game.fake_scores.shape == (8,)
     (real, of_real), (fake, of_fake) = seen
     assert torch.equal(real, game.real)
@@ -55,7 +56,7 @@ def cross_entropy(scores, real):
 
 
 def test_d_tells_the_pairs_apart_and_e_and_g_swap_the_labels():
-    of_d, of_g = play(small(), "d", GREY), play(small(), "g", GREY)
+    of_d, of_g = context(small(), "d", GREY), context(small(), "g", GREY)
     d_loss = small().losses(of_d)["adversarial"].item()
     g_loss = small().losses(of_g)["adversarial"].item()
     wanted = cross_entropy(of_d.real_scores, True) + cross_entropy(of_d.fake_scores, False)
@@ -65,21 +66,21 @@ def test_d_tells_the_pairs_apart_and_e_and_g_swap_the_labels():
 
 
 def test_the_code_of_a_real_image_has_a_graph_in_gs_update_alone():
-    assert not play(small(), "d", GREY).told("real")[0].requires_grad
-    game = play(small(), "g", GREY)
-    (code,) = game.told("real")
+    assert not context(small(), "d", GREY).condition("real")[0].requires_grad
+    game = context(small(), "g", GREY)
+    (code,) = game.condition("real")
     slopes = torch.autograd.grad(code.sum(), list(encoder_of(game).parameters()))
     assert max(s.abs().max() for s in slopes) > 0
-    assert game.told("fake")[0] is game.latent
+    assert game.condition("fake")[0] is game.latent
 
 
 def test_the_encoders_buffers_move_once_in_gs_update_and_never_in_ds():
-    game = play(small(), "d", GREY)
+    game = context(small(), "d", GREY)
     before = buffers(encoder_of(game))
     game.recipe.losses(game)
     game.critic(game.real)
     assert differing(buffers(encoder_of(game)), before) == []
-    game = play(small(), "g", GREY)
+    game = context(small(), "g", GREY)
     game.recipe.losses(game)
     moved = buffers(encoder_of(game))
     assert differing(moved, before)
@@ -89,21 +90,21 @@ def test_the_encoders_buffers_move_once_in_gs_update_and_never_in_ds():
 
 def test_e_moves_with_gs_optimizer_and_gets_nothing_from_ds():
     recipe = small()
-    table = started(recipe, GREY)
-    assert set(table.players["g"].modules) == {"generator", "encoder"}
-    assert set(table.players["d"].modules) == {"discriminator"}
-    before = {n: p.detach().clone() for n, p in table.players["g"].named_parameters().items()}
-    recipe.step(table, lambda *_: hand(recipe, GREY), 0, 0, go_on)
-    after = table.players["g"].named_parameters()
+    state = started(recipe, GREY)
+    assert set(state.players["g"].modules) == {"generator", "encoder"}
+    assert set(state.players["d"].modules) == {"discriminator"}
+    before = {n: p.detach().clone() for n, p in state.players["g"].named_parameters().items()}
+    recipe.iterate(state, Iteration(0, 0, lambda *_: inputs(recipe, GREY), go_on))
+    after = state.players["g"].named_parameters()
     still = [n for n, p in after.items() if "encoder" in n and torch.equal(p, before[n])]
     assert still == []
 
 
 def test_held_out_images_are_judged_with_their_own_codes():
-    game = play(small(), "d", GREY)
+    game = context(small(), "d", GREY)
     other = torch.rand(5, *GREY) * 2 - 1
-    assert torch.equal(game.told("real")[0], encoder_of(game)(game.real))
-    (code,) = game.recipe.told(game, other, None, None)
+    assert torch.equal(game.condition("real")[0], encoder_of(game)(game.real))
+    (code,) = game.recipe.condition(game, other, None, None)
     assert torch.equal(code, encoder_of(game)(other))
     assert game.critic(other, (code,)).shape == (5,)
 
@@ -123,8 +124,8 @@ def make_g(latent_dim, shape):
 def test_a_run_saves_the_encoder_and_samples_without_it(tmp_path):
     recipe = games.small("bigan")
     game = games.trainer_of(recipe, tmp_path / "run")
-    game.play_turn()
+    game.iterate()
     game.save()
-    average, prior, _ = load_generator(tmp_path / "run")
-    assert average(prior.sample(2, torch.Generator())).shape == (2, 1, 16, 16)
+    g_ema, prior, _ = load_generator(tmp_path / "run")
+    assert g_ema(prior.sample(2, torch.Generator())).shape == (2, 1, 16, 16)
     assert any(name.startswith("players/g/encoder") for name in game.gathered())

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from tiny import GREY, IMAGE, go_on, hand, play, shrunk, started
+from tiny import GREY, IMAGE, context, go_on, inputs, shrunk, started
 
+from steadygan.game.context import Iteration
 from steadygan.game.optimizers import SGD
 from steadygan.game.priors import Uniform, with_class
 from steadygan.methods import find
@@ -25,11 +26,11 @@ def test_the_settings_are_those_of_the_paper():
 @pytest.mark.parametrize("shape", [GREY, IMAGE])
 def test_both_players_hear_the_label(shape):
     recipe = shrunk(CGAN.recipe, g_drop_rate=0.0, d_drop_rate=0.0)
-    game = play(recipe, "d", shape)
+    game = context(recipe, "d", shape)
     right = game.critic(game.real)
     assert (right - game.critic(game.real, (game.labels.roll(1),))).abs().max() > 0.02 * right.std()
     noise = torch.rand(4, 8) * 2 - 1
-    g = game.table.generator
+    g = game.state.generator
     images = g(with_class(noise, torch.arange(4)))
     assert (
         images - g(with_class(noise, torch.tensor([1, 2, 3, 0])))
@@ -38,26 +39,26 @@ def test_both_players_hear_the_label(shape):
 
 def test_a_permuted_label_permutes_what_g_makes():
     """The rows of a table of classes follow the table of the labels: exchange two, they swap."""
-    table = started(shrunk(CGAN.recipe), GREY)
-    average = table.average
-    latents = swept_classes(CGAN.recipe.changed(prior="uniform:dim=8").drawn_prior(4), 0)
-    before = average(latents).unflatten(0, (4, 10))
+    state = started(shrunk(CGAN.recipe), GREY)
+    g_ema = state.g_ema
+    latents = swept_classes(CGAN.recipe.changed(prior="uniform:dim=8").sampling_prior(4), 0)
+    before = g_ema(latents).unflatten(0, (4, 10))
     with torch.no_grad():
-        rows = average.label.rows.weight
+        rows = g_ema.label.rows.weight
         rows.copy_(rows[[1, 0, 2, 3]])
-    after = average(latents).unflatten(0, (4, 10))
+    after = g_ema(latents).unflatten(0, (4, 10))
     assert torch.equal(after, before[[1, 0, 2, 3]])
     assert not torch.equal(after[0], before[0])
 
 
 def test_a_turn_moves_the_rows_of_both_tables():
     recipe = shrunk(CGAN.recipe, g_drop_rate=0.0, d_drop_rate=0.0)
-    table = started(recipe, GREY)
-    before = {n: p.detach().clone() for s in table.players.values()
+    state = started(recipe, GREY)
+    before = {n: p.detach().clone() for s in state.players.values()
               for n, p in s.named_parameters().items() if "rows" in n}  # fmt: skip
-    recipe.step(table, lambda *_: hand(recipe, GREY), 0, 0, go_on)
+    recipe.iterate(state, Iteration(0, 0, lambda *_: inputs(recipe, GREY), go_on))
     assert len(before) == 2
-    for player in table.players.values():
+    for player in state.players.values():
         for name, now in player.named_parameters().items():
             if name in before:
                 assert (now - before[name]).abs().sum() > 0, name

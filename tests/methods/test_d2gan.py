@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny import GREY, IMAGE, play, shrunk, started, trainer
+from tiny import GREY, IMAGE, context, shrunk, started, trainer
 
 from steadygan.game.optimizers import Adam
 from steadygan.methods import find
 from steadygan.methods.d2gan import (
     D2GAN,
+    D2GANObjective,
     TwoDiscriminators,
-    TwoRatios,
     d2gan_g_loss,
     d2gan_value,
     log_softplus,
@@ -106,19 +106,19 @@ def test_the_settings_are_those_of_the_authors():
     assert recipe.d_optimizer == recipe.g_optimizer == Adam(lr=2e-4, betas=(0.5, 0.999))
     for alpha in (0.0, -0.1, 1.1):
         with pytest.raises(ValueError, match="alpha"):
-            TwoRatios(alpha=alpha)
+            D2GANObjective(alpha=alpha)
 
 
 @pytest.mark.parametrize("shape", [GREY, IMAGE])
 def test_there_are_two_discriminators_with_weights_of_their_own(shape):
-    table = started(shrunk(METHOD.recipe), shape)
-    both = table.discriminator
+    state = started(shrunk(METHOD.recipe), shape)
+    both = state.discriminator
     assert isinstance(both, TwoDiscriminators)
     assert not {id(p) for p in both.first.parameters()} & {id(p) for p in both.second.parameters()}
     one, other = (next(d.parameters()) for d in (both.first, both.second))
     assert one.shape == other.shape
     assert not torch.equal(one, other)
-    assert len(table.players["d"].parameters) == len(list(both.parameters()))
+    assert len(state.players["d"].parameters) == len(list(both.parameters()))
 
 
 def test_the_outputs_are_positive_and_the_score_is_half_the_log_of_their_ratio():
@@ -136,7 +136,7 @@ def test_the_outputs_are_positive_and_the_score_is_half_the_log_of_their_ratio()
 @pytest.mark.parametrize("seed", range(3))
 def test_with_optimal_discriminators_the_probability_is_that_of_the_first_gan(seed):
     p, q = (counts / 1000 for counts in thousandths(seed))
-    objective = TwoRatios(alpha=0.2, beta=0.7)
+    objective = D2GANObjective(alpha=0.2, beta=0.7)
     outputs = torch.stack([float64(raw(0.2 * p / q)), float64(raw(0.7 * q / p))], 1)
     scores = TwoDiscriminators(torch.nn.Identity(), torch.nn.Identity()).head(outputs)
     assert np.allclose(objective.probability(scores), p / (p + q), atol=1e-9)
@@ -144,13 +144,13 @@ def test_with_optimal_discriminators_the_probability_is_that_of_the_first_gan(se
 
 
 def test_a_game_minimises_minus_the_value_and_gs_terms_of_it():
-    recipe = shrunk(METHOD.recipe).changed(objective=TwoRatios(alpha=0.3, beta=0.6))
-    of_d = play(recipe, "d", GREY)
+    recipe = shrunk(METHOD.recipe).changed(objective=D2GANObjective(alpha=0.3, beta=0.6))
+    of_d = context(recipe, "d", GREY)
     loss = recipe.losses(of_d)["adversarial"].item()
     real, fake = (f.double().unbind(1) for f in (of_d.real_features, of_d.fake_features))
     wanted = -d2gan_value(real[0], fake[0], real[1], fake[1], 0.3, 0.6).item()
     assert loss == pytest.approx(wanted, rel=1e-5)
-    of_g = play(recipe, "g", GREY)
+    of_g = context(recipe, "g", GREY)
     loss = recipe.losses(of_g)["adversarial"].item()
     first, second = of_g.fake_features.double().unbind(1)
     assert loss == pytest.approx(d2gan_g_loss(first, second, 0.6).item(), rel=1e-5)
@@ -158,8 +158,8 @@ def test_a_game_minimises_minus_the_value_and_gs_terms_of_it():
 
 def test_the_value_is_logged_and_no_mean_is_taken_for_another():
     game = trainer(shrunk(METHOD.recipe), GREY)
-    game.play_turn()
-    line = signals.of_turn(game.last, game.held_out())
+    game.iterate()
+    line = signals.of_iteration(game.last, game.held_out())
     assert line["d2gan_value"] == pytest.approx(-line["d_loss"], rel=1e-6)
     assert 0 <= line["d_heldout_probability"] <= 1
 

@@ -36,13 +36,13 @@ def test_a_walk_between_latents_is_continuous():
     """Ten times finer steps move every pixel about ten times less."""
     game = trainer(shrunk(DCGAN.recipe, width=8), GREY)
     for _ in range(3):
-        game.play_turn()
+        game.iterate()
     start, end = game.recipe.prior.sample(2, torch.Generator().manual_seed(0))
 
     def largest_step(count):
         share = torch.linspace(0, 1, count + 1)[:, None]
         with torch.no_grad():
-            images = game.table.average(start + share * (end - start))
+            images = game.state.g_ema(start + share * (end - start))
         return (images[1:] - images[:-1]).abs().max().item()
 
     steps = [largest_step(count) for count in (4, 40, 400)]
@@ -53,7 +53,7 @@ def test_shared_latents_change_only_what_g_is_dealt():
     """g_steps=2 is DCGAN-TF's way; both settings play."""
     recipe = shrunk(DCGAN.recipe, g_steps=2)
     game = trainer(recipe, IMAGE)
-    game.play_turn()
+    game.iterate()
     assert (
-        game.table.players["g"].optimizer.state[game.table.players["g"].parameters[0]]["step"] == 2
+        game.state.players["g"].optimizer.state[game.state.players["g"].parameters[0]]["step"] == 2
     )

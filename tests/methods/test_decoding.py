@@ -9,24 +9,24 @@ from tiny import (
     GREY,
     IMAGE,
     buffers,
+    context,
     dataset,
     differing,
     go_on,
     moments,
     parameters,
-    play,
     shrunk,
     started,
     trainer,
 )
 
 from steadygan.errors import NonFiniteError, UserError
-from steadygan.game.play import Play
+from steadygan.game.context import StepContext
 from steadygan.methods import find
 from steadygan.methods.decoding import Features, RandomCodes
 from steadygan.study.compose import compose
 from steadygan.training.loop import as_played
-from steadygan.training.state import gather
+from steadygan.training.state_dict import gather
 
 DECODING = find("decoding")
 
@@ -39,13 +39,13 @@ def after_stages(recipe, shape=GREY, seed=0):
     game = trainer(recipe, shape, seed)
     for stage in recipe.stages:
         while game.stage_steps[stage] < recipe.stage_length(stage):
-            game.play_stage_step(stage)
+            game.take_stage_step(stage)
     return game
 
 
 def decode_step(game):
-    update = Play(game.recipe, game.table, "decode", game.deal("decode", 0), 0)
-    return game.recipe.update(update, game.guard)
+    update = StepContext(game.recipe, game.state, "decode", game.inputs("decode", 0), 0)
+    return game.recipe.step(update, game.guard)
 
 
 def tensors_of(player):
@@ -56,30 +56,30 @@ def tensors_of(player):
 
 
 def test_the_decoder_is_the_generator_itself():
-    table = started(tiny(), GREY)
-    decoder, generator = table.players["decode"]["generator"], table.generator
+    state = started(tiny(), GREY)
+    decoder, generator = state.players["decode"]["generator"], state.generator
     assert decoder is generator
     for one, other in zip(
-        table.players["decode"].parameters, table.players["g"].parameters, strict=True
+        state.players["decode"].parameters, state.players["g"].parameters, strict=True
     ):
         assert one is other
-    assert table.players["decode"].optimizer is not table.players["g"].optimizer
+    assert state.players["decode"].optimizer is not state.players["g"].optimizer
 
 
 def test_a_decode_step_moves_the_generators_weights_alone():
     game = after_stages(tiny())
-    players = game.table.players
+    players = game.state.players
     before = {name: tensors_of(player) for name, player in players.items()}
-    kept = {name: buffers(module) for name, module in game.table.networks().items()}
-    average = {k: v.clone() for k, v in game.table.average.state_dict().items()}
+    kept = {name: buffers(module) for name, module in game.state.networks().items()}
+    g_ema = {k: v.clone() for k, v in game.state.g_ema.state_dict().items()}
     decode_step(game)
     assert differing(tensors_of(players["autoencoder"]), before["autoencoder"]) == []
     assert differing(tensors_of(players["d"]), before["d"]) == []
     assert differing(moments_of(players["g"]), moments_in(before["g"])) == []
     moved = differing(parameters(players["g"]), before["g"])
     assert set(moved) >= {n for n, p in players["g"].named_parameters().items() if p.dim() > 1}
-    assert differing(dict(game.table.average.state_dict()), average) == []
-    for name, module in game.table.networks().items():
+    assert differing(dict(game.state.g_ema.state_dict()), g_ema) == []
+    for name, module in game.state.networks().items():
         assert differing(buffers(module), kept[name]) == [], name
 
 
@@ -93,18 +93,18 @@ def moments_in(tensors):
 
 def test_turns_leave_the_auto_encoder_as_its_stage_left_it():
     game = after_stages(tiny())
-    player = game.table.players["autoencoder"]
-    weights, state = parameters(player), buffers(game.table.states)
+    player = game.state.players["autoencoder"]
+    weights, state = parameters(player), buffers(game.state.part_states)
     for _ in range(3):
-        game.play_turn()
+        game.iterate()
     assert differing(parameters(player), weights) == []
-    assert differing(buffers(game.table.states), state) == []
+    assert differing(buffers(game.state.part_states), state) == []
 
 
 def test_the_step_comes_before_d_and_g_with_an_order_of_its_own_through_the_data():
     game, seen = after_stages(tiny()), []
     game.guard = lambda update: seen.append((update.player.name, list(update.losses)))
-    game.play_turn()
+    game.iterate()
     assert seen == [("decode", ["decode"]), ("d", ["adversarial"]), ("g", ["adversarial"])]
     assert set(game.draws) == {"autoencoder", "features", "decode", "d"}
     assert set(game.last) == {"decode", "d", "g"}
@@ -119,23 +119,23 @@ def test_without_weight_the_run_is_dcgan_with_a_normal_prior_bit_for_bit(feature
     for recipe in (plain, bare):
         game = after_stages(recipe) if recipe is bare else trainer(recipe, GREY)
         for _ in range(3):
-            game.play_turn()
-        ends.append(gather(game.table, {}))
+            game.iterate()
+        ends.append(gather(game.state, {}))
     assert differing(*ends) == []
 
 
 def test_with_weight_it_is_another_run_from_the_same_start():
     tables = [started(tiny(decode_weight=weight), GREY) for weight in (0, 1)]
     for name in ("d", "g"):
-        one, other = (parameters(table.players[name]) for table in tables)
+        one, other = (parameters(state.players[name]) for state in tables)
         assert differing(one, other) == []
 
 
 def test_the_weight_is_the_ratio_of_the_learning_rates():
     recipe = tiny(decode_weight=0.3, lr=2e-3)
-    table = started(recipe, GREY)
-    assert table.players["decode"].spec.lr == pytest.approx(0.3 * 2e-3)
-    assert table.players["g"].spec.lr == 2e-3
+    state = started(recipe, GREY)
+    assert state.players["decode"].spec.lr == pytest.approx(0.3 * 2e-3)
+    assert state.players["g"].spec.lr == 2e-3
 
 
 @pytest.mark.parametrize(("size", "extra"), [(32, 226_039), (64, 843_511)])
@@ -145,8 +145,8 @@ def test_the_extra_parameters_are_those_of_the_auto_encoder(size, extra):
     for method in ("dcgan", "decoding"):
         with torch.random.fork_rng():
             networks = find(method).recipe.networks.model_copy(update={"width": 4})
-            table = find(method).recipe.changed(networks=networks).start(shape)
-        players = [p for p in table.players.values() if not p.weights_of]
+            state = find(method).recipe.changed(networks=networks).start(shape)
+        players = [p for p in state.players.values() if not p.weights_of]
         counts.append(sum(p.numel() for player in players for p in player.parameters))
     assert counts[1] - counts[0] == extra
 
@@ -157,12 +157,12 @@ def test_the_extra_parameters_are_those_of_the_auto_encoder(size, extra):
 @pytest.mark.parametrize("decode", ["l2", "l1"])
 def test_the_loss_is_the_mean_distance_of_what_g_makes_of_the_feature(decode):
     game = after_stages(tiny(decode=decode))
-    state = game.table.states["features"]
-    generator = copy.deepcopy(game.table.generator)
-    update = Play(game.recipe, game.table, "decode", game.deal("decode", 0), 0)
+    state = game.state.part_states["features"]
+    generator = copy.deepcopy(game.state.generator)
+    update = StepContext(game.recipe, game.state, "decode", game.inputs("decode", 0), 0)
     loss = game.recipe.losses(update)["decode"].item()
     with torch.no_grad():
-        network = game.table.players["autoencoder"]["autoencoder"]
+        network = game.state.players["autoencoder"]["autoencoder"]
         feature = network.encode(update.real)[0].double()
         spread = (state.squares / state.count).sqrt()
         made = generator(((feature - state.mean) / spread).float()).double().numpy()
@@ -174,15 +174,15 @@ def test_the_loss_is_the_mean_distance_of_what_g_makes_of_the_feature(decode):
 def test_joint_is_one_step_of_g_on_both_losses():
     recipe = tiny(decode="joint", decode_weight=2.5)
     game = after_stages(recipe)
-    assert set(game.table.players) == {"d", "g", "autoencoder"}
-    update = Play(recipe, game.table, "g", game.deal("g", 0), 0)
+    assert set(game.state.players) == {"d", "g", "autoencoder"}
+    update = StepContext(recipe, game.state, "g", game.inputs("g", 0), 0)
     losses = recipe.losses(update)
     assert set(losses) == {"adversarial", "decode"}
     with torch.no_grad():
-        made = copy.deepcopy(game.table.generator)(recipe.decoded_from(update))
+        made = copy.deepcopy(game.state.generator)(recipe.decoded_from(update))
     expected = 2.5 * (made - update.real).double().square().mean()
     assert losses["decode"].item() == pytest.approx(expected.item(), rel=1e-5)
-    game.play_turn()
+    game.iterate()
     assert set(game.last) == {"d", "g"}
     assert set(game.last["d"].losses) == {"adversarial"}
 
@@ -192,14 +192,14 @@ def test_features_are_matched_to_the_prior(prior):
     recipe = tiny(prior=f"{prior}:dim=8", feature_batches=4)
     game = after_stages(recipe)
     images = as_played(torch.from_numpy(game.data.train.items.copy()))
-    latents = recipe.code(game.table, images)
+    latents = recipe.code(game.state, images)
     assert latents.shape == (32, recipe.prior.dim)  # dim h == dim z
     # 4 batches of 8 are the whole part once: the spread is that of the images themselves.
     torch.testing.assert_close(latents.mean(0), torch.zeros(8), rtol=0, atol=1e-5)
     torch.testing.assert_close(latents.std(0, correction=0), torch.ones(8), rtol=1e-4, atol=0)
-    update = Play(recipe, game.table, "decode", game.deal("decode", 0), 0)
+    update = StepContext(recipe, game.state, "decode", game.inputs("decode", 0), 0)
     drawn = recipe.decoded_from(update)
-    standard = recipe.code(game.table, update.real)
+    standard = recipe.code(game.state, update.real)
     torch.testing.assert_close(drawn, standard.tanh() if prior == "uniform" else standard)
 
 
@@ -222,11 +222,11 @@ def test_mean_and_spread_are_those_of_all_batches_together():
 def test_random_codes_are_fixed_for_an_image_and_of_their_distribution(features, spread):
     recipe = tiny(features=features)
     game = trainer(recipe, GREY)
-    assert set(game.table.players) == {"d", "g", "decode"}  # no auto-encoder
+    assert set(game.state.players) == {"d", "g", "decode"}  # no auto-encoder
     assert [recipe.stage_length(stage) for stage in recipe.stages] == [0, 0]
     codes = {}
     for k in range(12):  # three times through the 32 images
-        update = Play(recipe, game.table, "decode", game.deal("decode", k), 0)
+        update = StepContext(recipe, game.state, "decode", game.inputs("decode", k), 0)
         for row, code in zip(update.batch.rows, recipe.decoded_from(update), strict=True):
             known = codes.setdefault(int(row), code)
             assert torch.equal(code, known)
@@ -261,26 +261,26 @@ def test_the_auto_encoder_learns_to_rebuild_images_and_nobody_else_moves():
     """Above 30 dB on toy images after 300 steps; G, D and the average stay as they began."""
     recipe = tiny(autoencoder_steps=300, **{"prior.dim": 16})
     game = trainer(recipe, GREY)
-    before = {name: parameters(game.table.players[name]) for name in ("d", "g")}
-    average = {k: v.clone() for k, v in game.table.average.state_dict().items()}
+    before = {name: parameters(game.state.players[name]) for name in ("d", "g")}
+    g_ema = {k: v.clone() for k, v in game.state.g_ema.state_dict().items()}
     while game.stage_steps["autoencoder"] < 300:
-        game.play_stage_step("autoencoder")
+        game.take_stage_step("autoencoder")
     for name in ("d", "g"):
-        assert differing(parameters(game.table.players[name]), before[name]) == []
-    assert differing(dict(game.table.average.state_dict()), average) == []
+        assert differing(parameters(game.state.players[name]), before[name]) == []
+    assert differing(dict(game.state.g_ema.state_dict()), g_ema) == []
     images = as_played(torch.from_numpy(dataset(GREY).test.items.copy()))
     with torch.no_grad():
-        rebuilt = game.table.players["autoencoder"]["autoencoder"](images)
+        rebuilt = game.state.players["autoencoder"]["autoencoder"](images)
     error = (rebuilt - images).double().square().flatten(1).mean(1)
     assert (10 * torch.log10(4 / error)).mean() > 30
 
 
 def test_the_stage_step_minimises_the_mean_squared_error():
     recipe = tiny()
-    update = play(recipe, "autoencoder", GREY)
+    update = context(recipe, "autoencoder", GREY)
     losses = recipe.losses(update)
     with torch.no_grad():
-        off = update.table.players["autoencoder"]["autoencoder"](update.real) - update.real
+        off = update.state.players["autoencoder"]["autoencoder"](update.real) - update.real
     assert losses["reconstruction"].item() == pytest.approx(off.double().square().mean().item())
 
 
@@ -288,9 +288,9 @@ def test_the_stage_remembers_its_loss_in_hundredths():
     recipe = tiny(autoencoder_steps=250)
     game, losses = trainer(recipe, GREY), []
     for _ in range(250):
-        game.play_stage_step("autoencoder")
+        game.take_stage_step("autoencoder")
         losses.append(game.last["autoencoder"].losses["reconstruction"].item())
-    curve = game.table.states["features"].losses
+    curve = game.state.part_states["features"].losses
     places = np.arange(250) * 100 // 250
     expected = [np.mean(np.array(losses)[places == place]) for place in range(100)]
     np.testing.assert_allclose(curve.numpy(), expected, rtol=1e-5)
@@ -298,17 +298,17 @@ def test_the_stage_remembers_its_loss_in_hundredths():
 
 def test_a_stage_shorter_than_the_curve_leaves_the_rest_of_it_empty():
     game = after_stages(tiny(autoencoder_steps=4))
-    curve = game.table.states["features"].losses
+    curve = game.state.part_states["features"].losses
     assert curve.count_nonzero() == 4
 
 
 def test_the_moments_go_when_nobody_moves_the_auto_encoder_again():
     game = trainer(tiny(autoencoder_steps=3), GREY)
-    player = game.table.players["autoencoder"]
+    player = game.state.players["autoencoder"]
     for done in (1, 2):
-        game.play_stage_step("autoencoder")
+        game.take_stage_step("autoencoder")
         assert len(moments(player)) > 0, done
-    game.play_stage_step("autoencoder")
+    game.take_stage_step("autoencoder")
     assert moments(player) == {}
 
 
@@ -316,7 +316,7 @@ def test_a_non_finite_image_in_the_features_stage_stops_it_before_it_counts(tmp_
     game = trainer(tiny(), GREY)
     game.folder.path = tmp_path
     for _ in range(4):
-        game.play_stage_step("autoencoder")
+        game.take_stage_step("autoencoder")
     deal = game.next_batch
 
     def poisoned(place):
@@ -326,21 +326,21 @@ def test_a_non_finite_image_in_the_features_stage_stops_it_before_it_counts(tmp_
 
     game.next_batch = poisoned
     with pytest.raises(NonFiniteError, match="stage features, step 0: NaN or Inf in the real"):
-        game.play_stage_step("features")
-    assert game.table.states["features"].count == 0
-    assert game.table.states["features"].mean.isfinite().all()
+        game.take_stage_step("features")
+    assert game.state.part_states["features"].count == 0
+    assert game.state.part_states["features"].mean.isfinite().all()
 
 
 def test_g_decodes_its_data_better_after_decode_steps():
     """The step does what it is for: on one batch again and again the distance falls by half."""
     game = after_stages(tiny(lr=5e-3, width=8, **{"prior.dim": 16}))
-    dealt = game.deal("decode", 0)
+    dealt = game.inputs("decode", 0)
     batch = dealt.real()
     losses = []
     for _ in range(30):
-        update = Play(game.recipe, game.table, "decode", dealt, 0)
+        update = StepContext(game.recipe, game.state, "decode", dealt, 0)
         update.batch = batch
-        losses.append(game.recipe.update(update, go_on).losses["decode"].item())
+        losses.append(game.recipe.step(update, go_on).losses["decode"].item())
     assert losses[-1] < 0.5 * losses[0]
 
 

@@ -1,9 +1,9 @@
 """DRAGAN's penalty, which looks at real data only."""
 
 import pytest
-from tiny import GREY, play, shrunk
+from tiny import GREY, context, shrunk
 
-from steadygan.game.penalties import Penalty
+from steadygan.losses.penalties import Penalty
 from steadygan.methods import methods
 
 pytestmark = pytest.mark.skipif("dragan" not in methods(), reason="no methods/dragan.py yet")
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif("dragan" not in methods(), reason="no methods/dr
 def test_the_penalty_uses_real_data_only():
     recipe = shrunk(methods()["dragan"].recipe)
     (penalty,) = [part for part in recipe.on_d if isinstance(part, Penalty)]
-    game = play(recipe, "d", GREY)
+    game = context(recipe, "d", GREY)
     loss = penalty.loss(game)
     assert loss > 0
     asked = {name for name in vars(game) if name in ("fake", "fake_with_graph", "_fake_judged")}

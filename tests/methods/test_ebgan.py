@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from tiny import GREY, IMAGE, go_on, play, shrunk
+from tiny import GREY, IMAGE, context, go_on, shrunk
 
-from steadygan.game.energy import (
-    MarginEnergy,
+from steadygan.game.context import StepContext
+from steadygan.game.optimizers import Adam
+from steadygan.losses.energy import (
+    EBGANObjective,
     PullingAway,
     ebgan_d_loss,
     energy_g_loss,
     pulling_away,
 )
-from steadygan.game.optimizers import Adam
-from steadygan.game.play import Play
 from steadygan.methods import find
 from steadygan.study.compose import compose
 
@@ -22,7 +22,7 @@ EBGAN = find("ebgan")
 
 def test_the_settings_are_those_of_the_paper():
     recipe = EBGAN.recipe
-    assert recipe.objective == MarginEnergy(margin=10.0)
+    assert recipe.objective == EBGANObjective(margin=10.0)
     assert recipe.on_g == (PullingAway(weight=0.1),)
     assert recipe.d_optimizer == recipe.g_optimizer == Adam(lr=1e-3, betas=(0.5, 0.999))
     assert compose(EBGAN, IMAGE, {"preset": "paper"}).objective.margin == 20.0
@@ -36,7 +36,7 @@ def test_losses_are_those_of_the_paper():
     tensors = torch.from_numpy(real).float(), torch.from_numpy(fake).float()
     expected = real.mean() + np.maximum(0.0, margin - fake).mean()
     assert ebgan_d_loss(*tensors, margin).item() == pytest.approx(expected)
-    assert MarginEnergy(margin=margin).d_loss(*tensors).item() == pytest.approx(expected)
+    assert EBGANObjective(margin=margin).d_loss(*tensors).item() == pytest.approx(expected)
     assert energy_g_loss(tensors[1]).item() == pytest.approx(fake.mean())
 
 
@@ -80,22 +80,22 @@ def test_the_term_lies_between_0_and_1():
 
 def test_g_is_pulled_apart_in_the_code_of_its_own_images():
     recipe = shrunk(EBGAN.recipe)
-    update = play(recipe, "g", GREY)
+    update = context(recipe, "g", GREY)
     losses = recipe.losses(update)
-    code = update.table.discriminator.encoder(update.fake).flatten(1)
+    code = update.state.discriminator.encoder(update.fake).flatten(1)
     units = code / code.norm(dim=1, keepdim=True)
     cosines = (units @ units.T)[~torch.eye(len(units), dtype=bool)]
     expected = 0.1 * cosines.square().mean()
     torch.testing.assert_close(losses["pulling-away"], expected, rtol=1e-4, atol=1e-7)
-    slopes = torch.autograd.grad(losses["pulling-away"], update.table.players["g"].parameters)
+    slopes = torch.autograd.grad(losses["pulling-away"], update.state.players["g"].parameters)
     assert all(slope.abs().max() > 0 for slope in slopes if slope.dim() > 1)
-    assert set(recipe.losses(play(recipe, "d", GREY))) == {"adversarial"}
+    assert set(recipe.losses(context(recipe, "d", GREY))) == {"adversarial"}
 
 
 def test_d_learns_to_tell_real_images_from_those_of_a_g_that_stands_still():
     recipe = shrunk(EBGAN.recipe, width=8, **{"objective.margin": 15.0})
-    update = play(recipe, "d", GREY)
-    table, dealt = update.table, update.hand
+    update = context(recipe, "d", GREY)
+    state, dealt = update.state, update.inputs
     for _ in range(30):
-        update = recipe.update(Play(recipe, table, "d", dealt), go_on)
-    assert update.play.real_scores.mean() < update.play.fake_scores.mean()
+        update = recipe.step(StepContext(recipe, state, "d", dealt), go_on)
+    assert update.context.real_scores.mean() < update.context.fake_scores.mean()

@@ -7,10 +7,11 @@ import torch
 from tiny import GREY, IMAGE, POINT, differing, moments, parameters, shrunk, started, trainer
 
 from steadygan.errors import UserError
-from steadygan.game.parts import Part
+from steadygan.game.context import Iteration
+from steadygan.game.part import Part
 from steadygan.methods import find, methods
 from steadygan.study.compose import compose
-from steadygan.training.state import gather, restore
+from steadygan.training.state_dict import gather, restore
 
 
 def learns_vectors(method):
@@ -41,7 +42,7 @@ EACH_SHORT = pytest.mark.parametrize(
 
 
 def everything(game):
-    return gather(game.table, game.counters())
+    return gather(game.state, game.counters())
 
 
 def copied(tensors):
@@ -52,14 +53,14 @@ def play_stages(game):
     """The pre-training stages of a game's recipe, whole; most have none."""
     for stage in game.recipe.stages:
         while game.stage_steps[stage] < game.recipe.stage_length(stage):
-            game.play_stage_step(stage)
+            game.take_stage_step(stage)
 
 
-def played(recipe, shape, turns=2, seed=0):
+def played(recipe, shape, iterations=2, seed=0):
     game = trainer(recipe, shape, seed)
     play_stages(game)
-    for _ in range(turns):
-        game.play_turn()
+    for _ in range(iterations):
+        game.iterate()
     return game
 
 
@@ -113,24 +114,24 @@ def test_every_run_has_a_light_preset_that_is_lighter(method):
 @EACH_SHAPE
 def test_it_builds_and_a_turn_is_finite_and_moves_every_module(method, shape):
     game = trainer(shrunk(method.fitted(shape)), shape)
-    before = {name: parameters(player) for name, player in game.table.players.items()}
-    average = copied(game.table.average.state_dict())
+    before = {name: parameters(player) for name, player in game.state.players.items()}
+    g_ema = copied(game.state.g_ema.state_dict())
     play_stages(game)
-    assert differing(dict(game.table.average.state_dict()), average) == []
-    game.play_turn()
+    assert differing(dict(game.state.g_ema.state_dict()), g_ema) == []
+    game.iterate()
     for name, value in everything(game).items():
         assert value.isfinite().all(), name
     for name, update in game.last.items():
         assert update.gradient_norm > 0, name
         assert all(loss.isfinite() for loss in update.losses.values())
-    for name, player in game.table.players.items():
+    for name, player in game.state.players.items():
         moved = differing(parameters(player), before[name])
         for module in player.modules:
             assert any(key.startswith(f"{module}.") for key in moved), f"{name}/{module}"
-    assert differing(dict(game.table.average.state_dict()), average)
+    assert differing(dict(game.state.g_ema.state_dict()), g_ema)
     with torch.no_grad():
-        prior = game.recipe.drawn_prior(game.data.classes)
-        made = game.table.average(prior.sample(3, torch.Generator()))
+        prior = game.recipe.sampling_prior(game.data.classes)
+        made = game.state.g_ema(prior.sample(3, torch.Generator()))
     assert made.shape == (3, *shape)
     assert len(shape) == 1 or made.abs().max() <= 1
 
@@ -141,13 +142,13 @@ def test_the_gradient_reaches_every_weight_of_g(method, shape):
     reached = {}
 
     def watch(update):
-        if update.player is game.table.players["g"]:
+        if update.player is game.state.players["g"]:
             for name, slope in zip(update.player.parameter_names, update.gradients, strict=True):
                 reached[name] = max(reached.get(name, 0.0), slope.abs().max().item())
 
-    for turn in range(2):
-        game.recipe.step(game.table, game.deal, turn, 0, watch)
-    generator = game.table.generator
+    for iteration in range(2):
+        game.recipe.iterate(game.state, Iteration(iteration, 0, game.inputs, watch))
+    generator = game.state.generator
     matrices = [f"generator.{n}" for n, p in generator.named_parameters() if p.dim() > 1]
     assert matrices
     assert all(reached[name] > 0 for name in matrices)
@@ -156,7 +157,7 @@ def test_the_gradient_reaches_every_weight_of_g(method, shape):
 @EACH_SHORT
 def test_an_update_leaves_every_other_players_weights_and_moments(method, shape):
     game = trainer(shrunk(method.fitted(shape)), shape)
-    players = game.table.players
+    players = game.state.players
     since, checks = {}, []
 
     def of(player, moved):
@@ -178,8 +179,8 @@ def test_an_update_leaves_every_other_players_weights_and_moments(method, shape)
 
     game.guard = watch
     play_stages(game)
-    for turn in range(2):
-        game.recipe.step(game.table, game.deal, turn, 0, watch)
+    for iteration in range(2):
+        game.recipe.iterate(game.state, Iteration(iteration, 0, game.inputs, watch))
     check()
     assert set(checks) == set(players)
 
@@ -196,14 +197,14 @@ def test_the_same_seed_is_the_same_run_bit_for_bit_and_another_is_not(method, sh
 @EACH_SHORT
 def test_a_run_goes_on_from_its_gathered_state_as_if_never_stopped(method, shape):
     recipe = shrunk(method.fitted(shape))
-    straight = played(recipe, shape, turns=2)
+    straight = played(recipe, shape, iterations=2)
     saved = copied(everything(straight))
     resumed = trainer(recipe, shape)
-    counters = restore(resumed.table, copied(saved))
-    assert differing({**gather(resumed.table, counters)}, saved) == []
+    counters = restore(resumed.state, copied(saved))
+    assert differing({**gather(resumed.state, counters)}, saved) == []
     resumed.take_counters(counters)
     for game in (straight, resumed):
-        game.play_turn()
+        game.iterate()
     assert differing(everything(straight), everything(resumed)) == []
     assert differing(everything(straight), saved)
 
@@ -221,7 +222,7 @@ def bare_recipe(method, part, shape):
         if len(recipe.parts()) == 1 and not recipe.g_adversarial:
             return None
         recipe = recipe.without(part.name)
-    return recipe if part.misfit(recipe) is None else None
+    return recipe if part.incompatibility(recipe) is None else None
 
 
 #: Games in which each weighted part is tried: shared fakes, several critic steps, codes, classes.
@@ -242,10 +243,10 @@ def test_a_part_of_weight_0_leaves_the_run_bit_for_bit(name):
 def compare_weightless(bare, part, shape):
     """Whether the part at its default weight makes another run."""
     runs = [played(r, shape) for r in (bare, bare.with_(part))]
-    for player in runs[0].table.players:
-        one, other = (parameters(run.table.players[player]) for run in runs)
+    for player in runs[0].state.players:
+        one, other = (parameters(run.state.players[player]) for run in runs)
         assert differing(one, other) == [], player
-    one, other = (dict(run.table.average.state_dict()) for run in runs)
+    one, other = (dict(run.state.g_ema.state_dict()) for run in runs)
     assert differing(one, other) == []
     heavy = bare.with_(type(part)())
     return bool(differing(everything(played(heavy, shape)), everything(runs[0])))
@@ -253,7 +254,7 @@ def compare_weightless(bare, part, shape):
 
 @EACH
 def test_it_says_how_it_dislikes_data_that_it_cannot_make(method):
-    problem = method.recipe.networks.misfit((3, 32, 48))
+    problem = method.recipe.networks.incompatibility((3, 32, 48))
     if problem is not None:
         with pytest.raises(UserError, match="32x48"):
             method.recipe.start((3, 32, 48))

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tiny import GREY, IMAGE, differing, go_on, hand, play, shrunk, started
+from tiny import GREY, IMAGE, context, differing, go_on, inputs, shrunk, started
 
-from steadygan.game.matching import FeatureMatching
+from steadygan.game.context import StepContext
 from steadygan.game.optimizers import Adam
-from steadygan.game.play import Play
+from steadygan.losses.matching import FeatureMatching
 from steadygan.methods import find
 from steadygan.networks import ImprovedNetworks
 from steadygan.study.compose import compose
@@ -30,13 +30,13 @@ def test_the_settings_are_those_of_the_authors():
 
 def test_d_learns_by_binary_cross_entropy_and_g_by_the_features_alone():
     torch.manual_seed(0)
-    d = play(TINY, "d", GREY)
+    d = context(TINY, "d", GREY)
     losses = TINY.losses(d)
     assert list(losses) == ["adversarial"]
     real, fake = torch.sigmoid(d.real_scores).double(), torch.sigmoid(d.fake_scores).double()
     wanted = -real.log().mean() - (1 - fake).log().mean()
     assert losses["adversarial"].item() == pytest.approx(wanted.item(), rel=1e-5)
-    g = play(TINY, "g", GREY)
+    g = context(TINY, "g", GREY)
     losses = TINY.losses(g)
     assert list(losses) == ["feature-matching"]
     apart = g.real_features.double().mean(0) - g.fake_features.double().mean(0)
@@ -44,19 +44,21 @@ def test_d_learns_by_binary_cross_entropy_and_g_by_the_features_alone():
 
 
 def test_g_draws_a_real_batch_of_its_own():
-    table, drawn = started(TINY, GREY), []
-    for mover in ("d", "g"):
-        game = Play(TINY, table, mover, hand(TINY, GREY))
-        deal = game.hand.real
-        object.__setattr__(game.hand, "real", lambda m=mover, deal=deal: drawn.append(m) or deal())
-        TINY.update(game, go_on)
+    state, drawn = started(TINY, GREY), []
+    for player in ("d", "g"):
+        game = StepContext(TINY, state, player, inputs(TINY, GREY))
+        deal = game.inputs.real
+        object.__setattr__(
+            game.inputs, "real", lambda m=player, deal=deal: drawn.append(m) or deal()
+        )
+        TINY.step(game, go_on)
     assert drawn == ["d", "g"]
 
 
 def test_gs_update_leaves_d_bit_for_bit_lengths_included():
     recipe = TINY.changed(networks=ImprovedNetworks(width=4, d_width=8))
-    table = started(recipe, GREY)
-    before = {k: v.clone() for k, v in table.players["d"].modules.state_dict().items()}
+    state = started(recipe, GREY)
+    before = {k: v.clone() for k, v in state.players["d"].modules.state_dict().items()}
     assert any(name.endswith("original0") for name in before)
-    recipe.update(Play(recipe, table, "g", hand(recipe, GREY)), go_on)
-    assert differing(before, dict(table.players["d"].modules.state_dict())) == []
+    recipe.step(StepContext(recipe, state, "g", inputs(recipe, GREY)), go_on)
+    assert differing(before, dict(state.players["d"].modules.state_dict())) == []

@@ -1,12 +1,12 @@
 """The first GAN."""
 
 import torch
-from tiny import play, shrunk
+from tiny import context, shrunk
 
-from steadygan.game.objectives import bce_d_loss, minimax_g_loss, non_saturating_g_loss
 from steadygan.game.optimizers import SGD, Adam
-from steadygan.game.overrides import override
+from steadygan.losses.objectives import bce_d_loss, minimax_g_loss, non_saturating_g_loss
 from steadygan.methods import find
+from steadygan.recipes.overrides import override
 from steadygan.study.compose import compose
 
 GAN = find("gan")
@@ -17,11 +17,11 @@ def test_both_generator_losses_are_one_key_away():
     assert recipe.objective.name == "ns"
     for name, loss in (("ns", non_saturating_g_loss), ("minimax", minimax_g_loss)):
         chosen = override(recipe, "objective", name)
-        for mover in ("d", "g"):
-            game = play(chosen, mover)
+        for player in ("d", "g"):
+            game = context(chosen, player)
             value = chosen.losses(game)["adversarial"]
             wanted = bce_d_loss(game.real_scores, game.fake_scores)
-            wanted = wanted if mover == "d" else loss(game.fake_scores)
+            wanted = wanted if player == "d" else loss(game.fake_scores)
             assert torch.equal(value, wanted)
 
 

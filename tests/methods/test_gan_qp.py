@@ -3,8 +3,8 @@
 from tiny import IMAGE, shrunk, started
 from torch import nn
 
-from steadygan.game.margins import QuadraticPotential
 from steadygan.game.optimizers import Adam
+from steadygan.losses.margins import QuadraticPotential
 from steadygan.methods import find
 from steadygan.study.compose import compose
 
@@ -23,6 +23,6 @@ def test_the_settings_are_those_of_the_authors_code():
 
 
 def test_no_lipschitz_constraint_is_needed_so_d_has_batch_norm():
-    table = started(shrunk(GAN_QP.recipe))
-    for player in table.players.values():
+    state = started(shrunk(GAN_QP.recipe))
+    for player in state.players.values():
         assert any(isinstance(m, nn.BatchNorm2d) for m in player.modules.modules())

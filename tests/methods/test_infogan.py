@@ -3,11 +3,11 @@
 import math
 
 import torch
-from tiny import GREY, play, shrunk, started, trainer
+from tiny import GREY, context, shrunk, started, trainer
 
-from steadygan.game.information import MutualInformation
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Coded
+from steadygan.losses.information import MutualInformation
 from steadygan.methods import find
 from steadygan.study.compose import compose
 from steadygan.training import signals
@@ -26,18 +26,18 @@ def test_the_settings_are_those_of_the_paper():
 
 
 def test_q_moves_with_ds_optimizer():
-    table = started(shrunk(INFOGAN.recipe), GREY)
-    assert any(name.startswith("q.") for name in table.players["d"].parameter_names)
-    assert not any(name.startswith("q.") for name in table.players["g"].parameter_names)
+    state = started(shrunk(INFOGAN.recipe), GREY)
+    assert any(name.startswith("q.") for name in state.players["d"].parameter_names)
+    assert not any(name.startswith("q.") for name in state.players["g"].parameter_names)
 
 
 def test_qs_gradient_is_that_of_the_information_alone():
     recipe = shrunk(INFOGAN.recipe)
-    game = play(recipe, "d", GREY)
+    game = context(recipe, "d", GREY)
     seen = []
-    recipe.update(game, lambda update: seen.append(list(update.gradients)))
-    again = play(recipe, "d", GREY)
-    player = again.table.players["d"]
+    recipe.step(game, lambda update: seen.append(list(update.gradients)))
+    again = context(recipe, "d", GREY)
+    player = again.state.players["d"]
     alone = torch.autograd.grad(MutualInformation().loss(again), list(player["q"].parameters()))
     of_q = [g for n, g in zip(player.parameter_names, seen[0], strict=True) if n.startswith("q.")]
     for one, other in zip(of_q, alone, strict=True):
@@ -47,8 +47,8 @@ def test_qs_gradient_is_that_of_the_information_alone():
 def test_the_information_bound_is_logged_and_below_log_10():
     game = trainer(shrunk(INFOGAN.recipe), GREY)
     for _ in range(3):
-        game.play_turn()
-        line = signals.of_turn(game.last, None)
+        game.iterate()
+        line = signals.of_iteration(game.last, None)
         assert line["mutual_information"] <= math.log(10) + 1e-6
         assert "d_loss/mutual-information" in line
         assert "g_loss/mutual-information" in line
@@ -63,8 +63,8 @@ def test_information_rises_when_it_is_trained_for():
         game = trainer(shrunk(INFOGAN.recipe, **keys).with_(part), GREY)
         values = []
         for _ in range(60):
-            game.play_turn()
-            values.append(game.last["g"].play.signals["mutual_information"].item())
+            game.iterate()
+            values.append(game.last["g"].context.signals["mutual_information"].item())
         assert sum(values[:5]) / 5 < 0.3
         reached.append(sum(values[-5:]) / 5)
     assert reached[0] > 0.4 * math.log(10)

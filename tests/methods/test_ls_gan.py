@@ -1,13 +1,13 @@
 """LS-GAN, the loss-sensitive one (its closed forms are in tests/game/test_margins.py)."""
 
 import torch
-from tiny import play, shrunk
+from tiny import context, shrunk
 
-from steadygan.game.margins import LossSensitive
+from steadygan.game.context import StepContext
 from steadygan.game.optimizers import Adam
-from steadygan.game.overrides import override
-from steadygan.game.play import Play
+from steadygan.losses.margins import LossSensitive
 from steadygan.methods import find
+from steadygan.recipes.overrides import override
 
 LS_GAN = find("ls-gan")
 
@@ -30,7 +30,7 @@ def test_the_leak_is_one_key_away():
 
 def test_g_lowers_its_samples_loss():
     recipe = shrunk(LS_GAN.recipe)
-    game = play(recipe, "g")
+    game = context(recipe, "g")
     assert torch.equal(recipe.losses(game)["adversarial"], game.fake_scores.mean())
-    d = Play(recipe, game.table, "d", game.hand)
+    d = StepContext(recipe, game.state, "d", game.inputs)
     assert recipe.losses(d)["adversarial"] >= 0

@@ -3,11 +3,11 @@
 from tiny import IMAGE, POINT, shrunk, started
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.overrides import override
 from steadygan.game.priors import Normal, Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.methods import find
 from steadygan.networks import DCGANNetworks, LSGANNetworks
+from steadygan.recipes.overrides import override
 from steadygan.study.compose import compose
 from steadygan.training import signals
 from tests.reliability import games
@@ -22,8 +22,8 @@ def test_the_settings_are_those_of_the_source():
     assert recipe.objective.coding == (-1.0, 1.0, 0.0)
     assert recipe.d_optimizer == recipe.g_optimizer == Adam(lr=2e-4, betas=(0.5, 0.999))
     assert recipe.prior == Uniform(dim=100)
-    table = started(recipe)
-    assert sum(p.numel() for pl in table.players.values() for p in pl.parameters) == 8_825_220
+    state = started(recipe)
+    assert sum(p.numel() for pl in state.players.values() for p in pl.parameters) == 8_825_220
 
 
 def test_the_papers_preset_is_the_scene_network_with_its_rate_and_latent():
@@ -53,10 +53,10 @@ def test_accuracy_is_logged_at_the_middle_of_the_codes(tmp_path):
     """With codes 0 and 1 a score of .2 says fake, which a threshold at 0 would take for real."""
     recipe = shrunk(LSGAN.recipe.changed(objective="lsgan:coding=01"))
     game = games.trainer_of(recipe, tmp_path / "run")
-    game.play_turn()
-    play = game.last["d"].play
-    vars(play)["_real_judged"] = (None, play.real_scores * 0 + 0.7)
-    vars(play)["_fake_judged"] = (None, play.fake_scores * 0 + 0.2)
-    line = signals.of_turn(game.last, None)
+    game.iterate()
+    context = game.last["d"].context
+    vars(context)["_real_output"] = (None, context.real_scores * 0 + 0.7)
+    vars(context)["_fake_output"] = (None, context.fake_scores * 0 + 0.2)
+    line = signals.of_iteration(game.last, None)
     assert line["d_accuracy_real"] == line["d_accuracy_fake"] == 1.0
     assert "d_real_probability" not in line

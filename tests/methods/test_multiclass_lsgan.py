@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from tiny import GREY, Shapes, go_on, hand, play, shrunk, started
+from tiny import GREY, Shapes, context, go_on, inputs, shrunk, started
 
 from steadygan.errors import UserError
+from steadygan.game.context import Iteration
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.methods import find
@@ -33,24 +34,26 @@ def test_the_twin_differs_in_its_loss_alone():
 
 @pytest.mark.parametrize("method", [LSGAN, GAN], ids=lambda m: m.name)
 def test_real_and_fake_batches_have_the_same_labels_in_both_updates(method):
-    for mover in "dg":
-        game = play(shrunk(method.recipe), mover, GREY)
+    for player in "dg":
+        game = context(shrunk(method.recipe), player, GREY)
         assert torch.equal(game.fake_labels, game.labels)
-        (of_real,), (of_fake,) = game.told("real"), game.told("fake")
+        (of_real,), (of_fake,) = game.condition("real"), game.condition("fake")
         assert torch.equal(of_real, of_fake)
         assert torch.equal(of_real, game.labels)
 
 
 def test_g_takes_over_latents_and_classes_of_ds_update():
     recipe = shrunk(LSGAN.recipe)
-    updates = recipe.step(started(recipe, GREY), lambda *_: hand(recipe, GREY), 0, 0, go_on)
-    one, other = (updates[side].play for side in "dg")
+    updates = recipe.iterate(
+        started(recipe, GREY), Iteration(0, 0, lambda *_: inputs(recipe, GREY), go_on)
+    )
+    one, other = (updates[side].context for side in "dg")
     assert torch.equal(one.latent, other.latent)
     assert torch.equal(one.fake_labels, other.fake_labels)
 
 
 def test_a_score_depends_on_the_label_that_d_is_told():
-    game = play(shrunk(LSGAN.recipe), "d", GREY)
+    game = context(shrunk(LSGAN.recipe), "d", GREY)
     right = game.critic(game.real)
     wrong = game.critic(game.real, (game.labels.roll(1),))
     assert (right - wrong).abs().max() > 0.02 * right.std()
@@ -59,11 +62,11 @@ def test_a_score_depends_on_the_label_that_d_is_told():
 
 def test_a_turn_gives_gradients_to_the_rows_of_its_classes_alone():
     recipe = shrunk(LSGAN.recipe)
-    table = recipe.start(GREY, classes=3740)
-    tables = [table.generator.labels.rows.weight, table.discriminator.labels.rows.weight]
+    state = recipe.start(GREY, classes=3740)
+    tables = [state.generator.labels.rows.weight, state.discriminator.labels.rows.weight]
     before = [weight.detach().clone() for weight in tables]
     with Shapes() as shapes:
-        recipe.step(table, lambda *_: hand(recipe, GREY), 0, 0, go_on)
+        recipe.iterate(state, Iteration(0, 0, lambda *_: inputs(recipe, GREY), go_on))
     for weight, old in zip(tables, before, strict=True):
         moved = (weight - old).abs().sum(1).nonzero().flatten()
         assert moved.tolist() == [0, 1, 2, 3]  # the labels of the hand

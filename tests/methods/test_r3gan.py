@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tiny import GREY, IMAGE, play, shrunk
+from tiny import GREY, IMAGE, context, shrunk
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.penalties import R1, R2
+from steadygan.losses.penalties import R1, R2
 from steadygan.methods import find
 from steadygan.study.compose import compose
 
@@ -35,8 +35,8 @@ def test_at_the_horizon_rate_beta_and_gamma_have_reached_their_ends():
 def test_ds_loss_is_the_papers_sum():
     """softplus(C(g) - C(x)) + gamma/2 (|grad C(x)|^2 + |grad C(g)|^2), from plain autograd."""
     recipe = shrunk(R3GAN.recipe, **{"r1.weight": 0.7, "r2.weight": 0.3})
-    game = play(recipe, "d", GREY)
-    critic = game.table.discriminator
+    game = context(recipe, "d", GREY)
+    critic = game.state.discriminator
     x, g = (t.clone().requires_grad_(True) for t in (game.real, game.fake))
     slopes = [torch.autograd.grad(critic(t).sum(), t)[0] for t in (x, g)]
     norms = [s.double().pow(2).flatten(1).sum(1).mean().item() for s in slopes]

@@ -1,10 +1,10 @@
 """RpGAN and RaGAN (the losses are in tests/game/test_relativistic.py)."""
 
 import torch
-from tiny import GREY, play, shrunk, started, trainer
+from tiny import GREY, context, shrunk, started, trainer
 
+from steadygan.game.context import StepContext
 from steadygan.game.optimizers import Adam
-from steadygan.game.play import Play
 from steadygan.methods import find
 
 
@@ -19,25 +19,25 @@ def test_both_are_one_recipe_but_for_the_objective():
 def test_g_looks_at_real_samples_in_an_order_of_its_own():
     game = trainer(shrunk(find("rpgan").recipe), GREY)
     for _ in range(2):
-        game.play_turn()
+        game.iterate()
     assert game.draws == {"d": 2, "g": 2}
 
 
 def test_a_constant_on_ds_scores_changes_no_gradient():
     """D's last bias gets none, and G's gradient does not see it."""
     recipe = shrunk(find("ragan").recipe, d_norm="none")
-    table = started(recipe)
+    state = started(recipe)
     slopes = []
     for bias in (0.0, 30.0):
         with torch.no_grad():
-            table.discriminator.head.bias.fill_(bias)
-        game = Play(recipe, table, "g", play(recipe, "g").hand)
+            state.discriminator.head.bias.fill_(bias)
+        game = StepContext(recipe, state, "g", context(recipe, "g").inputs)
         slopes.append(
-            torch.autograd.grad(recipe.losses(game)["adversarial"], table.players["g"].parameters)
+            torch.autograd.grad(recipe.losses(game)["adversarial"], state.players["g"].parameters)
         )
     for one, other in zip(*slopes, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
-    game = Play(recipe, table, "d", play(recipe, "d").hand)
+    game = StepContext(recipe, state, "d", context(recipe, "d").inputs)
     loss = recipe.losses(game)["adversarial"]
-    (of_bias,) = torch.autograd.grad(loss, table.discriminator.head.bias)
+    (of_bias,) = torch.autograd.grad(loss, state.discriminator.head.bias)
     assert of_bias.abs().item() < 1e-6

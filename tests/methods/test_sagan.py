@@ -8,7 +8,8 @@ import torch
 from tiny import GREY, IMAGE, shrunk, started, trainer
 from torch import nn
 
-from steadygan.game.objectives import (
+from steadygan.game.optimizers import Adam
+from steadygan.losses.objectives import (
     Hinge,
     LinearNonSaturating,
     NonSaturating,
@@ -17,7 +18,6 @@ from steadygan.game.objectives import (
     hinge_g_loss,
     non_saturating_g_loss,
 )
-from steadygan.game.optimizers import Adam
 from steadygan.methods import find
 from steadygan.networks.attention import SelfAttention
 from steadygan.networks.spectral import normalised_layers
@@ -48,8 +48,8 @@ def test_the_settings_are_the_papers(name):
 @pytest.mark.parametrize("backbone", ["cnn", "resnet"])
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 64, 64)])
 def test_every_convolution_and_linear_layer_of_both_is_normalised(name, backbone, shape):
-    table = started(shrunk(find(name).recipe, backbone=backbone), shape)
-    for network in (table.generator, table.discriminator):
+    state = started(shrunk(find(name).recipe, backbone=backbone), shape)
+    for network in (state.generator, state.discriminator):
         layers = [m for m in network.modules()
                   if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))]  # fmt: skip
         assert len(normalised_layers(network)) == len(layers) >= 8
@@ -58,10 +58,10 @@ def test_every_convolution_and_linear_layer_of_both_is_normalised(name, backbone
 
 def test_gamma_is_0_at_the_start_and_moves_in_the_first_turn():
     game = trainer(shrunk(find("sagan-hinge").recipe), GREY)
-    blocks = [m for net in (game.table.generator, game.table.discriminator)
+    blocks = [m for net in (game.state.generator, game.state.discriminator)
               for m in net.modules() if isinstance(m, SelfAttention)]  # fmt: skip
     assert [block.gamma.item() for block in blocks] == [0, 0]
-    game.play_turn()
+    game.iterate()
     # Adam's first step is the learning rate, whatever the slope, as long as there is one.
     moved = [abs(block.gamma.item()) for block in blocks]
     assert moved == pytest.approx([1e-4, 4e-4], rel=1e-2)

@@ -3,7 +3,7 @@
 import pytest
 from tiny import GREY, shrunk, trainer
 
-from steadygan.game.l2 import DiscriminatorL2, GeneratorL2
+from steadygan.losses.l2 import DiscriminatorL2, GeneratorL2
 from steadygan.methods import find
 from steadygan.study.compose import compose
 
@@ -26,7 +26,7 @@ def test_it_is_sngan_with_the_parts_and_nothing_else(name):
 @pytest.mark.parametrize("name", PARTS)
 def test_each_constraint_stands_in_its_players_loss(name):
     game = trainer(shrunk(find(name).recipe), GREY)
-    game.play_turn()
+    game.iterate()
     on_d, on_g = PARTS[name]
     for side, parts in (("d", on_d), ("g", on_g)):
         assert list(game.last[side].losses) == ["adversarial", *(part.name for part in parts)]

@@ -5,11 +5,12 @@ import torch
 from tiny import GREY, IMAGE, POINT, shrunk, size_of, started, trainer
 from torch import nn
 
-from steadygan.game.constraints import WeightClip
+from steadygan.game.context import Iteration
 from steadygan.game.optimizers import RMSProp
-from steadygan.game.tricks import CriticWarmup
 from steadygan.methods import find
 from steadygan.networks import DCGANNetworks
+from steadygan.parts.constraints import WeightClip
+from steadygan.parts.tricks import CriticWarmup
 from steadygan.study.compose import compose
 
 WGAN = find("wgan")
@@ -21,7 +22,7 @@ def test_the_settings_are_those_of_algorithm_1():
     assert recipe.d_steps == 5
     assert recipe.d_optimizer == recipe.g_optimizer == RMSProp(lr=5e-5)
     assert recipe.batch == 64
-    assert recipe.tricks == ()
+    assert recipe.shared == ()
     assert recipe.objective.threshold is None
 
 
@@ -35,7 +36,7 @@ def test_the_papers_preset_has_the_authors_networks_and_warms_the_critic_up():
     assert recipe.networks == DCGANNetworks(kernel=4, bias=False)
     assert size_of(recipe, IMAGE) == 5_721_728
     assert size_of(recipe, (3, 64, 64)) == 6_342_272
-    assert recipe.tricks == (CriticWarmup(turns=25, every=500, d_steps=100),)
+    assert recipe.shared == (CriticWarmup(turns=25, every=500, d_steps=100),)
 
 
 def test_the_light_preset_stays_as_it_was():
@@ -50,11 +51,11 @@ def test_no_critic_weight_is_outside_the_box_in_any_step(shape):
     largest = []
 
     def watch(update):
-        critic = game.table.players["d"].parameters
+        critic = game.state.players["d"].parameters
         largest.append(max(p.abs().max().item() for p in critic))
 
-    for turn in range(3):
-        game.recipe.step(game.table, game.deal, turn, 0, watch)
+    for iteration in range(3):
+        game.recipe.iterate(game.state, Iteration(iteration, 0, game.inputs, watch))
     after_steps = largest[1:]  # before the very first step the start is as it was drawn
     assert len(after_steps) == 17
     assert max(after_steps) <= 0.01 * (1 + 1e-6)
@@ -66,15 +67,15 @@ def test_weights_pile_up_at_the_bound():
     clip = game.recipe.on_d[0]
     shares = []
     for _ in range(8):
-        game.play_turn()
-        shares.append(clip.signals(game.table.players["d"])["clipped_share"].item())
+        game.iterate()
+        shares.append(clip.signals(game.state.players["d"])["clipped_share"].item())
     assert shares[0] < 0.8  # N(0, .02) clipped at .01 starts at .64
     assert shares[-1] > 0.9
 
 
 def test_the_critic_has_no_sigmoid_and_its_scores_scale_with_its_head():
-    table = started(shrunk(WGAN.recipe), GREY)
-    critic = table.discriminator
+    state = started(shrunk(WGAN.recipe), GREY)
+    critic = state.discriminator
     assert not any(isinstance(m, (nn.Sigmoid, nn.Tanh)) for m in critic.modules())
     x = torch.rand(8, *GREY)
     with torch.no_grad():

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from tiny import IMAGE, play, shrunk, started
+from tiny import IMAGE, context, shrunk, started
 from torch import nn
 
+from steadygan.game.context import StepContext
 from steadygan.game.optimizers import Adam
-from steadygan.game.penalties import WassersteinDivergence
-from steadygan.game.play import Play
+from steadygan.losses.penalties import WassersteinDivergence
 from steadygan.methods import find
 from steadygan.study.compose import compose
 
@@ -23,15 +23,15 @@ def test_the_settings_are_those_of_the_paper_and_its_code():
 
 
 def test_the_critic_has_no_batch_norm():
-    table = started(shrunk(WGAN_DIV.recipe))
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in table.discriminator.modules())
+    state = started(shrunk(WGAN_DIV.recipe))
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in state.discriminator.modules())
 
 
 def test_fakes_score_high_and_the_critics_loss_is_the_papers_sum():
     recipe = shrunk(WGAN_DIV.recipe)
-    game = play(recipe, "d")
+    game = context(recipe, "d")
     with torch.no_grad():
-        game.table.discriminator.head.weight.mul_(50)  # so that a sixth power can be seen
+        game.state.discriminator.head.weight.mul_(50)  # so that a sixth power can be seen
     losses = recipe.losses(game)
     real, fake = game.real_scores.double(), game.fake_scores.double()
     assert losses["adversarial"].item() == pytest.approx(
@@ -39,5 +39,5 @@ def test_fakes_score_high_and_the_critics_loss_is_the_papers_sum():
     )
     norms = game.signals["critic_gradient_norm"].item()
     assert losses["wasserstein-divergence"].item() > 2 * norms**6 * 0.99 > 0  # Jensen
-    mover = Play(recipe, game.table, "g", game.hand)
-    assert torch.equal(recipe.losses(mover)["adversarial"], mover.fake_scores.mean())
+    player = StepContext(recipe, game.state, "g", game.inputs)
+    assert torch.equal(recipe.losses(player)["adversarial"], player.fake_scores.mean())

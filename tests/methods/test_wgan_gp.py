@@ -5,9 +5,9 @@ import torch
 from tiny import IMAGE, shrunk, size_of, started
 from torch import nn
 
-from steadygan.game.objectives import wasserstein_d_loss
 from steadygan.game.optimizers import Adam
-from steadygan.game.penalties import GradientPenalty, gradient_penalty
+from steadygan.losses.objectives import wasserstein_d_loss
+from steadygan.losses.penalties import GradientPenalty, gradient_penalty
 from steadygan.methods import find
 from steadygan.networks import DCGANNetworks, MLPNetworks
 from steadygan.study.compose import compose
@@ -49,9 +49,9 @@ def test_the_light_preset_stays_as_it_was():
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 64, 64)])
 def test_the_critic_has_no_batch_norm_and_the_generator_has(shape):
-    table = started(shrunk(WGAN_GP.recipe), shape)
+    state = started(shrunk(WGAN_GP.recipe), shape)
     kinds = {name: {type(m) for m in player.modules.modules()}
-             for name, player in table.players.items()}  # fmt: skip
+             for name, player in state.players.items()}  # fmt: skip
     assert nn.BatchNorm2d not in kinds["d"]
     assert nn.BatchNorm2d in kinds["g"]
     assert nn.Sigmoid not in kinds["d"]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from steadygan.networks import DCGANNetworks, InfoGANNetworks, MLPNetworks, Networks
-from steadygan.networks.base import double_conv, half_conv, halvings, init_normal
+from steadygan.networks.base import double_conv, down_conv, feature_sizes, init_normal
 
 CONVOLUTIONAL = [DCGANNetworks(width=2), InfoGANNetworks(width=2, hidden=8, q_hidden=4)]
 
@@ -18,14 +18,14 @@ CONVOLUTIONAL = [DCGANNetworks(width=2), InfoGANNetworks(width=2, hidden=8, q_hi
      (36, 4, [36, 18, 9, 5, 3]), (17, 2, [17, 9, 5])],
 )  # fmt: skip
 def test_sizes_halve_and_round_up(size, times, wanted):
-    assert halvings(size, times) == wanted
+    assert feature_sizes(size, times) == wanted
 
 
 @pytest.mark.parametrize("kernel", [3, 4, 5, 6, 7])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 14, 20, 28, 31])
 def test_convolutions_halve_and_double_to_the_pixel(kernel, size):
     half = (size + 1) // 2
-    assert half_conv(2, 3, kernel, size)(torch.zeros(1, 2, size, size)).shape == (1, 3, half, half)
+    assert down_conv(2, 3, kernel, size)(torch.zeros(1, 2, size, size)).shape == (1, 3, half, half)
     targets = {2 * size, 2 * size - 1}
     for target in targets:
         made = double_conv(2, 3, kernel, size, target)(torch.zeros(1, 2, size, size))
@@ -65,13 +65,15 @@ def test_the_start_is_normal_002_with_zero_biases_and_unit_scales():
 )
 @pytest.mark.parametrize("networks", CONVOLUTIONAL, ids=lambda n: n.name)
 def test_a_shape_that_cannot_be_made_is_named_with_what_to_do(networks, shape, message):
-    problem = networks.misfit(shape)
+    problem = networks.incompatibility(shape)
     assert problem == f"'{networks.name}' networks {message}"
-    assert MLPNetworks().misfit(shape) is None
+    assert MLPNetworks().incompatibility(shape) is None
 
 
 @pytest.mark.parametrize("family", Networks.members().values(), ids=lambda f: f.name)
 def test_every_family_names_sizes_that_it_fits(family):
     assert {28, 32, 64} <= set(family.sizes)
     if family.name != "own":
-        assert all(family().misfit((c, s, s)) is None for s in family.sizes for c in (1, 3))
+        assert all(
+            family().incompatibility((c, s, s)) is None for s in family.sizes for c in (1, 3)
+        )

@@ -48,8 +48,8 @@ def test_the_fully_connected_nets_are_those_of_the_authors():
 
 
 def test_vectors_want_the_fully_connected_form():
-    assert BiGANNetworks(stages=0).misfit((2,)) is None
-    assert "not vectors" in BiGANNetworks().misfit((2,))
+    assert BiGANNetworks(stages=0).incompatibility((2,)) is None
+    assert "not vectors" in BiGANNetworks().incompatibility((2,))
     assert isinstance(built((2,), stages=0)["generator"][-1], nn.Linear)
 
 

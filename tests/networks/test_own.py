@@ -72,7 +72,7 @@ def module(monkeypatch):
 )  # fmt: skip
 def test_both_sides_from_anything_that_makes_a_module(module, generator, discriminator):
     own = OwnNetworks(generator=generator, discriminator=discriminator)
-    assert own.misfit(SHAPE) is None
+    assert own.incompatibility(SHAPE) is None
     made = own.build(SHAPE, LATENT)
     assert set(made) == {"generator", "discriminator"}
     assert isinstance(made["generator"], G)
@@ -99,9 +99,9 @@ def test_a_side_left_out_comes_from_the_family_it_is_like(side):
     assert isinstance(made[side], (G, D))
     assert not isinstance(made[other], (G, D))
     assert made["generator"](torch.randn(3, LATENT)).shape == (3, *SHAPE)
-    assert own.misfit((2,)) == DCGANNetworks().misfit((2,))
+    assert own.incompatibility((2,)) == DCGANNetworks().incompatibility((2,))
     alone = OwnNetworks(generator=G)
-    assert alone.misfit(SHAPE) == "own networks want both generator= and discriminator="
+    assert alone.incompatibility(SHAPE) == "own networks want both generator= and discriminator="
 
 
 @pytest.mark.parametrize(
@@ -169,10 +169,10 @@ def test_they_play_in_the_place_of_built_in_networks(module):
     recipe = find("dcgan").recipe.changed(
         networks=OwnNetworks(generator="mine:G", discriminator="mine:D"), prior="normal:dim=6"
     )
-    table = recipe.start(SHAPE)
-    assert isinstance(table.generator, G)
-    assert isinstance(table.discriminator, D)
-    assert isinstance(table.average, G)
+    state = recipe.start(SHAPE)
+    assert isinstance(state.generator, G)
+    assert isinstance(state.discriminator, D)
+    assert isinstance(state.g_ema, G)
 
 
 # ---- beside the two: classes, heads, an encoder ----------------------------------------------
@@ -254,8 +254,8 @@ def test_a_conditional_game_is_played_with_them():
         networks=conditional(generator=ClassedG, discriminator=ClassedD),
         prior="normal:dim=6", batch=4,
     )  # fmt: skip
-    table = recipe.start(SHAPE, classes=5)
-    assert table.generator.given[2] == table.discriminator.given[1] == 5
+    state = recipe.start(SHAPE, classes=5)
+    assert state.generator.given[2] == state.discriminator.given[1] == 5
     with pytest.raises(UserError, match="want class labels, and there are none"):
         recipe.start(SHAPE)
 
@@ -297,6 +297,6 @@ def test_a_discriminator_of_pairs_is_told_latents_and_the_encoder_stays():
     made = own.build(SHAPE, LATENT)
     assert set(made) == {"generator", "discriminator", "encoder"}
     assert made["encoder"](torch.zeros(2, *SHAPE)).shape == (2, LATENT)
-    assert own.misfit((2,)) == family.misfit((2,))
+    assert own.incompatibility((2,)) == family.incompatibility((2,))
     with pytest.raises(ValueError, match="do not fit data of shape"):
         OwnNetworks(generator=G, discriminator=D, like=family).build(SHAPE, LATENT)

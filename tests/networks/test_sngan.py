@@ -205,7 +205,7 @@ def test_odd_sides_are_cut_and_averaged_over_what_is_there():
 def test_any_size_builds_and_the_output_is_an_image_in_range(backbone, size, channels, attention):
     shape = (channels, size, size)
     networks = SNGANNetworks(backbone=backbone, width=2, attention=attention)
-    assert networks.misfit(shape) is None
+    assert networks.incompatibility(shape) is None
     g, d = built(shape, latent=6, backbone=backbone, width=2, attention=attention)
     with torch.no_grad():
         for p in g.parameters():
@@ -253,8 +253,8 @@ def test_attention_takes_its_settings_and_is_not_fused_in_d():
 
 def test_attention_deeper_than_d_halves_is_a_misfit_in_words():
     networks = SNGANNetworks(backbone="resnet", attention=(3,))
-    assert "attention=3: D halves 32 pixels 2 times" in networks.misfit((3, 32, 32))
-    assert networks.misfit((3, 64, 64)) is None
-    assert SNGANNetworks(attention=(3,)).misfit((3, 32, 32)) is None
+    assert "attention=3: D halves 32 pixels 2 times" in networks.incompatibility((3, 32, 32))
+    assert networks.incompatibility((3, 64, 64)) is None
+    assert SNGANNetworks(attention=(3,)).incompatibility((3, 32, 32)) is None
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         SNGANNetworks(attention=(0,))

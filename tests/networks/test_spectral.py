@@ -5,20 +5,20 @@ import copy
 import numpy as np
 import pytest
 import torch
-from tiny import GREY, buffers, differing, go_on, hand, play, shrunk, started, trainer
+from tiny import GREY, buffers, context, differing, go_on, inputs, shrunk, started, trainer
 from torch import nn
 from torch.nn.utils import parametrize
 
-from steadygan.game.buffers import buffers_kept
+from steadygan.game.buffers import frozen_buffers
+from steadygan.game.context import StepContext
 from steadygan.game.optimizers import Adam
-from steadygan.game.penalties import gradient_penalty
-from steadygan.game.play import Play
+from steadygan.losses.penalties import gradient_penalty
 from steadygan.methods import find
 from steadygan.networks.spectral import (
     SpectralNorm,
     normalised_layers,
+    power_iteration,
     spectral_norm,
-    start_step,
 )
 
 
@@ -55,15 +55,15 @@ def vectors(module):
 def test_20_steps_after_weights_went_far_every_top_singular_value_is_1(name):
     """While they move fast the estimate lags behind, by up to a fifth: one iteration a step."""
     game = trainer(shrunk(find(name).recipe, width=8, lr=2e-3), GREY)
-    before = [raw.copy() for _, raw, _ in matrices(game.table.discriminator)]
+    before = [raw.copy() for _, raw, _ in matrices(game.state.discriminator)]
     for _ in range(10):
-        game.play_turn()
-    for player in game.table.players.values():
+        game.iterate()
+    for player in game.state.players.values():
         player.spec = Adam(lr=1e-6)
     for _ in range(20):
-        game.play_turn()
-    found = matrices(game.table.discriminator)
-    assert len(found) == sum(p.dim() > 1 for p in game.table.discriminator.parameters())
+        game.iterate()
+    found = matrices(game.state.discriminator)
+    assert len(found) == sum(p.dim() > 1 for p in game.state.discriminator.parameters())
     for (layer, raw, normalised), old in zip(found, before, strict=True):
         assert 0.95 <= np.linalg.svd(normalised, compute_uv=False)[0] <= 1.05, layer
         assert np.abs(raw - old).max() > 0.005
@@ -72,7 +72,7 @@ def test_20_steps_after_weights_went_far_every_top_singular_value_is_1(name):
 def test_a_weight_is_divided_by_its_largest_singular_value_of_output_rows():
     net = spectral_norm(network())
     for _ in range(500):
-        start_step(net)
+        power_iteration(net)
     found = matrices(net)
     assert [name for name, *_ in found] == ["0", "2", "5", "6"]
     for name, raw, normalised in found:
@@ -90,7 +90,7 @@ def test_an_iteration_is_that_of_algorithm_1():
     v /= np.linalg.norm(v)
     u = w @ v
     u /= np.linalg.norm(u)
-    start_step(net)
+    power_iteration(net)
     np.testing.assert_allclose(normaliser.v.numpy(), v, atol=1e-6)
     np.testing.assert_allclose(normaliser.u.numpy(), u, atol=1e-6)
     sigma = u @ w @ v
@@ -111,7 +111,7 @@ def test_a_linear_discriminator_is_1_lipschitz_and_reaches_1():
     torch.manual_seed(0)
     net = spectral_norm(nn.Sequential(nn.Linear(12, 30), nn.Linear(30, 20), nn.Linear(20, 1)))
     for _ in range(200):
-        start_step(net)
+        power_iteration(net)
     with torch.no_grad():
         x, y = torch.randn(2, 500, 12)
         slopes = (net(x) - net(y)).abs().flatten() / (x - y).norm(dim=1)
@@ -200,12 +200,12 @@ def test_no_forward_moves_u_or_v():
     net, x = spectral_norm(network()), torch.randn(4, 2, 6, 6)
     before = vectors(net)
     net(x)
-    with buffers_kept(net):
+    with frozen_buffers(net):
         net(x)
     net.eval()
     net(x)
     assert differing(vectors(net), before) == []
-    start_step(net)
+    power_iteration(net)
     one_row = {f"6.parametrizations.weight.0.{name}" for name in "uv"}  # exact from the start
     assert set(differing(vectors(net), before)) == set(before) - one_row
 
@@ -229,30 +229,30 @@ def test_there_is_one_iteration_a_step_of_the_player_that_owns_it(
         "iterate",
         lambda self, weight: [calls.update({self: calls.get(self, 0) + 1}), iterate(self, weight)],
     )
-    game.play_turn()
-    table = game.table
+    game.iterate()
+    state = game.state
     counts = [
         {calls.get(normaliser, 0) for _, normaliser, _ in normalised_layers(module)}
-        for module in (table.discriminator, table.generator, table.average)
+        for module in (state.discriminator, state.generator, state.g_ema)
     ]
     assert counts == [{d_steps}, {g_steps}, {1}]
 
 
 def test_the_player_that_stands_still_keeps_its_u_and_v():
     recipe = both(shared_latents=False)
-    table = started(recipe, GREY)
-    for mover, still in (("d", table.generator), ("g", table.discriminator)):
+    state = started(recipe, GREY)
+    for player, still in (("d", state.generator), ("g", state.discriminator)):
         before = vectors(still)
-        recipe.update(Play(recipe, table, mover, hand(recipe, GREY)), go_on)
-        assert differing(vectors(still), before) == [], mover
+        recipe.step(StepContext(recipe, state, player, inputs(recipe, GREY)), go_on)
+        assert differing(vectors(still), before) == [], player
         assert len(before) > 8
 
 
-@pytest.mark.parametrize("mover", ["d", "g"])
-def test_a_weight_is_computed_once_an_update(monkeypatch, mover):
+@pytest.mark.parametrize("player", ["d", "g"])
+def test_a_weight_is_computed_once_an_update(monkeypatch, player):
     """D judges three batches in its update, and each layer divides its weight once."""
     recipe = both(shared_latents=False)
-    game = play(recipe, mover, GREY)
+    game = context(recipe, player, GREY)
     calls = {}
     forward = SpectralNorm.forward
 
@@ -261,33 +261,33 @@ def test_a_weight_is_computed_once_an_update(monkeypatch, mover):
         return forward(self, weight)
 
     monkeypatch.setattr(SpectralNorm, "forward", counted)
-    recipe.update(game, go_on)
-    modules = (game.table.discriminator, game.table.generator)
+    recipe.step(game, go_on)
+    modules = (game.state.discriminator, game.state.generator)
     assert [
         {calls.get(normaliser, 0) for _, normaliser, _ in normalised_layers(m)} for m in modules
     ] == [{1}, {1}]
-    game.table.discriminator(torch.zeros(2, *GREY))
+    game.state.discriminator(torch.zeros(2, *GREY))
     assert max(calls.values()) == 2  # outside of an update nothing is kept
 
 
 def test_a_shared_fake_of_a_normalised_generator_has_the_slope_of_a_fresh_one():
     """G's step after D's, on the graph that D's update made, against G's own forward."""
     recipe = both()
-    table = started(recipe, GREY)
-    d_play = Play(recipe, table, "d", hand(recipe, GREY), keeps_graph=True)
-    recipe.update(d_play, go_on)
-    after_d = vectors(table.generator)
-    g_play = Play(recipe, table, "g", hand(recipe, GREY, seed=9))
+    state = started(recipe, GREY)
+    d_play = StepContext(recipe, state, "d", inputs(recipe, GREY), keeps_graph=True)
+    recipe.step(d_play, go_on)
+    after_d = vectors(state.generator)
+    g_play = StepContext(recipe, state, "g", inputs(recipe, GREY, seed=9))
     g_play.take_fake_of(d_play)
     seen = []
-    recipe.update(g_play, lambda update: seen.append([g.clone() for g in update.gradients]))
-    assert differing(vectors(table.generator), after_d) == []
+    recipe.step(g_play, lambda update: seen.append([g.clone() for g in update.gradients]))
+    assert differing(vectors(state.generator), after_d) == []
 
-    table = started(recipe, GREY)
-    recipe.update(Play(recipe, table, "d", hand(recipe, GREY), keeps_graph=True), go_on)
-    with buffers_kept(table.generator):
-        scores = table.discriminator(table.generator(d_play.latent))
-    fresh = torch.autograd.grad(-scores.mean(), table.players["g"].parameters)
+    state = started(recipe, GREY)
+    recipe.step(StepContext(recipe, state, "d", inputs(recipe, GREY), keeps_graph=True), go_on)
+    with frozen_buffers(state.generator):
+        scores = state.discriminator(state.generator(d_play.latent))
+    fresh = torch.autograd.grad(-scores.mean(), state.players["g"].parameters)
     assert any(slope.abs().max() > 0 for slope in fresh)
     for one, other in zip(seen[0], fresh, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
@@ -300,7 +300,7 @@ def test_copies_are_of_their_own_and_states_go_round():
     net, x = spectral_norm(network()), torch.randn(4, 2, 6, 6)
     copied = copy.deepcopy(net)
     assert torch.equal(copied.eval()(x), net.eval()(x))
-    start_step(copied)
+    power_iteration(copied)
     assert differing(vectors(copied), vectors(net))
     other = spectral_norm(network(seed=5))
     assert not torch.equal(other.eval()(x), net(x))
@@ -313,18 +313,18 @@ def test_the_averages_u_and_v_fit_its_averaged_weights():
     """With a half-life that makes it a blend of many turns, not the last weights."""
     game = trainer(shrunk(find("sagan-hinge").recipe, width=8, lr=2e-3, ramp=1.0), GREY)
     for _ in range(10):
-        game.play_turn()
-    for player in game.table.players.values():
+        game.iterate()
+    for player in game.state.players.values():
         player.spec = Adam(lr=1e-6)
     for _ in range(20):
-        game.play_turn()
-    average = matrices(game.table.average)
+        game.iterate()
+    g_ema = matrices(game.state.g_ema)
     for (layer, raw, normalised), (_, last, _) in zip(
-        average, matrices(game.table.generator), strict=True
+        g_ema, matrices(game.state.generator), strict=True
     ):
         assert 0.95 <= np.linalg.svd(normalised, compute_uv=False)[0] <= 1.05, layer
         assert np.abs(raw - last).max() > 1e-4
-    assert all(not p.requires_grad for p in game.table.average.parameters())
+    assert all(not p.requires_grad for p in game.state.g_ema.parameters())
 
 
 # ---- what it is put on ---------------------------------------------------------------------

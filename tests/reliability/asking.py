@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from steadygan.data.cifar import NAMES, TEST, TRAIN
-from steadygan.data.hanzi_build import build_hanzi
-from steadygan.game.overrides import keys_of
-from steadygan.game.parts import Part
+from steadygan.data.build.hanzi import build_hanzi
+from steadygan.data.sources.cifar import NAMES, TEST, TRAIN
+from steadygan.game.part import Part
 from steadygan.game.recipe import Recipe
 from steadygan.methods import methods
+from steadygan.recipes.overrides import keys_of
 from tests.reliability import children
 
 STROKES = Path(__file__).parents[1] / "data" / "strokes"

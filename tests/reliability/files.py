@@ -223,20 +223,20 @@ def really_full(folder: Path, method: str = "gan") -> str:
     goes on to the end of a run that never saw a full disk."""
     recipe, data = games.small(method), games.images()
     whole = train(recipe, data, out=folder / "whole", steps=12, device="cpu", precision="fp32",
-                  cadence=games.Cadence(save_every=2))  # fmt: skip
+                  schedule=games.LogSchedule(save_every=2))  # fmt: skip
     with mounted(folder / "disk", "size=16m") as disk:
         out, filler = disk / "run", disk / "filler"
 
         def fill(trainer: object) -> None:
-            if trainer.turn == 5:
+            if trainer.iteration == 5:
                 with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
                     while file.write(bytes(4096)):
                         pass
 
         with pytest.raises(UserError) as caught:
             train(recipe, data, out=out, steps=12, device="cpu", precision="fp32",
-                  cadence=games.Cadence(save_every=2, log_every=0),
-                  hooks=games.Hooks(on_turn=fill))  # fmt: skip
+                  schedule=games.LogSchedule(save_every=2, log_every=0),
+                  hooks=games.Hooks(on_iteration=fill))  # fmt: skip
         assert "disk full" in str(caught.value), caught.value
         assert "MB" in str(caught.value), caught.value
         assert "\n" not in str(caught.value)

@@ -9,10 +9,10 @@ import torch
 
 from steadygan.data import DataSettings
 from steadygan.data.dataset import Dataset, from_rows
-from steadygan.game.overrides import override
 from steadygan.game.recipe import Recipe
 from steadygan.methods import methods
-from steadygan.training import Cadence, Goal, Hooks, Trainer, checkpoint
+from steadygan.recipes.overrides import override
+from steadygan.training import Goal, Hooks, LogSchedule, Trainer, checkpoint
 from steadygan.training.loop import needs_double_backward
 from steadygan.training.precision import place
 from steadygan.training.runfolder import RunFolder, read_history
@@ -48,13 +48,13 @@ def small(method: str | Recipe, shape: tuple[int, ...] = (1, 16, 16), **keys: ob
 
 
 def trainer_of(recipe: Recipe, folder: Path, data: Dataset | None = None, seed: int = 0,
-               cadence: Cadence = Cadence()) -> Trainer:  # fmt: skip
+               schedule: LogSchedule = LogSchedule()) -> Trainer:  # fmt: skip
     """A trainer in a new run folder (left unlocked), for tests that look inside."""
     torch.set_num_threads(1)
     run = RunFolder.create(folder)
     run.close()
     placed = place("cpu", "fp32", needs_double_backward(recipe))
-    trainer = Trainer(recipe, data or images(), run, seed, placed, cadence)
+    trainer = Trainer(recipe, data or images(), run, seed, placed, schedule)
     run.write_facts(_first_facts(trainer, Goal(steps=1), "", ""))
     return trainer
 

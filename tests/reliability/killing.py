@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from steadygan.game.overrides import override
 from steadygan.methods import methods
+from steadygan.recipes.overrides import override
 from steadygan.training import checkpoint
 from steadygan.training.runfolder import read_facts, read_history
 from tests.reliability import children, games, resuming

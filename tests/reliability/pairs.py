@@ -8,8 +8,8 @@ from pathlib import Path
 
 from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.errors import UserError
-from steadygan.game.objectives import Objective
-from steadygan.game.parts import Part
+from steadygan.game.objective import Objective
+from steadygan.game.part import Part
 from steadygan.game.recipe import Recipe
 from steadygan.methods import find
 from steadygan.study.compose import compose
@@ -61,8 +61,8 @@ def played(recipe: Recipe, data: Dataset) -> None:
     placed = place("cpu", "fp32", needs_double_backward(recipe))
     trainer = Trainer(recipe, data, RunFolder(Path("unused")), 0, placed)
     for stage in recipe.stages:
-        trainer.play_stage_step(stage)
-    trainer.play_turn()
+        trainer.take_stage_step(stage)
+    trainer.iterate()
 
 
 def walked(

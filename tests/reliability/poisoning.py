@@ -16,7 +16,7 @@ from steadygan.errors import NonFiniteError
 from steadygan.game.priors import Prior
 from steadygan.game.recipe import Recipe
 from steadygan.training import Goal, Hooks, Trainer, checkpoint, guards, replay
-from steadygan.training.state import optimizer_tensors
+from steadygan.training.state_dict import optimizer_tensors
 from tests.reliability import games, resuming
 
 NAN, INF = float("nan"), float("inf")
@@ -54,7 +54,7 @@ class Poison:
             yield
 
     def _now(self, trainer: Trainer) -> bool:
-        return trainer.turn == self.step
+        return trainer.iteration == self.step
 
     def _set(self, tensor: Tensor) -> Tensor:
         with torch.no_grad():
@@ -85,35 +85,35 @@ class Poison:
 
     def _before(self, trainer: Trainer, find: Callable[[], Tensor],
                 stack: contextlib.ExitStack) -> None:  # fmt: skip
-        turn = trainer.play_turn
+        iteration = trainer.iterate
 
-        def play_turn() -> None:
+        def iterate() -> None:
             if self._now(trainer):
                 self.tensor = self._set(find())
-            turn()
+            iteration()
 
-        stack.enter_context(mock.patch.object(trainer, "play_turn", play_turn))
+        stack.enter_context(mock.patch.object(trainer, "iterate", iterate))
 
     def _weight(self, trainer: Trainer, player: str, stack: contextlib.ExitStack) -> None:
-        self._before(trainer, lambda: trainer.table.players[player].parameters[0], stack)
+        self._before(trainer, lambda: trainer.state.players[player].parameters[0], stack)
 
     def _ema(self, trainer: Trainer, _player: str, stack: contextlib.ExitStack) -> None:
-        self._before(trainer, lambda: next(trainer.table.average.parameters()), stack)
+        self._before(trainer, lambda: next(trainer.state.g_ema.parameters()), stack)
 
     def _moment(self, trainer: Trainer, player: str, stack: contextlib.ExitStack) -> None:
-        def moment() -> Tensor:
-            found = optimizer_tensors(trainer.table.players[player])
+        def total_steps() -> Tensor:
+            found = optimizer_tensors(trainer.state.players[player])
             return next(t for t in found.values() if t.dim())
 
-        self._before(trainer, moment, stack)
+        self._before(trainer, total_steps, stack)
 
     def _loss(self, trainer: Trainer, player: str, stack: contextlib.ExitStack) -> None:
         kind = type(trainer.recipe)
         plain = kind.losses
 
-        def losses(recipe: Recipe, play: object) -> dict[str, Tensor]:
-            found = plain(recipe, play)
-            if self._now(trainer) and play.mover == player:
+        def losses(recipe: Recipe, context: object) -> dict[str, Tensor]:
+            found = plain(recipe, context)
+            if self._now(trainer) and context.player == player:
                 part = list(found)[-1 if player == "d" else 0]
                 found[part] = found[part] + self.value
             return found
@@ -125,7 +125,7 @@ class Poison:
             moves = self._now(trainer) and trainer._place[1] == player  # weights may be shared
             return self._set(gradient.clone()) if moves else gradient
 
-        handle = trainer.table.players[player].parameters[-1].register_hook(hook)
+        handle = trainer.state.players[player].parameters[-1].register_hook(hook)
         stack.callback(handle.remove)
 
 
@@ -152,7 +152,7 @@ def stopped(poison: Poison, method: str, folder: Path, start: Path | None = None
     said. All that R13 promises is asserted."""
     data = games.images()
     trainer = games.trainer_of(games.small(method), folder, data,
-                               cadence=games.Cadence(save_every=1, log_every=0))  # fmt: skip
+                               schedule=games.LogSchedule(save_every=1, log_every=0))  # fmt: skip
     if start is not None:
         trainer.restore(checkpoint.load(start))
         trainer.save()
@@ -165,7 +165,7 @@ def stopped(poison: Poison, method: str, folder: Path, start: Path | None = None
     assert said.startswith(f"step {poison.step}: NaN or Inf in"), what
     assert words in said, what
     assert "\n" not in said, what
-    assert trainer.turn == poison.step, what
+    assert trainer.iteration == poison.step, what
     weights_whole(trainer, poison, what)
     saved = checkpoint.listed(trainer.folder.checkpoints)
     number = poison.step + sum(trainer.stage_steps.values())
@@ -183,7 +183,7 @@ def stopped(poison: Poison, method: str, folder: Path, start: Path | None = None
 
 def weights_whole(trainer: Trainer, poison: Poison, what: str) -> None:
     """No weight or buffer of the game is non-finite, but the number that was put there."""
-    for name, module in trainer.table.networks().items():
+    for name, module in trainer.state.networks().items():
         for key, tensor in module.state_dict().items():
             bad = int((~torch.isfinite(tensor)).sum())
             poisoned = poison.tensor is not None and (tensor.data_ptr() == poison.tensor.data_ptr())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from steadygan.game.recipe import Recipe
-from steadygan.training import Hooks, Stopped, Trainer, checkpoint, resume, state, train
+from steadygan.training import Hooks, Stopped, Trainer, checkpoint, resume, state_dict, train
 from tests.reliability import children, games
 
 STEPS = 40
@@ -41,7 +41,7 @@ def stop_at(step: int) -> Hooks:
     done = {"steps": 0}
 
     def count(trainer: Trainer) -> None:
-        done["steps"] = trainer.turn + sum(trainer.stage_steps.values())
+        done["steps"] = trainer.iteration + sum(trainer.stage_steps.values())
 
     def stop() -> Stopped | None:
         return Stopped("stopped for a test", 75) if done["steps"] >= step else None
@@ -49,7 +49,7 @@ def stop_at(step: int) -> Hooks:
     return Hooks(count, stop)
 
 
-def play(
+def trained(
     subjects: Iterable[str],
     folder: Path,
     until: int | None,
@@ -81,11 +81,11 @@ def exact_resume(
     own, end as the uninterrupted runs do."""
     subjects, done = list(subjects), 0
     rest = ("fp32", steps)
-    assert children.run(play, subjects, folder / "whole", None, *rest, folder=folder) == 0
+    assert children.run(trained, subjects, folder / "whole", None, *rest, folder=folder) == 0
     for cut in cuts:
         pieces = folder / "-".join(map(str, cut))
         for until in (*cut, None):
-            assert children.run(play, subjects, pieces, until, *rest, folder=folder) == 0
+            assert children.run(trained, subjects, pieces, until, *rest, folder=folder) == 0
             if until is not None:
                 stopped_at = {s: games.whole_state(pieces / s)[1] for s in subjects}
                 assert all(steps_in(t) == until for t in stopped_at.values()), (cut, until)
@@ -165,10 +165,10 @@ def walked(subject: str, folder: Path) -> None:
     trainer = games.trainer_of(recipe, folder / "a")
     for stage in recipe.stages:
         for _ in range(5):
-            trainer.play_stage_step(stage)
+            trainer.take_stage_step(stage)
         nothing_outside(trainer)
     for _ in range(3):
-        trainer.play_turn()
+        trainer.iterate()
     nothing_outside(trainer)
     trainer.log(with_samples=True)
     nothing_outside(trainer)
@@ -192,16 +192,16 @@ def groups_of(names: Iterable[str]) -> list[str]:
     """The groups of a checkpoint, and each counter on its own."""
     names = list(names)
     alone = [name for name in names if name.startswith("counters/")]
-    return [*(g for g in state.groups(names) if g != "counters"), *alone]
+    return [*(g for g in state_dict.groups(names) if g != "counters"), *alone]
 
 
-def play_on(trainer: Trainer, turns: int) -> None:
+def play_on(trainer: Trainer, iterations: int) -> None:
     """The rest of the stages and `turns` turns, without logs and pictures."""
     for stage in trainer.recipe.stages:
         while trainer.stage_steps[stage] < trainer.recipe.stage_length(stage):
-            trainer.play_stage_step(stage)
-    for _ in range(turns):
-        trainer.play_turn()
+            trainer.take_stage_step(stage)
+    for _ in range(iterations):
+        trainer.iterate()
 
 
 def dropping(subject: str, folder: Path, more: int = 2) -> list[str]:

@@ -18,9 +18,9 @@ import torch
 
 from steadygan.data import open_data
 from steadygan.errors import SteadyGanError
-from steadygan.measures import samples
+from steadygan.metrics import samples
 from steadygan.report import write_report
-from steadygan.study.compare import Outside, run_study
+from steadygan.study.compare import StudyHooks, run_study
 from steadygan.study.plan import Evaluation, Study, entries_of
 from steadygan.study.request import read_request
 from steadygan.study.table import write_tables
@@ -127,7 +127,7 @@ def study_of_points(out: Path) -> Study:
             work(out, run, lambda event: None, stop)
         return {}
 
-    run_study(study, out, Outside(engine=here, say=games.quiet))
+    run_study(study, out, StudyHooks(engine=here, say=games.quiet))
     write_tables(out, "summary", {})
     return study
 
@@ -222,13 +222,13 @@ def misshapen(count: int, folder: Path, study: Path | None = None, tick: Tick = 
         study_of_points(good)
     every = broken(good)
     random.Random(seed).shuffle(every)
-    turns: Counter = Counter()
+    iterations: Counter = Counter()
     refused = 0
     for file, what, breaks in (every[n % len(every)] for n in range(count)):
         shutil.copytree(good, copy_of)
         breaks(copy_of)
-        reader = READERS[file][turns[file] % len(READERS[file])]
-        turns[file] += 1
+        reader = READERS[file][iterations[file] % len(READERS[file])]
+        iterations[file] += 1
         try:
             text = told(readers(copy_of)[reader])
         except Exception as error:

@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from steadygan.game.parts import Part
-from steadygan.game.play import Hand, Play
-from steadygan.game.players import BeforeStep, Table, Update
+from steadygan.game.context import Iteration, StepContext
+from steadygan.game.part import Part
 from steadygan.game.recipe import Recipe
+from steadygan.game.state import GameState, StepResult
 from steadygan.methods import methods
 from tests.reliability.games import small
 
@@ -32,15 +32,15 @@ class Remember(Part):
     name = "remember-for-tests"
     sides: ClassVar = ("on_d",)
 
-    def start(self, table: Table) -> nn.Module:
+    def start(self, state: GameState) -> nn.Module:
         return Memory()
 
-    def loss(self, play: Play) -> Tensor:
-        memory = play.table.states[self.name]
-        memory.mean.lerp_(play.real_scores.detach().mean(), 0.1)
+    def loss(self, context: StepContext) -> Tensor:
+        memory = context.state.part_states[self.name]
+        memory.mean.lerp_(context.real_scores.detach().mean(), 0.1)
         memory.uses += 1
-        ruler = play.table.frozen["ruler"](play.fake.flatten(1)).mean()
-        return 0.1 * (play.real_scores.mean() - memory.mean).square() + 0.01 * ruler.detach()
+        ruler = context.state.part_states["ruler"](context.fake.flatten(1)).mean()
+        return 0.1 * (context.real_scores.mean() - memory.mean).square() + 0.01 * ruler.detach()
 
 
 class Measured(Part):
@@ -49,8 +49,8 @@ class Measured(Part):
     name = "measured-for-tests"
     sides: ClassVar = ("on_g",)
 
-    def loss(self, play: Play) -> Tensor:
-        return play.table.frozen["ruler"](play.fake.flatten(1)).square().mean()
+    def loss(self, context: StepContext) -> Tensor:
+        return context.state.part_states["ruler"](context.fake.flatten(1)).square().mean()
 
 
 class Staged(Recipe):
@@ -59,27 +59,26 @@ class Staged(Recipe):
     stages: ClassVar = ("warmup",)
     warmup_steps: int = 24
 
-    def start(self, shape: tuple[int, ...], classes: int = 0) -> Table:
-        table = super().start(shape, classes)
+    def start(self, shape: tuple[int, ...], classes: int = 0) -> GameState:
+        state = super().start(shape, classes)
         ruler = nn.Linear(shape[0] * shape[1] * shape[2], 1)
-        table.frozen["ruler"] = ruler.requires_grad_(False)
-        return table
+        state.part_states["ruler"] = ruler.requires_grad_(False)
+        return state
 
     def stage_length(self, stage: str) -> int:
         return self.warmup_steps
 
-    def stage_step(
-        self, stage: str, step: int, table: Table, hand: Hand, before_step: BeforeStep
-    ) -> None:
-        play, player = Play(self, table, "g", hand), table.players["g"]
-        noise = torch.randn(play.real.flatten(1).shape[1], generator=play.generator("ruler"))
+    def stage_step(self, stage: str, state: GameState, iteration: Iteration) -> None:
+        inputs = iteration.inputs(stage, iteration.index)
+        context, player = StepContext(self, state, "g", inputs), state.players["g"]
+        noise = torch.randn(context.real.flatten(1).shape[1], generator=context.generator("ruler"))
         with torch.no_grad():
-            target = play.real.flatten(1).mean(0) + 0.01 * noise
-            table.frozen["ruler"].weight.lerp_(target[None], 0.2)
-        loss = (play.fake.mean() - play.real.mean()).square()
+            target = context.real.flatten(1).mean(0) + 0.01 * noise
+            state.part_states["ruler"].weight.lerp_(target[None], 0.2)
+        loss = (context.fake.mean() - context.real.mean()).square()
         gradients = torch.autograd.grad(loss, player.parameters, materialize_grads=True)
         norm = torch.nn.utils.get_total_norm(gradients)
-        before_step(Update(player, play, {"brightness": loss}, list(gradients), norm))
+        iteration.guard(StepResult(player, context, {"brightness": loss}, list(gradients), norm))
         player.step(list(gradients), player.spec.settings(0, self.horizon_images, self.batch))
 
 

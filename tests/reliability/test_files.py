@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from steadygan.errors import UserError
-from steadygan.training import Cadence, Hooks, Stopped, checkpoint, resume, runfolder, train
+from steadygan.training import Hooks, LogSchedule, Stopped, checkpoint, resume, runfolder, train
 from tests.reliability import files, games
 
 
@@ -53,9 +53,9 @@ def test_r6_a_folder_or_an_empty_file_in_place_of_a_checkpoint(finished, tmp_pat
 
 
 def test_r6_a_damaged_checkpoint_takes_no_whole_ones_place(tmp_path):
-    cadence = Cadence(save_every=2)
+    schedule = LogSchedule(save_every=2)
     run = train(games.small("gan"), games.images(), out=tmp_path / "run", steps=6, device="cpu",
-                cadence=cadence)  # fmt: skip
+                schedule=schedule)  # fmt: skip
     newest, before = checkpoint.listed(run / "checkpoints")
     newest.write_bytes(newest.read_bytes()[:-1])
     said = []
@@ -89,7 +89,7 @@ def test_r8_no_room_for_three_checkpoints(tmp_path):
     usage = namedtuple("usage", "total used free")
     trainer = games.trainer_of(games.small("gan"), tmp_path / "size")
     for _ in range(2):
-        trainer.play_turn()
+        trainer.iterate()
     needed = 3 * sum(t.numel() * t.element_size() for t in trainer.gathered().values())
     needed += 5_000_000 + 27 * 64 * (16 + 2) ** 2 * 7 // 3
     with mock.patch.object(shutil, "disk_usage", return_value=usage(10**9, 0, int(0.99 * needed))):
@@ -176,13 +176,13 @@ def test_r9b_one_writer_a_run(tmp_path):
     said = []
 
     def second(trainer):
-        if trainer.turn == 1:
+        if trainer.iteration == 1:
             before = files.content(out)
             said.append(refused(lambda: start(out)))
             said.append(refused(lambda: resume(out, data=games.images(), say=games.quiet)))
             assert files.content(out) == before
 
-    start(out, hooks=Hooks(on_turn=second))
+    start(out, hooks=Hooks(on_iteration=second))
     assert len(said) == 2
     assert all("another process is writing" in line for line in said)
     resume(out, data=games.images(), steps=3, say=games.quiet)  # the lock went with its holder

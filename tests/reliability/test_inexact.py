@@ -124,14 +124,14 @@ def piece(run, threads, until):
 
     torch.set_num_threads(threads)
     hooks = Hooks() if until is None else stop_at(until)
-    seen = hooks.on_turn
+    seen = hooks.on_iteration
 
     def as_recorded(trainer):
         assert torch.get_num_threads() == 2
-        assert trainer.placement.precision == "bf16"
+        assert trainer.device_config.precision == "bf16"
         seen(trainer)
 
-    hooks.on_turn = as_recorded
+    hooks.on_iteration = as_recorded
     try:
         if run.exists():
             resume(run, data=games.images(), hooks=hooks, say=games.quiet)

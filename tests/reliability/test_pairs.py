@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from steadygan.errors import UserError
-from steadygan.game.parts import Part
+from steadygan.game.part import Part
 from steadygan.methods import find
 from steadygan.networks import OwnNetworks
 from tests.reliability import games, pairs

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from steadygan.errors import NonFiniteError
-from steadygan.game.play import Play, RealBatch
+from steadygan.game.context import RealBatch, StepContext
 from steadygan.training import Goal, Hooks, checkpoint, guards, replay, resume, train
 from tests.reliability import children, games, poisoning
 
@@ -22,17 +22,17 @@ def test_a_poisoned_number_stops_the_run_before_a_weight(method, tmp_path):
 def test_each_tensor_is_watched_for_itself(value, tmp_path):
     # In a game most poisons show in several places; alone, each must stop it too.
     trainer = games.trainer_of(games.small("wgan-gp"), tmp_path / "run")
-    trainer.play_turn()
+    trainer.iterate()
     unseen, kinds = [], set()
 
     def guard(update):
         assert guards.all_finite(guards.watched(update))
-        play, player = update.play, update.player
-        alone = guards.seen_by(play) | {"norm": update.gradient_norm} | update.losses
+        context, player = update.context, update.player
+        alone = guards.seen_by(context) | {"norm": update.gradient_norm} | update.losses
         alone |= {f"moment {k}": v for k, v in guards.optimizer_tensors(player).items()}
         alone |= {f"weight {k}": v for k, v in player.named_parameters().items()}
-        if play.mover == "g":
-            alone |= {f"EMA {k}": v for k, v in play.table.average.state_dict().items()}
+        if context.player == "g":
+            alone |= {f"EMA {k}": v for k, v in context.state.g_ema.state_dict().items()}
         for name, tensor in alone.items():
             if tensor.is_floating_point():
                 flat = tensor.detach().view(-1)
@@ -44,7 +44,7 @@ def test_each_tensor_is_watched_for_itself(value, tmp_path):
                 kinds.add(name.split()[0])
 
     trainer.guard = guard
-    trainer.play_turn()
+    trainer.iterate()
     assert unseen == []
     assert kinds == {
         "real", "latents", "norm", "adversarial", "gradient-penalty", "moment", "weight", "EMA",
@@ -62,7 +62,7 @@ def test_numbers_are_summed_on_the_device_where_they_are(bad, monkeypatch):
 
 def test_a_layer_that_overflows_is_named(tmp_path):
     trainer = games.trainer_of(games.small("gan"), tmp_path / "run")
-    d = trainer.table.discriminator
+    d = trainer.state.discriminator
     with torch.no_grad():
         for layer in (d.trunk[2].linear, d.trunk[4].linear):
             layer.weight.fill_(1e18)  # finite, and so are the outputs of the first two layers
@@ -89,7 +89,7 @@ def test_a_failed_run_says_so_in_its_folder_and_in_a_resume(tmp_path):
 
     with pytest.raises(NonFiniteError) as caught:
         train(games.small("gan"), data, out=out, steps=5, device="cpu", hooks=Hooks(hold),
-              cadence=games.Cadence(save_every=1))  # fmt: skip
+              schedule=games.LogSchedule(save_every=1))  # fmt: skip
     status = poisoning_status(out)
     assert status["state"] == "failed"
     assert status["reason"] == str(caught.value)
@@ -105,11 +105,11 @@ def poisoning_status(run):
 
 def test_nothing_non_finite_is_saved_even_where_the_guard_did_not_look(tmp_path):
     trainer = games.trainer_of(games.small("gan"), tmp_path / "run")
-    trainer.play_turn()
+    trainer.iterate()
     good = trainer.save()
     with torch.no_grad():
-        next(trainer.table.average.parameters()).view(-1)[0] = poisoning.INF
-    trainer.turn += 1
+        next(trainer.state.g_ema.parameters()).view(-1)[0] = poisoning.INF
+    trainer.iteration += 1
     with pytest.raises(NonFiniteError, match="nothing was saved"):
         trainer.save()
     assert checkpoint.listed(trainer.folder.checkpoints) == [good]
@@ -117,8 +117,8 @@ def test_nothing_non_finite_is_saved_even_where_the_guard_did_not_look(tmp_path)
 
 def test_a_signal_that_is_not_finite_stops_the_run_in_one_line(tmp_path, monkeypatch):
     trainer = games.trainer_of(games.small("gan"), tmp_path / "run")
-    trainer.cadence = games.Cadence(log_every=1)
-    monkeypatch.setattr(Play, "signals", {"odd": torch.tensor(poisoning.INF)}, raising=False)
+    trainer.schedule = games.LogSchedule(log_every=1)
+    monkeypatch.setattr(StepContext, "signals", {"odd": torch.tensor(poisoning.INF)}, raising=False)
     plain = trainer.held_out
     monkeypatch.setattr(trainer, "held_out", lambda: RealBatch(plain().samples * poisoning.INF))
     with pytest.raises(NonFiniteError, match=r"step 1: NaN or Inf in the log's d_"):
@@ -149,11 +149,11 @@ def stage_failure(folder):
     recipe, data = staged.recipe(), games.images(labels=True)
     trainer = games.trainer_of(recipe, folder / "run", data)
     for _ in range(3):
-        trainer.play_stage_step("warmup")
+        trainer.take_stage_step("warmup")
     before = {k: v.clone() for k, v in trainer.gathered().items()}
     poison = poisoning.Poison("data", 0, poisoning.NAN)
     with poison.into(trainer), pytest.raises(NonFiniteError) as caught:
-        trainer.play_stage_step("warmup")
+        trainer.take_stage_step("warmup")
     assert "stage warmup, step 3: NaN or Inf in the real batch" in str(caught.value)
     kept = checkpoint.load(checkpoint.listed(folder / "run" / "failure")[0])
     assert "failure/labels" in kept.tensors
@@ -174,11 +174,11 @@ def memory_kept(folder):
     from tests.reliability import staged
 
     trainer = games.trainer_of(staged.recipe(), folder / "run")
-    trainer.play_turn()
+    trainer.iterate()
     before = {k: v.clone() for k, v in trainer.gathered().items() if k.startswith("states/")}
     poison = poisoning.Poison("data", 1, poisoning.NAN)
     with poison.into(trainer), pytest.raises(NonFiniteError):
-        trainer.play_turn()
+        trainer.iterate()
     after = {k: v for k, v in trainer.gathered().items() if k.startswith("states/")}
-    assert len(before) == 2
+    assert len(before) == 4, "a mean, its uses, and a ruler's weight and bias"
     assert games.unlike(before, after) == []

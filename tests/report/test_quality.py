@@ -278,7 +278,7 @@ def test_the_score_is_learned_times_steadiness(study):
     steadiness = [math.sqrt(best / last) for best, last in zip(bests, lasts, strict=True)]
     assert parts["learned"] == pytest.approx(mean(learned), abs=1e-6)
     assert parts["steadiness"] == pytest.approx(mean(steadiness))
-    assert parts["calm"] == 1.0
+    assert parts["no relapse"] == 1.0
     product = [a * b for a, b in zip(learned, steadiness, strict=True)]
     assert rows["dcgan"].score == pytest.approx(mean(product))
     assert (rows["dcgan"].scored, rows["dcgan"].interval) == ("3 of 3", "0.21 to 0.40")

@@ -13,7 +13,7 @@ import pytest
 
 from steadygan.errors import UserError
 from steadygan.study import cluster
-from steadygan.study.compare import Outside, run_study
+from steadygan.study.compare import StudyHooks, run_study
 from steadygan.study.plan import Evaluation
 from steadygan.training import Stopped, checkpoint
 from steadygan.training.runfolder import read_facts, read_history
@@ -57,18 +57,18 @@ def test_on_ray_a_killed_worker_loses_nothing(made, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else a busy machine leaves them nothing
     evaluation = Evaluation(every="30", draft=200, count=200)
     study = made.planned(*METHODS, steps=STEPS, settings=SETTINGS, evaluation=evaluation)
-    reference = run_study(study, tmp_path / "reference", Outside(engine=made.here))
+    reference = run_study(study, tmp_path / "reference", StudyHooks(engine=made.here))
     events, killed, over = [], [], threading.Event()
     killer = threading.Thread(target=kill_one, args=(tmp_path / "s", killed, over), daemon=True)
     killer.start()
-    outside = Outside(
+    hooks = StudyHooks(
         engine=cluster.on_ray(jobs=2),
         watching=lambda runs, done: lambda run, event: events.append((run, event)),
     )
-    out = run_study(study, tmp_path / "s", outside)
+    out = run_study(study, tmp_path / "s", hooks)
     over.set()
     killer.join()
-    assert outside.failed == {}
+    assert hooks.failed == {}
     assert len(killed) == 1, "the run was over before it could be killed"
     for run in RUNS:
         made.same_end(out / "runs" / run, reference / "runs" / run)
@@ -198,7 +198,7 @@ def test_a_stop_reaches_the_tasks_by_the_board(ray_here, made, tmp_path):
 def test_without_ray_it_is_one_line(made, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install .steadygan\[ray\]."):
-        run_study(made.planned("gan"), tmp_path / "s", Outside(engine=cluster.on_ray()))
+        run_study(made.planned("gan"), tmp_path / "s", StudyHooks(engine=cluster.on_ray()))
 
 
 @pytest.fixture

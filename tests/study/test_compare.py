@@ -8,7 +8,7 @@ import pytest
 from steadygan.errors import NonFiniteError, StudyError, UserError
 from steadygan.locks import BusyError
 from steadygan.study import compare
-from steadygan.study.compare import Outside, raise_if_failed, run_study
+from steadygan.study.compare import StudyHooks, raise_if_failed, run_study
 from steadygan.study.plan import begin, in_turn, planned, read_study
 from steadygan.study.table import write_tables
 from steadygan.study.work import mark_failed, work
@@ -17,25 +17,25 @@ from steadygan.training.runfolder import RunFolder, read_history
 
 
 @pytest.fixture
-def outside(made):
+def hooks(made):
     """Works in this process, and remembers what it was told."""
 
     def make(**more):
         events = []
         watching = lambda runs, done: lambda run, event: events.append((run, event))  # noqa: E731
-        found = Outside(engine=made.here, watching=watching, say=lambda text: None, **more)
+        found = StudyHooks(engine=made.here, watching=watching, say=lambda text: None, **more)
         found.events = events
         return found
 
     return make
 
 
-def begun(outside):
-    return [run for run, event in outside.events if "begins" in event]
+def begun(hooks):
+    return [run for run, event in hooks.events if "begins" in event]
 
 
-def test_methods_times_seeds_get_a_finished_run_each(made, outside, tmp_path):
-    study, seen = made.planned("gan", "wgan:d_steps=1", seeds=(3, 4)), outside()
+def test_methods_times_seeds_get_a_finished_run_each(made, hooks, tmp_path):
+    study, seen = made.planned("gan", "wgan:d_steps=1", seeds=(3, 4)), hooks()
     out = run_study(study, tmp_path / "s", seen)
     facts = json.loads((out / "study.json").read_text())
     names = ["gan-s3", "gan-s4", "wgan-d_steps-1-s3", "wgan-d_steps-1-s4"]
@@ -47,9 +47,9 @@ def test_methods_times_seeds_get_a_finished_run_each(made, outside, tmp_path):
     assert not seen.failed
 
 
-def test_a_method_with_steps_of_its_own_trains_so_many(made, outside, tmp_path):
+def test_a_method_with_steps_of_its_own_trains_so_many(made, hooks, tmp_path):
     study = made.planned("gan:steps=2", "wgan", steps=4)
-    out = run_study(study, tmp_path / "s", outside())
+    out = run_study(study, tmp_path / "s", hooks())
     assert {name: made.status(out, name)["step"] for name in ("gan-s0", "wgan-s0")} == {
         "gan-s0": 2,
         "wgan-s0": 4,
@@ -65,14 +65,14 @@ def test_a_method_with_steps_of_its_own_trains_so_many(made, outside, tmp_path):
         replace(study, steps=None, budget_minutes=1.0)
 
 
-def test_a_run_of_a_study_is_the_run_that_train_makes(made, outside, tmp_path):
+def test_a_run_of_a_study_is_the_run_that_train_makes(made, hooks, tmp_path):
     from steadygan import train
     from tests.reliability import games
 
     study = made.planned("wgan-gp", seeds=(5,))
-    out = run_study(study, tmp_path / "s", outside())
+    out = run_study(study, tmp_path / "s", hooks())
     train(study.entries[0].recipe, "ring", out=tmp_path / "alone", steps=3, seed=5, device="cpu",
-          cadence=study.request.cadence())  # fmt: skip
+          schedule=study.request.schedule())  # fmt: skip
     evaluated = {"energy_distance", "modes", "high_quality", "mode_js"}
     ours, alone = games.history(out / "runs/wgan-gp-s5"), games.history(tmp_path / "alone")
     assert [{k: v for k, v in line.items() if k not in evaluated} for line in ours] == alone
@@ -80,17 +80,17 @@ def test_a_run_of_a_study_is_the_run_that_train_makes(made, outside, tmp_path):
     assert games.unlike(*ends) == [], "judging on the way moved a bit"
 
 
-def test_called_again_it_trains_nothing_twice(made, outside, tmp_path, monkeypatch):
-    run_study(made.planned("gan"), tmp_path / "s", outside())
+def test_called_again_it_trains_nothing_twice(made, hooks, tmp_path, monkeypatch):
+    run_study(made.planned("gan"), tmp_path / "s", hooks())
     before = (tmp_path / "s/runs/gan-s0/history.jsonl").read_bytes()
-    again = outside()
+    again = hooks()
     monkeypatch.setattr(compare, "prepare", None)  # nothing is left that would need it
     run_study(made.planned("gan"), tmp_path / "s", again)
     assert (tmp_path / "s/runs/gan-s0/history.jsonl").read_bytes() == before
     assert again.events == []
 
 
-def test_a_study_that_was_stopped_goes_on(made, outside, tmp_path):
+def test_a_study_that_was_stopped_goes_on(made, hooks, tmp_path):
     looks = []
 
     def stop():
@@ -98,19 +98,19 @@ def test_a_study_that_was_stopped_goes_on(made, outside, tmp_path):
         return Stopped("stopped", 143) if len(looks) == 2 else None
 
     with pytest.raises(Stopped):
-        run_study(made.planned("gan", "wgan"), tmp_path / "s", outside(stop=stop))
+        run_study(made.planned("gan", "wgan"), tmp_path / "s", hooks(stop=stop))
     assert made.status(tmp_path / "s", "gan-s0")["state"] == "stopped"
     assert not (tmp_path / "s/runs/wgan-s0").exists()
-    run_study(made.planned("gan", "wgan"), tmp_path / "s", outside())
+    run_study(made.planned("gan", "wgan"), tmp_path / "s", hooks())
     assert made.status(tmp_path / "s", "wgan-s0")["state"] == "finished"
     steps = [line["step"] for line in read_history(tmp_path / "s/runs/gan-s0")]
     assert steps == [0, 1, 2, 3]
 
 
-def test_a_failed_run_is_a_result_and_the_study_goes_on(made, outside, tmp_path):
+def test_a_failed_run_is_a_result_and_the_study_goes_on(made, hooks, tmp_path):
     """A learning rate of 1e38 makes the weights infinite at the first step."""
     study = made.planned("gan:lr=1e38", "wgan", steps=5)
-    seen = outside()
+    seen = hooks()
     out = run_study(study, tmp_path / "s", seen)
     failed, fine = in_turn(read_study(out))
     assert (made.status(out, failed)["state"], made.status(out, failed)["exit_code"]) == (
@@ -119,7 +119,7 @@ def test_a_failed_run_is_a_result_and_the_study_goes_on(made, outside, tmp_path)
     assert made.status(out, fine)["state"] == "finished"
     with pytest.raises(StudyError, match=r"1 run\(s\) failed: gan-lr-1e38-s0: step .* NaN or Inf"):
         raise_if_failed(seen)
-    again = outside()
+    again = hooks()
     run_study(study, tmp_path / "s", again)
     assert again.failed == seen.failed, "a failed run stays failed, and is said again"
     assert again.events == []
@@ -129,7 +129,7 @@ def test_a_failed_run_is_a_result_and_the_study_goes_on(made, outside, tmp_path)
 
 
 def test_a_run_that_failed_for_want_of_anything_but_finite_numbers_is_tried_again(
-    made, outside, tmp_path, monkeypatch
+    made, hooks, tmp_path, monkeypatch
 ):
     """A full disk is no property of a method."""
 
@@ -137,22 +137,22 @@ def test_a_run_that_failed_for_want_of_anything_but_finite_numbers_is_tried_agai
         raise UserError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs.Trainer, "play_turn", full)
-        seen = outside()
+        patch.setattr(runs.Trainer, "iterate", full)
+        seen = hooks()
         out = run_study(made.planned("gan"), tmp_path / "s", seen)
     assert seen.failed == {"gan-s0": "disk full"}
     status = made.status(out, "gan-s0")
     assert (status["reason"], status["exit_code"]) == ("disk full", 2)
-    again = outside()
+    again = hooks()
     run_study(made.planned("gan"), tmp_path / "s", again)
     assert again.failed == {}
     assert made.status(out, "gan-s0")["state"] == "finished"
 
 
-def test_an_error_that_nobody_foresaw_is_a_reason_too(made, outside, tmp_path, monkeypatch):
+def test_an_error_that_nobody_foresaw_is_a_reason_too(made, hooks, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(runs.Trainer, "play_turn", lambda trainer: 1 / 0)
-        seen = outside()
+        patch.setattr(runs.Trainer, "iterate", lambda trainer: 1 / 0)
+        seen = hooks()
         out = run_study(made.planned("gan", "wgan"), tmp_path / "s", seen)
     assert list(seen.failed) == ["gan-s0", "wgan-s0"]
     reason = "unexpected ZeroDivisionError: division by zero"
@@ -160,16 +160,16 @@ def test_an_error_that_nobody_foresaw_is_a_reason_too(made, outside, tmp_path, m
     assert made.status(out, "gan-s0")["exit_code"] == 1, "with 3 it would never be tried again"
 
 
-def test_a_study_grows_by_methods_and_seeds(made, outside, tmp_path):
-    run_study(made.planned("gan"), tmp_path / "s", outside())
-    seen = outside()
+def test_a_study_grows_by_methods_and_seeds(made, hooks, tmp_path):
+    run_study(made.planned("gan"), tmp_path / "s", hooks())
+    seen = hooks()
     run_study(made.planned("gan", "wgan", seeds=(0, 1)), tmp_path / "s", seen)
     assert begun(seen) == ["wgan-s0", "gan-s1", "wgan-s1"]
     assert read_study(tmp_path / "s")["seeds"] == [0, 1]
     with pytest.raises(UserError, match="another study"):
-        run_study(made.planned("gan", "wgan"), tmp_path / "s", outside())
+        run_study(made.planned("gan", "wgan"), tmp_path / "s", hooks())
     with pytest.raises(UserError, match="another study"):
-        run_study(made.planned("gan", seeds=(0, 1)), tmp_path / "s", outside())
+        run_study(made.planned("gan", seeds=(0, 1)), tmp_path / "s", hooks())
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,11 @@ def test_a_study_grows_by_methods_and_seeds(made, outside, tmp_path):
         {"settings": ("log_every=1", "precision=bf16")},
     ],
 )
-def test_another_study_in_the_folder_is_refused(made, outside, tmp_path, change):
+def test_another_study_in_the_folder_is_refused(made, hooks, tmp_path, change):
     begin(made.planned("gan"), tmp_path / "s")
     before = (tmp_path / "s/study.json").read_bytes()
     with pytest.raises(UserError, match="another study"):
-        run_study(made.planned("gan", **change), tmp_path / "s", outside())
+        run_study(made.planned("gan", **change), tmp_path / "s", hooks())
     assert (tmp_path / "s/study.json").read_bytes() == before
 
 
@@ -200,7 +200,7 @@ def test_other_pixels_under_the_same_name_are_another_study(made, tmp_path):
         begin(other, tmp_path / "s")
 
 
-def test_a_worker_refuses_data_that_changed_since_the_study_began(made, outside, tmp_path):
+def test_a_worker_refuses_data_that_changed_since_the_study_began(made, hooks, tmp_path):
     begin(made.planned("gan"), tmp_path / "s")
     path = tmp_path / "s/study.json"
     facts = json.loads(path.read_text())
@@ -219,16 +219,16 @@ def test_another_count_of_jobs_changes_no_thread(made, tmp_path):
     assert begin(made.planned("gan", settings=asked), tmp_path / "t")["threads"] == 3
 
 
-def test_strangers_in_the_folder_are_refused(made, outside, tmp_path):
+def test_strangers_in_the_folder_are_refused(made, hooks, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="not empty"):
-        run_study(made.planned("gan"), tmp_path, outside())
+        run_study(made.planned("gan"), tmp_path, hooks())
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_nothing_is_written_where_an_entry_does_not_fit(made, outside, tmp_path):
+def test_nothing_is_written_where_an_entry_does_not_fit(made, hooks, tmp_path):
     with pytest.raises(UserError, match="fewer than one batch"):
-        run_study(made.planned("gan", "wgan:batch=60000"), tmp_path / "s", outside())
+        run_study(made.planned("gan", "wgan:batch=60000"), tmp_path / "s", hooks())
     assert not (tmp_path / "s").exists()
 
 
@@ -249,25 +249,25 @@ def test_a_damaged_study_json_is_one_line(tmp_path, text):
         read_study(tmp_path / "none")
 
 
-def test_what_all_runs_need_is_made_before_the_first_one(made, outside, tmp_path, monkeypatch):
+def test_what_all_runs_need_is_made_before_the_first_one(made, hooks, tmp_path, monkeypatch):
     order = []
     monkeypatch.setattr(compare.Judge, "prepare", lambda judge: order.append("prepared"))
     study = made.planned("gan")
-    seen = outside()
+    seen = hooks()
     seen.engine = lambda *given: order.append("worked") or {}
     run_study(study, tmp_path / "s", seen)
     assert order == ["prepared", "worked"]
 
 
 def test_failures_of_now_and_before_are_told_in_turn_and_the_watch_knows_what_is_done(
-    made, outside, tmp_path, monkeypatch
+    made, hooks, tmp_path, monkeypatch
 ):
     """Of three runs the second failed for good before; the first and the third fail now."""
     states = {"wgan-s0": {"state": "failed", "reason": "NaN in D", "exit_code": 3}}
     monkeypatch.setattr(compare, "is_done", lambda path: path.name in states)
     monkeypatch.setattr(compare, "status_of", lambda path: states.get(path.name, {}))
     monkeypatch.setattr(compare.Judge, "prepare", lambda judge: None)
-    seen, given, counts = outside(), [], []
+    seen, given, counts = hooks(), [], []
     seen.watching = lambda runs, done: counts.append((runs, done))
 
     def engine(out, runs, watch, stop):
@@ -283,14 +283,14 @@ def test_failures_of_now_and_before_are_told_in_turn_and_the_watch_knows_what_is
         raise_if_failed(seen)
 
 
-def test_a_run_that_is_finished_but_not_judged_is_judged(made, outside, tmp_path):
-    out = run_study(made.planned("gan"), tmp_path / "s", outside())
+def test_a_run_that_is_finished_but_not_judged_is_judged(made, hooks, tmp_path):
+    out = run_study(made.planned("gan"), tmp_path / "s", hooks())
     path = out / "runs/gan-s0/run.json"
     facts = json.loads(path.read_text())
     del facts["judged_step"]
     path.write_text(json.dumps(facts))
     history = (out / "runs/gan-s0/history.jsonl").read_bytes()
-    run_study(made.planned("gan"), out, outside())
+    run_study(made.planned("gan"), out, hooks())
     assert json.loads(path.read_text())["judged_step"] == 3
     assert (out / "runs/gan-s0/history.jsonl").read_bytes() == history
 
@@ -302,7 +302,7 @@ def test_errors_keep_their_exit_code():
     assert in_a_line(ValueError("a\nb")) == ("unexpected ValueError: a", 1)
 
 
-def test_a_second_compare_of_one_study_is_refused_before_it_touches_a_run(made, outside, tmp_path):
+def test_a_second_compare_of_one_study_is_refused_before_it_touches_a_run(made, hooks, tmp_path):
     """R9b: it would wait for the runs that the first one trains, and then call them failed."""
     study, seen = made.planned("gan", "wgan"), []
 
@@ -310,23 +310,23 @@ def test_a_second_compare_of_one_study_is_refused_before_it_touches_a_run(made, 
         failures = made.here(out, runs[:1], watch, stop)
         before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
         with pytest.raises(BusyError, match="another `steadygan compare` works on this study"):
-            run_study(made.planned("gan", "wgan", seeds=(0, 1)), out, outside())
+            run_study(made.planned("gan", "wgan", seeds=(0, 1)), out, hooks())
         seen.append({path: path.read_bytes() for path in out.rglob("*") if path.is_file()})
         assert seen == [before]
         return failures
 
-    first = outside()
+    first = hooks()
     first.engine = engine
     run_study(study, tmp_path / "s", first)
     assert len(seen) == 1
-    run_study(study, tmp_path / "s", outside())  # the lock went with the first
+    run_study(study, tmp_path / "s", hooks())  # the lock went with the first
     assert made.status(tmp_path / "s", "wgan-s0")["state"] == "finished"
 
 
-def test_a_study_locks_no_folder_of_anyone_else(made, outside, tmp_path):
+def test_a_study_locks_no_folder_of_anyone_else(made, hooks, tmp_path):
     (tmp_path / "thesis.txt").write_text("the only copy")
     with pytest.raises(UserError, match="not empty and no study"):
-        run_study(made.planned("gan"), tmp_path, outside())
+        run_study(made.planned("gan"), tmp_path, hooks())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 

@@ -14,7 +14,7 @@ from steadygan.study import queue
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
 
-class Told:
+class Condition:
     """Says on stdout by which signal a worker was told to stop."""
 
     def handle(self, number, frame):
@@ -42,7 +42,7 @@ class Pipes:
             os.dup2(self.stdin, 0)
             os.dup2(self.stdout, 1)
             self.shut(*self.ends.difference(keeps))
-            then(queue.fed(Told()))
+            then(queue.fed(Condition()))
         finally:
             os._exit(99)
 
@@ -82,7 +82,7 @@ def test_a_worker_stops_when_its_stdin_ends_and_is_gone_when_it_cannot(pipes, mo
 @pytest.mark.skipif(sys.platform != "linux", reason="no such signal elsewhere")
 def test_a_worker_is_told_that_its_parent_is_gone_though_its_stdin_stays_open(pipes):
     def working(tell):
-        signal.signal(signal.SIGTERM, Told().handle)
+        signal.signal(signal.SIGTERM, Condition().handle)
         tell({"says": "ready"})
         time.sleep(15)
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from steadygan.errors import UserError
-from steadygan.measures import classifier, feature_classifier
+from steadygan.features import classifier, feature_classifier
 from steadygan.study import judge as judges
-from steadygan.study.compare import Outside, run_study
+from steadygan.study.compare import StudyHooks, run_study
 from steadygan.study.judge import Judge
 from steadygan.study.plan import Evaluation
 from steadygan.study.table import write_tables
@@ -57,7 +57,7 @@ def judge_of(study, **changes):
 
 
 def test_a_study_of_images_is_judged_on_the_way_at_last_and_at_best(hasty, digits, made, tmp_path):
-    out = run_study(digits, tmp_path / "s", Outside(engine=made.here, say=lambda text: None))
+    out = run_study(digits, tmp_path / "s", StudyHooks(engine=made.here, say=lambda text: None))
     run = out / "runs/gan-s0"
     lines = [line for line in read_history(run) if "fid" in line]
     assert [line["step"] for line in lines] == [0, 4, 8]
@@ -96,10 +96,10 @@ def test_a_stop_ends_the_preparations(hasty, digits, made, tmp_path, monkeypatch
         looks.append(True)
         return Stopped("stopped", 143) if len(looks) == 3 else None
 
-    outside = Outside(engine=made.here, say=lambda text: None, stop=stop,
+    hooks = StudyHooks(engine=made.here, say=lambda text: None, stop=stop,
                       bar=lambda name: lambda done, total: seen.append(done))  # fmt: skip
     with pytest.raises(Stopped):
-        run_study(digits, tmp_path / "s", outside)
+        run_study(digits, tmp_path / "s", hooks)
     assert seen == [1, 2]
     assert not (tmp_path / "s/runs").exists()
 
@@ -107,7 +107,7 @@ def test_a_stop_ends_the_preparations(hasty, digits, made, tmp_path, monkeypatch
 def test_the_quality_at_best_is_that_of_the_kept_generator(hasty, digits, made, tmp_path):
     """Where the best evaluation is the last one it is not measured again, and would be the same."""
     study = replace(digits, evaluation=FEW.model_copy(update={"every": "8"}))
-    out = run_study(study, tmp_path / "s", Outside(engine=made.here, say=lambda text: None))
+    out = run_study(study, tmp_path / "s", StudyHooks(engine=made.here, say=lambda text: None))
     quality = read_facts(out / "runs/gan-s0")["measures"]["quality"]
     best = quality["best"]
     assert best.pop("step") == quality["last"]["step"] == 8
@@ -121,7 +121,7 @@ def test_the_grid_at_best_shows_the_latents_of_the_other_grids(made, tmp_path, m
     distances = itertools.count(1.0)
     monkeypatch.setattr(Judge, "from_real", lambda self, points: next(distances))
     study = made.planned("gan", steps=4, settings=("sample_every=2",))
-    run = run_study(study, tmp_path / "s", Outside(engine=made.here)) / "runs/gan-s0"
+    run = run_study(study, tmp_path / "s", StudyHooks(engine=made.here)) / "runs/gan-s0"
     best = read_facts(run)["best"]
     assert best == {"step": 2, "samples": "samples/best-step-000002.png"}
     drawn = (run / best["samples"]).read_bytes()
@@ -137,7 +137,7 @@ def test_the_grid_at_best_shows_the_latents_of_the_other_grids(made, tmp_path, m
 def test_a_generator_with_codes_has_its_table_at_best_too(hasty, made, tmp_path):
     study = made.planned("infogan", data="mnist", steps=2, settings=IMAGES, evaluation=FEW)
     study = replace(study, evaluation=FEW.model_copy(update={"every": "2"}))
-    out = run_study(study, tmp_path / "s", Outside(engine=made.here, say=lambda text: None))
+    out = run_study(study, tmp_path / "s", StudyHooks(engine=made.here, say=lambda text: None))
     run = out / "runs/infogan-s0"
     best = read_facts(run)["best"]
     assert best == {"step": 2, "samples": "samples/best-step-000002.png",
@@ -166,7 +166,7 @@ def test_too_few_samples_for_the_features_have_no_frechet_distance(hasty, digits
 
 def test_features_none_leaves_distances_out(hasty, digits, made, tmp_path):
     study = replace(digits, evaluation=FEW.model_copy(update={"features": "none"}))
-    out = run_study(study, tmp_path / "s", Outside(engine=made.here, say=lambda text: None))
+    out = run_study(study, tmp_path / "s", StudyHooks(engine=made.here, say=lambda text: None))
     facts = read_facts(out / "runs/gan-s0")
     assert facts["best"] is None
     assert not any("fid" in line for line in read_history(out / "runs/gan-s0"))
@@ -189,7 +189,7 @@ def test_where_auto_finds_no_features_that_is_said_and_a_name_is_an_error(digits
 
 def test_points_are_judged_by_their_modes_and_the_energy_distance(made, tmp_path):
     study = made.planned("gan", steps=4)
-    out = run_study(study, tmp_path / "s", Outside(engine=made.here))
+    out = run_study(study, tmp_path / "s", StudyHooks(engine=made.here))
     facts = read_facts(out / "runs/gan-s0")
     assert 0 < facts["evaluation"]["real"] < facts["evaluation"]["noise"]
     assert facts["evaluation"]["real_sd"] > 0

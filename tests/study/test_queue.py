@@ -11,7 +11,7 @@ import pytest
 from tiny import run_facts
 
 from steadygan.study import queue
-from steadygan.study.compare import Outside, run_study
+from steadygan.study.compare import StudyHooks, run_study
 from steadygan.study.plan import Evaluation, begin
 from steadygan.study.queue import RETRIES, Worker, local
 from steadygan.training import StopAsked, Stopped, checkpoint
@@ -107,7 +107,7 @@ def test_whatever_ends_a_studys_processes_nothing_is_lost(tmp_path, made):
     goes on to its end: every bit as if nothing had happened, and no worker outlives its parent."""
     evaluation = Evaluation(every="30", count=100)
     study = made.planned(*METHODS, steps=STEPS, settings=SETTINGS, evaluation=evaluation)
-    reference = run_study(study, tmp_path / "reference", Outside(engine=made.here))
+    reference = run_study(study, tmp_path / "reference", StudyHooks(engine=made.here))
     command = Command(tmp_path)
     command.go()
     workers = command.hold({})

@@ -15,7 +15,7 @@ GREY = (1, 28, 28)
 def test_words_go_to_their_owners():
     found = read_request(["size=32", "flip=true", "precision=fp32", "width=8", "log_every=5"])
     assert (found.data.size, found.data.flip) == (32, True)
-    assert (found.run.precision, found.cadence().log_every) == ("fp32", 5)
+    assert (found.run.precision, found.schedule().log_every) == ("fp32", 5)
     assert found.recipe == {"width": "8"}
 
 
@@ -102,7 +102,7 @@ def test_a_shared_key_that_no_method_has_is_an_error():
 
 def test_a_part_by_name_goes_only_where_it_fits():
     found = entries_of(["dcgan", "wgan"], GREY, {"critic_warmup": "true"})
-    assert [len(e.recipe.tricks) for e in found] == [0, 1]
+    assert [len(e.recipe.shared) for e in found] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_sheet_and_difference_name_what_matters():
     text = sheet(find("wgan"))
     assert "Algorithm 1" in text
     assert "weight-clip.bound = 0.01" in text
-    assert "a half-life of 62 turns: ema.halflife_images counts real images that D sees" in text
+    assert "a half-life of 62 steps: ema.halflife_images counts real images that D sees" in text
     rows = difference(find("wgan"), find("wgan-gp")).splitlines()
     assert any(row.split() == ["networks.d_norm", "batch", "none"] for row in rows)
     assert not any(row.startswith("batch") for row in rows), "equal keys are left out"

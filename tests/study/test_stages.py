@@ -36,7 +36,7 @@ def test_a_stage_has_a_bar_of_its_own_that_leaves_when_the_stage_is_done(game, m
     seen = []
     for stage, length in (("autoencoder", 6), ("features", 3)):
         for done in range(1, length + 1):
-            game.play_stage_step(stage)
+            game.take_stage_step(stage)
             bar(game)
             task = tasks(shown)[stage]
             assert (task.completed, task.total) == (done, length)
@@ -46,7 +46,7 @@ def test_a_stage_has_a_bar_of_its_own_that_leaves_when_the_stage_is_done(game, m
     assert re.search(r"\d steps/s  reconstruction [\d.]+$", seen[2])
     loss = game.last["features"].losses["spread"].item()
     assert seen[-1].endswith(f"spread {loss:.3g}")
-    game.play_turn()
+    game.iterate()
     bar(game)
     assert set(tasks(shown)) == {"decoding"}
 
@@ -55,7 +55,7 @@ def test_in_a_pipe_a_stage_says_how_far_it_is_and_when_it_is_done(game, capsys):
     bar = RunBar(progress(terminal=False), "decoding", Goal(steps=4))
     for stage, length in (("autoencoder", 6), ("features", 3)):
         for _ in range(length):
-            game.play_stage_step(stage)
+            game.take_stage_step(stage)
             bar(game)
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("decoding, ")]
     assert [line.split(":")[0] for line in said] == [
@@ -67,7 +67,7 @@ def test_in_a_pipe_a_stage_says_how_far_it_is_and_when_it_is_done(game, capsys):
 
 def test_a_resumed_stage_counts_its_rate_from_where_it_goes_on(game):
     for _ in range(3):
-        game.play_stage_step("autoencoder")
+        game.take_stage_step("autoencoder")
     shown = progress(terminal=True)
     bar = stages.StageBar(shown, "decoding")
     bar(game)
@@ -77,19 +77,19 @@ def test_a_resumed_stage_counts_its_rate_from_where_it_goes_on(game):
 
 def test_games_without_stages_and_in_turns_have_none(game):
     assert going_on(game) == ""
-    game.play_stage_step("autoencoder")
+    game.take_stage_step("autoencoder")
     assert going_on(game) == "autoencoder"
-    game.play_turn()
+    game.iterate()
     assert going_on(game) == ""
     plain = trainer(shrunk(find("dcgan").recipe), GREY)
-    plain.play_turn()
+    plain.iterate()
     assert going_on(plain) == ""
 
 
 def test_the_runs_own_line_names_the_stage_and_its_loss(game):
-    game.play_stage_step("autoencoder")
+    game.take_stage_step("autoencoder")
     detail = RunBar(progress(terminal=True), "decoding", Goal(steps=4)).detail(game)
     assert re.fullmatch(r"autoencoder 1/6  loss autoencoder [\d.]+", detail)
-    game.play_turn()
+    game.iterate()
     detail = RunBar(progress(terminal=True), "decoding", Goal(steps=4)).detail(game)
     assert re.fullmatch(r"step 1  .* images/s  loss d .* g .* decode .*", detail)

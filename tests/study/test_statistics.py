@@ -21,6 +21,10 @@ def by_seed(*values):
     return dict(enumerate(values))
 
 
+def test_equal_values_have_no_spread_however_they_round():
+    assert spread([12.8] * 3) == Spread(3, 12.8, 0.0, 12.8, 12.8)  # their mean is 12.800...002
+
+
 def test_a_spread_is_mean_sample_deviation_and_interval():
     found = spread([1.0, 2.0, 6.0])
     assert (found.n, found.mean, found.sd) == (3, 3.0, np.sqrt(7.0))

@@ -8,7 +8,7 @@ import safetensors
 import torch
 
 from steadygan.errors import CheckpointError
-from steadygan.training import checkpoint, state
+from steadygan.training import checkpoint, state_dict
 from tests.reliability import games
 
 TENSORS = {
@@ -72,7 +72,7 @@ def test_half_written_files_of_a_killed_process_are_cleared_by_the_next_save(tmp
 @pytest.fixture
 def trainer(tmp_path):
     trainer = games.trainer_of(games.small("dcgan"), tmp_path / "run")
-    trainer.play_turn()
+    trainer.iterate()
     return trainer
 
 
@@ -95,13 +95,13 @@ def broken(tensors, how):
 @pytest.mark.parametrize("how", ["missing", "left over", "shape", "type", "moment"])
 def test_a_checkpoint_of_another_game_is_refused_with_the_name(how, trainer):
     with pytest.raises(CheckpointError, match=r"players/|player|differ") as caught:
-        state.restore(trainer.table, broken(trainer.gathered(), how))
+        state_dict.restore(trainer.state, broken(trainer.gathered(), how))
     assert "\n" not in str(caught.value)
 
 
 def test_the_estimate_of_a_checkpoints_size_is_near_the_truth(trainer):
     size = len(checkpoint.to_bytes(trainer.gathered(), trainer.info()))
-    estimate = state.size_in_bytes(trainer.table)
+    estimate = state_dict.size_in_bytes(trainer.state)
     tensors = sum(t.numel() * t.element_size() for t in trainer.gathered().values())
     assert estimate == pytest.approx(tensors, rel=0.02)
     assert estimate < size

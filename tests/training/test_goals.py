@@ -8,9 +8,9 @@ import pytest
 
 from steadygan.errors import UserError
 from steadygan.training import (
-    Cadence,
     Goal,
     Hooks,
+    LogSchedule,
     StopAsked,
     Stopped,
     checkpoint,
@@ -45,7 +45,7 @@ def test_a_budget_counts_training_alone(clock, tmp_path):
         logged.append(trainer.seconds)
 
     out = train(games.small("gan"), games.images(), out=tmp_path / "run", budget_minutes=0.1,
-                device="cpu", hooks=Hooks(on_turn=slow))  # fmt: skip
+                device="cpu", hooks=Hooks(on_iteration=slow))  # fmt: skip
     assert logged == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     status = read_facts(out)["status"]
     assert (status["step"], status["seconds"], status["state"]) == (6, 6.0, "finished")
@@ -70,7 +70,7 @@ def test_a_resumed_budget_goes_on_from_the_time_spent(clock, tmp_path):
 
 def test_the_time_spent_is_that_of_the_newest_whole_checkpoint(clock, tmp_path):
     out = train(games.small("gan"), games.images(), out=tmp_path / "run", steps=4, device="cpu",
-                cadence=Cadence(save_every=3))  # fmt: skip
+                schedule=LogSchedule(save_every=3))  # fmt: skip
     assert seconds_spent(out) == 4.0
     checkpoint.listed(out / "checkpoints")[0].write_bytes(b"damaged")
     assert seconds_spent(out) == 3.0
@@ -168,17 +168,17 @@ def budget_inside_a_stage(folder):
     from tests.reliability import staged
 
     trainer = games.trainer_of(staged.recipe(), folder / "run")
-    play = trainer.play_stage_step
+    context = trainer.take_stage_step
 
     def slow(stage):
         before = trainer.seconds
-        play(stage)
+        context(stage)
         trainer.seconds = before + 1.0
 
-    trainer.play_stage_step = slow
+    trainer.take_stage_step = slow
     for earlier, budget in pairwise((0, 5, 10, 24)):
         trainer.run(Goal(budget_seconds=budget), Hooks())
-        assert (trainer.turn, trainer.stage_steps) == (0, {"warmup": budget})
+        assert (trainer.iteration, trainer.stage_steps) == (0, {"warmup": budget})
         newest, before = checkpoint.listed(folder / "run" / "checkpoints")
         assert int(checkpoint.load(newest).tensors["counters/stage warmup"]) == budget
         assert int(checkpoint.load(before).tensors["counters/stage warmup"]) == earlier

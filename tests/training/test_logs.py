@@ -6,11 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from steadygan.game.augment import DiffAugment
-from steadygan.game.noise import InstanceNoise
-from steadygan.game.parts import Part
-from steadygan.game.play import Play
+from steadygan.game.context import StepContext
+from steadygan.game.part import Part
 from steadygan.methods import methods
+from steadygan.parts.augment import DiffAugment
+from steadygan.parts.noise import InstanceNoise
 from steadygan.training import Goal, Hooks, train
 from steadygan.training.goals import milestones
 from tests.reliability import games
@@ -43,7 +43,7 @@ def run(request, tmp_path_factory):
     out = tmp_path_factory.mktemp("log") / "run"
     recipe = games.small(request.param)
     train(recipe, games.images(), out=out, steps=4, device="cpu", precision="fp32",
-          cadence=games.Cadence(log_every=1))  # fmt: skip
+          schedule=games.LogSchedule(log_every=1))  # fmt: skip
     return request.param, out, games.history(out)
 
 
@@ -100,7 +100,7 @@ def test_pictures_and_histogram_stand_at_the_start_and_the_end(run):
         assert len(histogram["counts"]) == 50
         assert histogram["low"] < histogram["high"]
     trainer = games.trainer_of(games.small(method), out.parent / "again")
-    weights = sum(p.numel() for p in trainer.table.discriminator.parameters())
+    weights = sum(p.numel() for p in trainer.state.discriminator.parameters())
     assert sum(history[0]["weight_histogram"]["counts"]) == weights
     if method == "wgan":
         assert history[-1]["weight_histogram"]["low"] >= -0.01
@@ -112,11 +112,11 @@ def test_pictures_and_histogram_stand_at_the_start_and_the_end(run):
 def test_held_out_scores_are_those_of_the_step_that_was_logged(tmp_path):
     # An accuracy of 1 on real and 0 on held-out data is how an overfitted D is seen.
     trainer = games.trainer_of(games.small("gan"), tmp_path / "run")
-    trainer.play_turn()
+    trainer.iterate()
     from steadygan.training import signals
 
-    line = signals.of_turn(trainer.last, trainer.held_out())
-    without = signals.of_turn(trainer.last, None)
+    line = signals.of_iteration(trainer.last, trainer.held_out())
+    without = signals.of_iteration(trainer.last, None)
     assert {k for k in line if "heldout" in k} == set(line) - set(without)
     assert {k: line[k] for k in without} == without
 
@@ -125,20 +125,20 @@ def untrained(tmp_path, *parts):
     """A game whose D has seen nothing, so that held-out data are to it what training data are."""
     recipe = games.small("dcgan", batch=100, d_norm="none").with_(*parts)
     trainer = games.trainer_of(recipe, tmp_path / "run", games.images(200, 200))
-    return trainer, Play(recipe, trainer.table, "d", trainer.hand(0, "d", 0))
+    return trainer, StepContext(recipe, trainer.state, "d", trainer.inputs("d", 0))
 
 
 @pytest.mark.parametrize("part", [InstanceNoise(sigma=3.0), DiffAugment()])
 def test_held_out_samples_are_shown_as_real_ones_are(tmp_path, part):
     """Shown as they are, they would score apart from noised or augmented real ones: a gap that
     says D overfits before it has learned."""
-    trainer, play = untrained(tmp_path, part)
-    shown = []
-    trunk = trainer.table.discriminator.trunk
-    watch = trunk.register_forward_pre_hook(lambda module, given: shown.append(given[0]))
-    held, real = play.held_out_scores(trainer.held_out()), play.real_scores
+    trainer, context = untrained(tmp_path, part)
+    augment = []
+    trunk = trainer.state.discriminator.trunk
+    watch = trunk.register_forward_pre_hook(lambda module, given: augment.append(given[0]))
+    held, real = context.held_out_scores(trainer.held_out()), context.real_scores
     watch.remove()
-    spread = [images.std().item() for images in shown]
+    spread = [images.std().item() for images in augment]
     assert spread[0] == pytest.approx(spread[1], rel=0.05)
     assert spread[0] != pytest.approx(trainer.held_out().samples.std().item(), rel=0.05)
     error = (held.var() / len(held) + real.var() / len(real)).sqrt().item()
@@ -146,30 +146,30 @@ def test_held_out_samples_are_shown_as_real_ones_are(tmp_path, part):
 
 
 def test_held_out_noise_is_drawn_from_a_stream_of_its_own(tmp_path):
-    play = untrained(tmp_path, InstanceNoise(sigma=1.0))[1]
-    same = play.batch
-    assert play.held_out_scores(same).mean() != play.real_scores.mean()
+    context = untrained(tmp_path, InstanceNoise(sigma=1.0))[1]
+    same = context.batch
+    assert context.held_out_scores(same).mean() != context.real_scores.mean()
     again = untrained(tmp_path / "again", InstanceNoise(sigma=1.0))[1]
-    assert torch.equal(again.held_out_scores(same), play.held_out_scores(same))
-    assert torch.equal(again.real_scores, play.real_scores)
+    assert torch.equal(again.held_out_scores(same), context.held_out_scores(same))
+    assert torch.equal(again.real_scores, context.real_scores)
 
 
 def test_held_out_samples_are_judged_beside_the_fakes_where_real_ones_are(tmp_path):
     """They then share batch statistics: the same batch held out scores as it does as real."""
     recipe = games.small("dcgan", joint_batches=True)
     trainer = games.trainer_of(recipe, tmp_path / "run")
-    play = Play(recipe, trainer.table, "d", trainer.hand(0, "d", 0))
-    torch.testing.assert_close(play.held_out_scores(play.batch), play.real_scores)
-    alone = play.critic(play.real)
-    assert not torch.allclose(alone, play.real_scores, atol=1e-4)
+    context = StepContext(recipe, trainer.state, "d", trainer.inputs("d", 0))
+    torch.testing.assert_close(context.held_out_scores(context.batch), context.real_scores)
+    alone = context.critic(context.real)
+    assert not torch.allclose(alone, context.real_scores, atol=1e-4)
 
 
 def test_held_out_scores_of_a_noised_game_move_no_bit_of_it(tmp_path):
     ends = []
     for log_every in (1, 10):
         recipe = games.small("gan").with_(InstanceNoise(sigma=0.5), DiffAugment())
-        cadence = games.Cadence(log_every=log_every)
-        trainer = games.trainer_of(recipe, tmp_path / str(log_every), cadence=cadence)
+        schedule = games.LogSchedule(log_every=log_every)
+        trainer = games.trainer_of(recipe, tmp_path / str(log_every), schedule=schedule)
         trainer.run(Goal(steps=3), Hooks())
         ends.append(trainer.gathered())
     assert games.unlike(*ends) == []
@@ -178,21 +178,21 @@ def test_held_out_scores_of_a_noised_game_move_no_bit_of_it(tmp_path):
 @pytest.mark.parametrize("method", games.METHODS)
 def test_logs_pictures_and_saves_change_nothing(method, tmp_path):
     ends = []
-    for n, cadence in enumerate(
+    for n, schedule in enumerate(
         (
-            games.Cadence(log_every=1, save_every=2, sample_every=1),
-            games.Cadence(log_every=10, save_every=0),
+            games.LogSchedule(log_every=1, save_every=2, sample_every=1),
+            games.LogSchedule(log_every=10, save_every=0),
         )
     ):
-        trainer = games.trainer_of(games.small(method), tmp_path / str(n), cadence=cadence)
+        trainer = games.trainer_of(games.small(method), tmp_path / str(n), schedule=schedule)
         trainer.run(Goal(steps=3), Hooks())
         ends.append(trainer.gathered())
     assert games.unlike(*ends) == []
 
 
 def test_lines_come_when_they_are_due(tmp_path):
-    cadence = games.Cadence(log_every=3, sample_every=4)
-    trainer = games.trainer_of(games.small("gan"), tmp_path / "run", cadence=cadence)
+    schedule = games.LogSchedule(log_every=3, sample_every=4)
+    trainer = games.trainer_of(games.small("gan"), tmp_path / "run", schedule=schedule)
     trainer.run(Goal(steps=10), Hooks())
     lines = games.history(tmp_path / "run")
     assert [line["step"] for line in lines] == [0, 3, 4, 6, 8, 9, 10]
@@ -207,7 +207,7 @@ def test_samples_fall_on_the_same_images_whatever_the_method():
 @pytest.mark.parametrize("method", ["gan", "wgan"])
 def test_a_milestone_is_drawn_by_the_turn_that_passes_it(method, tmp_path):
     recipe = games.small(method, batch=40 if method == "wgan" else 200)
-    trainer = games.trainer_of(recipe, tmp_path / "run", cadence=games.Cadence(log_every=0))
+    trainer = games.trainer_of(recipe, tmp_path / "run", schedule=games.LogSchedule(log_every=0))
     trainer.run(Goal(steps=11), Hooks())  # 200 images a turn
     lines = games.history(tmp_path / "run")
     assert [line["images"] for line in lines if "samples" in line] == [0, 1000, 1600, 2000, 2200]

@@ -8,7 +8,14 @@ from PIL import Image
 from steadygan.data import DataSettings, open_data
 from steadygan.data.dataset import from_rows
 from steadygan.errors import CheckpointError, UserError
-from steadygan.game.priors import Classed, Coded, Normal, Uniform, class_of, without_class
+from steadygan.game.priors import (
+    ClassConditionalPrior,
+    Coded,
+    Normal,
+    Uniform,
+    class_of,
+    without_class,
+)
 from steadygan.training import checkpoint, pictures, train
 from steadygan.training.runfolder import read_history
 from steadygan.training.sampling import (
@@ -76,14 +83,14 @@ def test_an_array_is_uint8_n_h_w_c_and_repeats_with_its_seed(gan, tmp_path):
 
 
 def test_samples_are_the_averages_of_the_newest_checkpoint(gan, tmp_path):
-    average, prior, facts = load_generator(gan)
+    g_ema, prior, facts = load_generator(gan)
     saved = checkpoint.load(checkpoint.listed(gan / "checkpoints")[0]).tensors
-    for key, value in average.state_dict().items():
+    for key, value in g_ema.state_dict().items():
         assert torch.equal(value, saved[f"average/{key}"])
-    assert not average.training
+    assert not g_ema.training
     out = sample(gan, tmp_path / "a.npy", count=5, say=games.quiet)
     with torch.no_grad():
-        expected = pictures.to_uint8(average(draw_latents(prior, 5, 0)))
+        expected = pictures.to_uint8(g_ema(draw_latents(prior, 5, 0)))
     assert np.array_equal(np.load(out), expected)
     assert facts["method"] == "gan"
 
@@ -144,7 +151,7 @@ def test_a_class_that_is_not_there_is_said_with_the_nearest(asked, near):
 
 def test_a_class_is_held_in_every_latent_and_the_rest_is_as_without_it(classed):
     _, prior, facts = load_generator(classed)
-    assert isinstance(prior, Classed)
+    assert isinstance(prior, ClassConditionalPrior)
     assert prior.classes == 4
     names = facts["data"]["class_names"]
     free = draw_latents(prior, 50, 0)
@@ -156,7 +163,7 @@ def test_a_class_is_held_in_every_latent_and_the_rest_is_as_without_it(classed):
 
 
 def test_samples_of_a_class_are_those_that_g_makes_of_it(classed, tmp_path):
-    average, prior, _ = load_generator(classed)
+    g_ema, prior, _ = load_generator(classed)
     made = {}
     for n, name in enumerate(["永", "Caf\u00e9", "cat", "0"]):
         out = sample(classed, tmp_path / f"{n}.npy", count=6, category=name, say=games.quiet)
@@ -165,7 +172,7 @@ def test_samples_of_a_class_are_those_that_g_makes_of_it(classed, tmp_path):
     assert not np.array_equal(made["永"], made["cat"])
     with torch.no_grad():
         latents = draw_latents(prior, 6, 0, "永", NAMES)
-        assert np.array_equal(made["永"], pictures.to_uint8(average(latents)))
+        assert np.array_equal(made["永"], pictures.to_uint8(g_ema(latents)))
     assert sample(classed, tmp_path / "a.gif", count=2, category="永", say=games.quiet).exists()
     rows = sample(classed, tmp_path / "r.npy", count=20, category="永", interpolate=True,
                   say=games.quiet)  # fmt: skip
@@ -193,16 +200,16 @@ def test_categories_of_codes_are_rows_too(infogan, tmp_path):
 
 
 def test_a_text_is_a_line_in_one_handwriting(classed, tmp_path):
-    average, prior, _ = load_generator(classed)
+    g_ema, prior, _ = load_generator(classed)
     png = sample(classed, tmp_path / "a.png", text="永1 永\n", say=games.quiet)
     assert frames_of(png)[0] == (3 * 18 + 2, 1 * 18 + 2)
     lines = np.load(sample(classed, tmp_path / "a.npy", count=2, text="永11", say=games.quiet))
     hands = draw_latents(prior, 2, 0)
-    for line, hand in zip(np.split(lines, 2), hands, strict=True):
-        latents = hand.repeat(3, 1)
+    for line, inputs in zip(np.split(lines, 2), hands, strict=True):
+        latents = inputs.repeat(3, 1)
         latents[:, -1] = torch.tensor([1.0, 2.0, 2.0])
         with torch.no_grad():
-            assert np.array_equal(line, pictures.to_uint8(average(latents)))
+            assert np.array_equal(line, pictures.to_uint8(g_ema(latents)))
     assert not np.array_equal(lines[0], lines[3])
     assert frames_of(sample(classed, tmp_path / "a.gif", text="永1", say=games.quiet))[0] == (
         38,
@@ -232,7 +239,7 @@ def test_a_text_finds_a_class_however_its_letters_are_written():
 
 
 def test_a_walk_stays_in_the_class_it_begins_in():
-    prior = Classed(dim=3, base=Normal(dim=3), classes=5)
+    prior = ClassConditionalPrior(dim=3, base=Normal(dim=3), classes=5)
     ends = prior.sample(2, torch.Generator().manual_seed(0))
     ends[:, -1] = torch.tensor([4.0, 2.0])
     path = path_between(prior, ends, 6)
@@ -248,10 +255,10 @@ def test_a_run_draws_a_table_of_its_classes(classed):
 
 
 def test_the_table_of_classes_changes_one_thing_a_direction():
-    prior = Classed(dim=5, base=Normal(dim=5), classes=4)
-    table = pictures.swept_classes(prior, 3)
-    assert class_of(table).tolist() == [k for k in range(4) for _ in range(10)]
-    noise = without_class(table).unflatten(0, (4, 10))
+    prior = ClassConditionalPrior(dim=5, base=Normal(dim=5), classes=4)
+    state = pictures.swept_classes(prior, 3)
+    assert class_of(state).tolist() == [k for k in range(4) for _ in range(10)]
+    noise = without_class(state).unflatten(0, (4, 10))
     assert all(torch.equal(row, noise[0]) for row in noise)
     assert torch.equal(noise[0], pictures.fixed_latents(Normal(dim=5), 3, 10))
     many = pictures.swept_classes(prior.model_copy(update={"classes": 3740}), 3)
@@ -335,10 +342,10 @@ def test_the_grid_of_every_method_shows_the_same_draws():
 
 def test_the_code_table_changes_one_thing_a_direction():
     prior = Coded(dim=5, categories=4, continuous=2)
-    table = pictures.swept_codes(prior, 0)
-    assert table.shape == (40, prior.total_dim)
-    assert (table[:, :5] == table[0, :5]).all()
-    assert prior.category(table).tolist() == [k for k in range(4) for _ in range(10)]
-    codes = prior.codes(table).reshape(4, 10, 2)
+    state = pictures.swept_codes(prior, 0)
+    assert state.shape == (40, prior.total_dim)
+    assert (state[:, :5] == state[0, :5]).all()
+    assert prior.category(state).tolist() == [k for k in range(4) for _ in range(10)]
+    codes = prior.codes(state).reshape(4, 10, 2)
     assert torch.allclose(codes[2, :, 0], torch.linspace(-1, 1, 10))
     assert (codes[..., 1] == 0).all()

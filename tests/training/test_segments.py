@@ -6,10 +6,19 @@ import pytest
 import torch
 
 from steadygan.errors import UserError
-from steadygan.game.parts import Part
+from steadygan.game.part import Part
 from steadygan.report.notices import changes as said_in_report
 from steadygan.report.read import Run
-from steadygan.training import Cadence, Hooks, Stopped, checkpoint, replay, resume, segments, train
+from steadygan.training import (
+    Hooks,
+    LogSchedule,
+    Stopped,
+    checkpoint,
+    replay,
+    resume,
+    segments,
+    train,
+)
 from steadygan.training.runfolder import read_facts
 from tests.reliability import games
 from tests.reliability.resuming import stop_at
@@ -22,7 +31,7 @@ DATA = games.images()
 def started(out, recipe=None, **more):
     recipe = recipe or games.small("wgan-gp")
     return train(recipe, DATA, out=out, steps=FIRST, seed=3, device="cpu", precision="fp32",
-                 cadence=Cadence(log_every=2, save_every=2), **more)  # fmt: skip
+                 schedule=LogSchedule(log_every=2, save_every=2), **more)  # fmt: skip
 
 
 def gone_on(run, changes=None, hooks=None, **more):
@@ -193,7 +202,7 @@ def test_which_keys_of_parts_and_methods_may_change(method, part, key, wanted):
     recipe = recipe if part is None else recipe.with_(Part.read(part))
     value = {"spectral-norm.players": "both", "objective.coding": "01"}.get(key, "0.3")
     value = "7" if key == "replay.capacity" else value
-    settings = segments.Settings(recipe, Cadence())
+    settings = segments.Settings(recipe, LogSchedule())
     if wanted is None:
         assert list(segments.differences(settings, segments.changed(settings, {key: value}))) == [
             key

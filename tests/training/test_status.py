@@ -17,17 +17,17 @@ from steadygan.training.runfolder import RunFolder, read_facts
 from tests.reliability import games
 
 
-def run_with(out, on_turn, **more):
+def run_with(out, on_iteration, **more):
     more = {"steps": 3, "device": "cpu", **more}
-    return train(games.small("gan"), games.images(), out=out, hooks=Hooks(on_turn), **more)
+    return train(games.small("gan"), games.images(), out=out, hooks=Hooks(on_iteration), **more)
 
 
 def raising(error, at=2):
-    def on_turn(trainer):
-        if trainer.turn == at:
+    def on_iteration(trainer):
+        if trainer.iteration == at:
             raise error
 
-    return on_turn
+    return on_iteration
 
 
 def status_on_disk(run):
@@ -77,13 +77,13 @@ def killed(tmp_path):
         try:
             seen.mkdir()
 
-            def on_turn(trainer):
-                if trainer.turn == 2:
+            def on_iteration(trainer):
+                if trainer.iteration == 2:
                     (seen / read_facts(out)["status"]["state"]).touch()
                     os.kill(os.getpid(), 9)
 
-            cadence = games.Cadence(save_every=1, log_every=1)
-            run_with(out, on_turn, cadence=cadence)
+            schedule = games.LogSchedule(save_every=1, log_every=1)
+            run_with(out, on_iteration, schedule=schedule)
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
@@ -153,4 +153,9 @@ def test_durations_are_never_of_a_clock_that_can_be_set():
         if isinstance(node, ast.Attribute)
         and ast.unparse(node) in ("time.time", "datetime.datetime.now")
     }
-    assert found == {"data/cache.py", "data/card.py", "data/hanzi_build.py", "training/loop.py"}
+    assert found == {
+        "data/cache.py",
+        "data/build/card.py",
+        "data/build/hanzi.py",
+        "training/loop.py",
+    }

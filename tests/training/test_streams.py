@@ -35,12 +35,12 @@ def test_the_first_latents_of_seed_0_are_those_of_every_release():
 def test_ambient_draws_of_an_update_depend_on_its_place_alone():
     streams = Streams(5)
     with torch.random.fork_rng():
-        streams.pin_ambient(3, "d", 0)
+        streams.seed_global_rng(3, "d", 0)
         first = torch.rand(4)
         torch.rand(17)
-        streams.pin_ambient(3, "d", 1)
+        streams.seed_global_rng(3, "d", 1)
         other = torch.rand(4)
-        streams.pin_ambient(3, "d", 0)
+        streams.seed_global_rng(3, "d", 0)
         assert torch.equal(torch.rand(4), first)
     assert not torch.equal(first, other)
 
@@ -61,7 +61,7 @@ def test_another_seed_is_another_game_and_the_callers_generator_is_none(tmp_path
     for n, seed in enumerate((0, 0, 1)):
         torch.manual_seed(n)
         trainer = games.trainer_of(games.small("gan"), tmp_path / str(n), seed=seed)
-        trainer.play_turn()
+        trainer.iterate()
         ends.append({k: v.clone() for k, v in trainer.gathered().items()})
     assert games.unlike(ends[0], ends[1]) == []
     assert "players/g/generator.0.weight" in games.unlike(ends[0], ends[2])
@@ -75,8 +75,8 @@ def test_flips_are_drawn_by_place_and_hit_half_of_the_images(tmp_path):
     recipe = games.small("gan", batch=100)
     plain = games.trainer_of(recipe, tmp_path / "a", data).next_batch((4, "d", 0))[0]
     mirrored = [
-        games.trainer_of(recipe, tmp_path / str(n), flipped).next_batch((turn, "d", 0))[0]
-        for n, turn in enumerate((4, 4, 5))
+        games.trainer_of(recipe, tmp_path / str(n), flipped).next_batch((iteration, "d", 0))[0]
+        for n, iteration in enumerate((4, 4, 5))
     ]
     assert torch.equal(mirrored[0], mirrored[1])
     assert not torch.equal(mirrored[0], mirrored[2])
@@ -95,7 +95,7 @@ def test_the_held_out_batch_is_of_the_test_part_and_chosen_by_the_turn(tmp_path)
     assert torch.equal(first, trainer.held_out().samples)
     test = as_played(torch.from_numpy(data.test.items))
     assert all(any(torch.equal(image, other) for other in test) for image in first)
-    trainer.turn = 1
+    trainer.iteration = 1
     assert not torch.equal(first, trainer.held_out().samples)
     few = games.trainer_of(games.small("gan"), tmp_path / "few", games.images(held_out=7))
     assert len(few.held_out().samples) == 7, "fewer than a batch is still worth a log line"

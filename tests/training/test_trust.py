@@ -11,7 +11,7 @@ from torch import nn
 from steadygan import cli
 from steadygan.data import open_data
 from steadygan.errors import UserError
-from steadygan.measures import samples
+from steadygan.metrics import samples
 from steadygan.networks import DCGANNetworks, MLPNetworks, OwnNetworks
 from steadygan.networks.own import imports_of
 from steadygan.report import write_report

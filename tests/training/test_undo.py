@@ -7,10 +7,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from steadygan.errors import NonFiniteError
-from steadygan.game.parts import Part
-from steadygan.game.regularisers import RunningMeans
-from steadygan.game.replay import History
+from steadygan.game.part import Part
+from steadygan.losses.regularisers import RunningMeans
 from steadygan.methods import find
+from steadygan.parts.replay import History
 from steadygan.training import guards
 
 #: Operations that reach some rows alone of their first tensor; the second writes there.
@@ -35,9 +35,9 @@ class Touched(TorchDispatchMode):
         return made
 
 
-def touched(play):
+def touched(context):
     with Touched() as seen:
-        play()
+        context()
     return seen.elements
 
 
@@ -60,11 +60,11 @@ def test_a_turn_costs_the_same_whatever_the_replay_history_holds():
     cost = {}
     for capacity in (8, 2048):
         played = game(f"replay:capacity={capacity}")
-        history = played.table.states["replay"]
+        history = played.state.part_states["replay"]
         history.samples.uniform_(-1, 1)
         history.filled.fill_(capacity)
-        played.play_turn()
-        cost[capacity] = touched(played.play_turn)
+        played.iterate()
+        cost[capacity] = touched(played.iterate)
     numbers = 4 * 2048  # two permutations of its places; its samples are 784 times as many
     assert 0 <= cost[2048] - cost[8] < numbers + 1000
 
@@ -72,9 +72,9 @@ def test_a_turn_costs_the_same_whatever_the_replay_history_holds():
 @pytest.mark.parametrize("part", PARTS_WITH_STATE)
 def test_the_guard_copies_no_state_of_size(part):
     plain, remembers = (game(p, "wgan-gp") for p in ("instance-noise", part))
-    for mover in ("d", "g"):
-        more = touched(lambda m=mover: remembers.deal(m, 0)) - touched(
-            lambda m=mover: plain.deal(m, 0)
+    for player in ("d", "g"):
+        more = touched(lambda m=player: remembers.inputs(m, 0)) - touched(
+            lambda m=player: plain.inputs(m, 0)
         )
         assert more <= 20, part
 
@@ -83,10 +83,10 @@ def test_the_guard_copies_no_state_of_size(part):
 def test_methods_of_their_own_state_keep_little_as_well(method):
     played = trainer(shrunk(find(method).recipe), GREY)
     of_players = sum(
-        b.numel() for p in played.table.players.values() if not p.weights_of
+        b.numel() for p in played.state.players.values() if not p.weights_of
         for b in p.modules.buffers()
     )  # fmt: skip
-    assert touched(lambda: played.deal("d", 0)) <= 2 * (of_players + 200)
+    assert touched(lambda: played.inputs("d", 0)) <= 2 * (of_players + 200)
 
 
 def test_every_part_of_the_library_that_remembers_is_counted_here():
@@ -105,20 +105,20 @@ def test_a_history_takes_its_changes_back_bit_for_bit(filled):
     history = History(6, (2,))
     for n in range(filled):
         history.exchange(torch.full((2, 2), float(n)), 1, seeded(n))
-    history.begin_update()
+    history.begin_step()
     before = {k: v.clone() for k, v in history.state_dict().items()}
     for seed in range(3):  # an update may ask more than once
         history.exchange(torch.full((4, 2), -1.0 - seed), 2, seeded(seed))
     assert differing(history.state_dict(), before)
-    history.undo_update()
+    history.undo_step()
     assert differing(history.state_dict(), before) == []
-    history.undo_update()
+    history.undo_step()
     assert differing(history.state_dict(), before) == []
 
 
 def test_running_means_move_after_the_guard_alone():
     played = game("historical-averaging")
-    means = [m for m in played.table.states.modules() if isinstance(m, RunningMeans)]
+    means = [m for m in played.state.part_states.modules() if isinstance(m, RunningMeans)]
     before = [m.steps.clone() for m in means]
     guard, seen = played.guard, []
 
@@ -127,26 +127,26 @@ def test_running_means_move_after_the_guard_alone():
         guard(update)
 
     played.guard = looks
-    played.play_turn()
+    played.iterate()
     assert seen == [[0, 0], [1, 0]]
     assert [int(m.steps) for m in means] == [2, 2]
 
 
-@pytest.mark.parametrize("turn", [0, 1, 2])
-def test_a_failing_update_leaves_the_history_as_it_was(turn, tmp_path):
+@pytest.mark.parametrize("iteration", [0, 1, 2])
+def test_a_failing_update_leaves_the_history_as_it_was(iteration, tmp_path):
     played = trainer(
         shrunk(find("dcgan").recipe).with_(Part.read("replay:capacity=6")), GREY, folder=tmp_path
     )
-    for _ in range(turn):
-        played.play_turn()
+    for _ in range(iteration):
+        played.iterate()
     before = {k: v.clone() for k, v in played.gathered().items() if "states/" in k}
-    assert int(before["states/replay.filled"]) == min(4 * turn, 6)
+    assert int(before["states/replay.filled"]) == min(4 * iteration, 6)
     batch = played.next_batch
     played.next_batch = lambda place: batch(place)._replace(
         samples=torch.full((8, *GREY), torch.nan)
     )
     with pytest.raises(NonFiniteError, match="real batch"):
-        played.play_turn()
+        played.iterate()
     after = {k: v for k, v in played.gathered().items() if "states/" in k}
     assert differing(before, after) == []
 
@@ -154,32 +154,32 @@ def test_a_failing_update_leaves_the_history_as_it_was(turn, tmp_path):
 def test_a_bad_fake_that_d_does_not_judge_is_caught_before_it_is_kept(tmp_path):
     recipe = shrunk(find("dcgan").recipe, shared_latents="false")
     played = trainer(recipe.with_(Part.read("replay:capacity=7,share=.9")), GREY, folder=tmp_path)
-    played.play_turn()
-    generator = played.table.generator
+    played.iterate()
+    generator = played.state.generator
     # shown to D is the first fake of the batch alone; the third takes a place in the history
     generator.register_forward_hook(
         lambda _m, _i, made: made.index_fill(0, torch.tensor([2]), torch.nan)
     )
     with pytest.raises(NonFiniteError, match="player"):
-        played.play_turn()
-    assert torch.isfinite(played.table.states["replay"].samples).all()
+        played.iterate()
+    assert torch.isfinite(played.state.part_states["replay"].samples).all()
     assert played._place[1] == "d"
 
 
 def test_a_bad_number_in_the_history_stops_the_update_that_draws_it(tmp_path):
     recipe = shrunk(find("dcgan").recipe).with_(Part.read("replay:capacity=4"))
     played = trainer(recipe, GREY, folder=tmp_path)
-    played.play_turn()
-    played.table.states["replay"].samples[:, 0, 5, 5] = torch.inf
+    played.iterate()
+    played.state.part_states["replay"].samples[:, 0, 5, 5] = torch.inf
     with pytest.raises(NonFiniteError, match=r"the state replay\.samples of a part"):
-        played.play_turn()
+        played.iterate()
 
 
 @pytest.mark.parametrize("name", ["k", "rate", "least"])
 def test_a_bad_number_in_a_small_state_stops_the_first_update(name, tmp_path):
     played = trainer(shrunk(find("began").recipe), GREY, folder=tmp_path)
-    played.play_turn()
-    getattr(played.table.states["balance"], name).fill_(torch.nan)
+    played.iterate()
+    getattr(played.state.part_states["balance"], name).fill_(torch.nan)
     with pytest.raises(NonFiniteError, match=f"the state balance.{name} of a part"):
-        played.play_turn()
-    assert guards.all_finite(p for p in played.table.discriminator.parameters())
+        played.iterate()
+    assert guards.all_finite(p for p in played.state.discriminator.parameters())

@@ -55,7 +55,7 @@ def show(
     import json
 
     from steadygan.data import open_data
-    from steadygan.data.show import facts_of, in_words, write_sheet
+    from steadygan.data.build.show import facts_of, in_words, write_sheet
     from steadygan.errors import UserError
     from steadygan.study.bars import Phases, bars
     from steadygan.study.request import read_request
@@ -120,7 +120,7 @@ def build_folder_set(
     ] = None,
 ) -> None:
     """Build a data set from your own images: cleaned, square, split, with a data card."""
-    from steadygan.data.build import Options, build_folder
+    from steadygan.data.build.folder import Options, build_folder
     from steadygan.study.bars import Phases, bars
 
     options = Options(size, grey, trim, dedupe, pad, split, licence)
@@ -167,7 +167,7 @@ def build_hanzi_set(
     seed: Annotated[int, typer.Option("--seed", help="Seed of the writers' styles.")] = 0,
 ) -> None:
     """Build handwritten Chinese characters from the strokes of `npm pack hanzi-writer-data`."""
-    from steadygan.data.hanzi_build import build_hanzi
+    from steadygan.data.build.hanzi import build_hanzi
     from steadygan.study.bars import Phases, bars
 
     with bars() as progress:

@@ -84,8 +84,8 @@ def evaluate(
     load_torch()
     import json
 
-    from steadygan.measures import judging
-    from steadygan.measures.words import in_words
+    from steadygan.metrics import judging
+    from steadygan.metrics.words import in_words
     from steadygan.study.bars import bars, counting
     from steadygan.study.request import read_request
 
@@ -131,7 +131,7 @@ def weights_import(
     force: Force = False,
 ) -> None:
     """Convert the Inception weights of FID, in pytorch-fid's format, into a safetensors file."""
-    from steadygan.measures.weights import PUBLISHED, import_weights
+    from steadygan.features.weights import PUBLISHED, import_weights
 
     require_new(out, force, "OUT")
     if not import_weights(file, out):

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -104,9 +104,15 @@ def examples(*commands: str) -> str:
     return "\n\n".join(["Example:" if len(commands) == 1 else "Examples:", *commands])
 
 
+def names_own_code(words: Iterable[str]) -> bool:
+    """Whether something typed names code of the user's own, as `module:Class`: no --trust-code is
+    asked for that."""
+    return any(re.search(r"(^|[=,:])[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?=$|[:,])", w) for w in words)
+
+
 def use_own_code(wanted: bool) -> None:
     """Look for modules in the working folder first, as `python -m` does, where that is `wanted`:
-    networks of the user's own, which may import more later."""
+    networks, losses and parts of the user's own, which may import more later."""
     if wanted:
         sys.path.insert(0, os.getcwd())
 
@@ -167,7 +173,7 @@ def seconds(stop_after: str | None) -> float | None:
 
 def schedule(text: str) -> str | None:
     """`--evaluate-every` as it is recorded, checked."""
-    from steadygan.measures.trajectory import Schedule
+    from steadygan.stability.trajectory import Schedule
 
     if text == "none":
         return None

@@ -26,6 +26,7 @@ from steadygan.cli.options import (
     examples,
     load_torch,
     minutes,
+    names_own_code,
     opened,
     reported_if_it_stops,
     require_new,
@@ -72,10 +73,9 @@ def train(
     """
     load_torch()
     from steadygan import training
-    from steadygan.game.guidelines import notes
-    from steadygan.measures.reconstruction import judge_stage
     from steadygan.methods import find
-    from steadygan.networks.own import imports_of
+    from steadygan.metrics.reconstruction import judge_stage
+    from steadygan.recipes.guidelines import notes
     from steadygan.report import write_report
     from steadygan.study.bars import bars, phase
     from steadygan.study.compose import compose
@@ -88,8 +88,8 @@ def train(
     goal = goal_of(steps, budget_minutes)
     use_threads(request)
     dataset = opened(data, request)
+    use_own_code(names_own_code([*(add or []), *request.recipe.values()]))
     recipe = compose(chosen, dataset.shape, request.recipe, add or [], drop or [])
-    use_own_code(bool(imports_of(recipe)))  # typed by the user: no --trust-code is asked for
     for note in notes(recipe, dataset.shape, dataset.classes):
         say(f"note: {note}")
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")
@@ -104,7 +104,7 @@ def train(
         hooks = training.Hooks(bar, stop, judge_stage, evaluate)
         training.train(
             recipe, dataset, out=out, steps=steps, budget_minutes=budget_minutes, seed=seed,
-            device=device, precision=request.run.precision, cadence=request.cadence(),
+            device=device, precision=request.run.precision, schedule=request.schedule(),
             hooks=hooks, command=command_line(), title=chosen.title,
         )  # fmt: skip
         with phase(progress, "writing the report"):
@@ -156,7 +156,7 @@ def resume(
     """
     load_torch()
     from steadygan import training
-    from steadygan.measures.reconstruction import judge_stage
+    from steadygan.metrics.reconstruction import judge_stage
     from steadygan.report import write_report
     from steadygan.study.bars import bars, phase
     from steadygan.study.progress import RunBar

@@ -26,6 +26,7 @@ from steadygan.cli.options import (
     examples,
     load_torch,
     minutes,
+    names_own_code,
     opened,
     reported_if_it_stops,
     say,
@@ -96,8 +97,8 @@ def compare(
     stopped.
     """
     load_torch()
-    from steadygan.game.guidelines import notes_on_all
     from steadygan.networks.own import imports_of
+    from steadygan.recipes.guidelines import notes_on_all
     from steadygan.study import compare as study
     from steadygan.study.bars import bars, counting, phase
     from steadygan.study.plan import Evaluation, Study, begin, entries_of, in_turn
@@ -125,10 +126,10 @@ def compare(
     dataset = opened(data, request)
     seconds(stop_after)  # a wrong time is refused before anything takes long
     with bars() as progress, phase(progress, "checking the recipes"):
+        use_own_code(names_own_code([*named, *request.recipe.values()]))
         entries = entries_of(named, dataset.shape, request.recipe)
         recipes = {entry.name: entry.recipe for entry in entries}
-        own = bool(imports_of(recipes))  # typed by the user: no --trust-code is asked for
-        use_own_code(own)
+        own = bool(imports_of(recipes))
         notes = list(notes_on_all(recipes, dataset.shape, dataset.classes))
     planned = Study(
         entries, dataset, request, tuple(range(seed, seed + seeds)), steps, budget_minutes,
@@ -147,18 +148,18 @@ def compare(
         return
     stop = stop_after_or_unread(stop_after)
     with stop.listening(), bars() as progress, reported_if_it_stops(out):
-        outside = study.Outside(
+        hooks = study.StudyHooks(
             engine=chosen(trust_code=own),
             watching=lambda runs, done: StudyBars(progress, runs, done),
             stop=stop,
             say=say,
             bar=partial(counting, progress),
         )
-        study.run_study(planned, out, outside)
+        study.run_study(planned, out, hooks)
         with phase(progress, "writing the tables and the report"):
-            path = _tabled(out, layout, outside.failed)
+            path = _tabled(out, layout, hooks.failed)
     print(path)
-    study.raise_if_failed(outside)
+    study.raise_if_failed(hooks)
 
 
 @app.command(epilog=examples("steadygan work study dcgan-s0"))
@@ -219,7 +220,7 @@ def report(folder: Annotated[Path, typer.Argument(help="A run or study folder.")
 
 
 def _engine(name: str, address: str | None, jobs: int | None) -> object:
-    """What a study's runs are worked on by, still to be told `trust_code`."""
+    """What a study's runs are worked on by, but for `trust_code`."""
     from steadygan.errors import did_you_mean
     from steadygan.study.cluster import on_ray
     from steadygan.study.queue import local
@@ -234,7 +235,7 @@ def _engine(name: str, address: str | None, jobs: int | None) -> object:
 def _known(layout: str, features: str, weights: Path | None) -> None:
     """Refuse a layout or features that nobody knows, before anything runs."""
     from steadygan.errors import did_you_mean
-    from steadygan.measures.features import NAMES
+    from steadygan.features.extract import NAMES
     from steadygan.study.table import layout_called
 
     layout_called(layout)

@@ -2,7 +2,7 @@
 
 from steadygan.data.batches import batch_indices
 from steadygan.data.dataset import Dataset, DataSettings, Split
-from steadygan.data.sources import SOURCES, Source, open_data
+from steadygan.data.sources.registry import SOURCES, Source, open_data
 
 __all__ = [
     "SOURCES",

@@ -1,7 +1,7 @@
 """Forwards that leave no trace: the statistics of normalisation layers stay as they were.
 
-A player that stands still, and any forward made only for a penalty or a log line, uses the
-statistics of its own batch (training mode) without moving the running ones.
+The network that is not updated, and any forward made only for a penalty or a log line, uses the
+statistics of its own batch (training mode) and keeps the running ones.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 
 @contextmanager
-def buffers_kept(module: nn.Module) -> Iterator[None]:
+def frozen_buffers(module: nn.Module) -> Iterator[None]:
     """Within, training-mode forwards of `module` leave its normalisation buffers untouched.
 
-    A layer of one's own with buffers takes part by having a boolean attribute `buffers_kept`.
+    A layer of one's own with buffers takes part by having a boolean attribute `frozen_buffers`.
     """
     tracking = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     # Instance norm moves its statistics whenever it has some; by nothing at momentum 0.
     instance = {m: m.momentum for m in module.modules() if isinstance(m, _InstanceNorm)}
-    own = [m for m in module.modules() if getattr(m, "buffers_kept", None) is False]
+    own = [m for m in module.modules() if getattr(m, "frozen_buffers", None) is False]
     for layer in tracking:
         layer.track_running_stats = False
     for layer in instance:
         layer.momentum = 0.0
     for layer in own:
-        layer.buffers_kept = True
+        layer.frozen_buffers = True
     try:
         yield
     finally:
@@ -38,21 +38,21 @@ def buffers_kept(module: nn.Module) -> Iterator[None]:
         for layer, momentum in instance.items():
             layer.momentum = momentum
         for layer in own:
-            layer.buffers_kept = False
+            layer.frozen_buffers = False
 
 
 class Undoable(nn.Module):
-    """A part's state that takes back by itself what an update has done to it.
+    """A part's state that takes back by itself what a step has done to it.
 
-    The guard of the training loop copies the buffers of every other state before each update, so
-    that it can restore them where the update fails. A state that is large, or that an update moves
+    The guard of the training loop copies the buffers of every other state before each step, so
+    that it can restore them where the step fails. A state that is large, or that a step moves
     only after the guard has passed it, derives from this class instead: nothing of it is copied.
     """
 
-    def begin_update(self) -> None:
-        """An update begins: what `undo_update` restores is the state as it is now."""
+    def begin_step(self) -> None:
+        """A step begins: what `undo_step` restores is the state as it is now."""
         raise NotImplementedError
 
-    def undo_update(self) -> None:
-        """Restore, bit for bit, the state at the last `begin_update`."""
+    def undo_step(self) -> None:
+        """Restore, bit for bit, the state at the last `begin_step`."""
         raise NotImplementedError

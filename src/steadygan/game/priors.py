@@ -76,7 +76,7 @@ class Coded(Prior):
     """Noise ++ one-hot category ++ continuous codes. Chen et al. 2016, arXiv:1606.03657, sec. 7.
 
     z = (noise ~ U(-1, 1)^dim, c ~ Cat(categories) as one-hot, u ~ U(-1, 1)^continuous): the codes
-    ride at the end of the latent, so that whoever has z has them.
+    stand at the end of the latent, so z has them with it.
     """
 
     name = "coded"
@@ -119,11 +119,11 @@ class Coded(Prior):
         return latent[:, self.dim + self.categories :]
 
 
-class Classed(Prior):
+class ClassConditionalPrior(Prior):
     """A prior with a class at the end of each latent, for generators that take classes.
 
     The class rides as one number, its index (exact in float32 up to 16 million classes), so that
-    whoever has a latent has its class. Made by `Recipe.drawn_prior`.
+    a latent has its class with it. Made by `Recipe.sampling_prior`.
     """
 
     base: SerializeAsAny[Prior]
@@ -134,10 +134,13 @@ class Classed(Prior):
         return self.base.total_dim + 1
 
     def latents(self, normal: Tensor) -> Tensor:
-        """From draws (B, dim): classes in turn, or evenly spread where they outnumber the draws."""
+        """From draws (B, dim): classes one after the other, or evenly spread where they outnumber
+        the draws."""
         count = len(normal)
-        turn = torch.arange(count, device=normal.device)
-        chosen = turn * self.classes // count if self.classes > count else turn % self.classes
+        iteration = torch.arange(count, device=normal.device)
+        chosen = (
+            iteration * self.classes // count if self.classes > count else iteration % self.classes
+        )
         return with_class(self.base.latents(normal), chosen)
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:

@@ -1,8 +1,8 @@
-"""Recipe: a method as data, and the turn that plays it."""
+"""Recipe: a method as data, and the iteration that trains it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -11,44 +11,46 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from steadygan.errors import UserError, did_you_mean
-from steadygan.game.averaging import EMA
-from steadygan.game.objectives import Objective
+from steadygan.game.context import Condition, Iteration, StepContext
+from steadygan.game.ema import EMA
+from steadygan.game.objective import Objective
 from steadygan.game.optimizers import Adam, Optimizer
-from steadygan.game.parts import Part
-from steadygan.game.play import Hand, Play, Told
-from steadygan.game.players import BeforeStep, Player, Table, Update
-from steadygan.game.priors import Classed, Normal, Prior
+from steadygan.game.part import Part
+from steadygan.game.priors import ClassConditionalPrior, Normal, Prior
+from steadygan.game.state import GameState, Guard, Player, StepResult
 from steadygan.networks import Networks
 from steadygan.networks.base import Built, Codes
-from steadygan.networks.spectral import start_step
-from steadygan.spec import Spec, any_of
+from steadygan.networks.spectral import power_iteration
+from steadygan.spec import Member, Spec
 
-SIDES = ("on_d", "on_g", "tricks")
+SIDES = ("on_d", "on_g", "shared")
 
-#: Deals the hand of update k of player `mover` in this turn.
-Deal = Callable[[str, int], Hand]
+
+def named_now(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a recipe that was recorded when `shared` was called `tricks`."""
+    return {"shared" if name == "tricks" else name: value for name, value in fields.items()}
 
 
 class Recipe(Spec):
-    """Networks + objective + parts + optimizers + steps a turn + EMA + schedules.
+    """Networks + objective + parts + optimizers + steps an iteration + EMA + schedules.
 
-    A game that is no list of parts subclasses Recipe in its method's file and writes `start`,
-    `step`, `stages` or the losses itself; its settings are fields like any other.
+    A method that is no list of parts subclasses Recipe in its own file and overrides `start`,
+    `iterate`, `stages` or the losses; its settings are fields like any other.
     """
 
     method: str = ""
-    networks: any_of(Networks)
-    objective: any_of(Objective)
-    prior: any_of(Prior) = Normal()
-    on_d: tuple[any_of(Part), ...] = ()
-    on_g: tuple[any_of(Part), ...] = ()
-    tricks: tuple[any_of(Part), ...] = ()
-    d_optimizer: any_of(Optimizer) = Adam()
-    g_optimizer: any_of(Optimizer) = Adam()
+    networks: Member[Networks]
+    objective: Member[Objective]
+    prior: Member[Prior] = Normal()
+    on_d: tuple[Member[Part], ...] = ()
+    on_g: tuple[Member[Part], ...] = ()
+    shared: tuple[Member[Part], ...] = ()
+    d_optimizer: Member[Optimizer] = Adam()
+    g_optimizer: Member[Optimizer] = Adam()
     d_steps: int = Field(1, ge=1, le=1000)
     g_steps: int = Field(1, ge=1, le=1000)
     batch: int = Field(64, le=65536)
-    #: G's first step of a turn uses the latents (and so the images) of D's last.
+    #: G's first step of an iteration uses the latents (and so the images) of D's last.
     shared_latents: bool = False
     #: D judges real and fake samples in one batch, so that they share its batch statistics.
     joint_batches: bool = False
@@ -57,7 +59,7 @@ class Recipe(Spec):
     ema: EMA = EMA()
     horizon_images: int = Field(2_000_000, ge=1)
 
-    #: Pre-training stages that come before the first turn, by name; see `stage_step`.
+    #: Pre-training stages that come before the first iteration, by name; see `stage_step`.
     stages: ClassVar[tuple[str, ...]] = ()
     #: Fields of a subclass that a run may change when it is resumed, beside those of every recipe.
     changeable: ClassVar[frozenset[str]] = frozenset()
@@ -72,6 +74,11 @@ class Recipe(Spec):
             both = fields.pop("optimizer")
             fields = {"d_optimizer": both, "g_optimizer": both, **fields}
         return fields
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_before(cls, fields: Any) -> Any:
+        return named_now(fields) if isinstance(fields, dict) else fields
 
     @field_validator("batch")
     @classmethod
@@ -92,10 +99,10 @@ class Recipe(Spec):
                     raise ValueError(f"{part.name} belongs in {part.sides[0]}, not in {side}")
                 if names.count(part.name) > 1:
                     raise ValueError(f"{part.name} stands twice in {side}")
-        if problem := self.objective.misfit(self):
+        if problem := self.objective.incompatibility(self):
             raise ValueError(problem)
         for part in self.parts():
-            if problem := part.misfit(self):
+            if problem := part.incompatibility(self):
                 raise ValueError(problem)
             if part.sets_targets and not self.objective.has_targets:
                 raise ValueError(
@@ -109,7 +116,7 @@ class Recipe(Spec):
     # ---- composing ---------------------------------------------------------------------------
 
     def parts(self) -> list[Part]:
-        """Every part once, in the order D, G, tricks."""
+        """Every part once, in the order D, G, shared."""
         found = {part.name: part for side in SIDES for part in getattr(self, side)}
         return list(found.values())
 
@@ -146,13 +153,13 @@ class Recipe(Spec):
             if text := part.advice(self):
                 yield text
 
-    # ---- playing -----------------------------------------------------------------------------
+    # ---- training -----------------------------------------------------------------------------
 
-    def steps(self, side: str, turn: int) -> int:
-        """How many steps player `side` ("d" or "g") takes in turn `turn` (from 0)."""
+    def steps(self, side: str, iteration: int) -> int:
+        """How many steps player `side` ("d" or "g") takes in iteration `iteration` (from 0)."""
         steps = self.d_steps if side == "d" else self.g_steps
-        for trick in self.tricks:
-            steps = trick.steps(side, steps, turn)
+        for part in self.shared:
+            steps = part.steps(side, steps, iteration)
         return steps
 
     @property
@@ -160,17 +167,19 @@ class Recipe(Spec):
         """True where the method cannot do without class labels."""
         return self.networks.g_takes_classes or self.networks.d_takes_classes
 
-    def drawn_prior(self, classes: int) -> Prior:
+    def sampling_prior(self, classes: int) -> Prior:
         """What whole latents are drawn from for pictures and samples: the prior, with a class at
         the end where the generator takes one of `classes`."""
         takes = self.networks.g_takes_classes
         return (
-            Classed(dim=self.prior.dim, base=self.prior, classes=classes) if takes else self.prior
+            ClassConditionalPrior(dim=self.prior.dim, base=self.prior, classes=classes)
+            if takes
+            else self.prior
         )
 
     def build(self, shape: tuple[int, ...], classes: int) -> Built:
         """Fresh networks by name for data of `shape` with `classes` classes (0 for no labels)."""
-        if problem := self.networks.misfit(shape) or self.misfit_data(shape):
+        if problem := self.networks.incompatibility(shape) or self.incompatibility_with_data(shape):
             raise UserError(problem)
         if self.needs_labels and not classes:
             raise UserError(
@@ -178,14 +187,14 @@ class Recipe(Spec):
             )
         codes = Codes(*self.prior.codes_in_latent, classes)
         built = self.networks.build(shape, self.prior.total_dim, codes)
-        for part in sorted(self.parts(), key=lambda part: part.rebuilds_last):
-            part.rebuild(built)
+        for part in sorted(self.parts(), key=lambda part: part.modify_order):
+            part.modify_networks(built)
         self._require_features(built["discriminator"])
         return built
 
-    def misfit_data(self, shape: tuple[int, ...]) -> str | None:
-        """Why a part cannot play on samples of `shape`, in words, or None."""
-        problems = (part.misfit_data(shape) for part in self.parts())
+    def incompatibility_with_data(self, shape: tuple[int, ...]) -> str | None:
+        """Why a part cannot be trained on samples of `shape`, in words, or None."""
+        problems = (part.incompatibility_with_data(shape) for part in self.parts())
         return next((problem for problem in problems if problem), None)
 
     def _require_features(self, discriminator: nn.Module) -> None:
@@ -198,117 +207,117 @@ class Recipe(Spec):
                 "`head(features)`"
             )
 
-    def start(self, shape: tuple[int, ...], classes: int = 0) -> Table:
-        """Build players, average and states for data of `shape` with `classes` classes, drawing
-        from torch's generator."""
+    def start(self, shape: tuple[int, ...], classes: int = 0) -> GameState:
+        """Build players, EMA generator and states of parts for data of `shape` with `classes`
+        classes, drawing from torch's generator."""
         built = self.build(shape, classes)
         of_g = {name: built.pop(name) for name in self.of_g if name in built}
-        table = Table(
+        state = GameState(
             players={
                 "d": Player("d", built, self.d_optimizer),
                 "g": Player("g", of_g, self.g_optimizer),
             },
-            average=self.ema.start(of_g["generator"]),
+            g_ema=self.ema.start(of_g["generator"]),
             shape=tuple(shape),
         )
-        states = {part.name: part.start(table) for part in self.parts()}
-        table.states.update({name: state for name, state in states.items() if state is not None})
-        return table
+        for part in self.parts():
+            if (own := part.start(state)) is not None:
+                state.part_states[part.name] = own
+        return state
 
     def stage_length(self, stage: str) -> int:
         """How many steps a pre-training stage takes."""
         raise NotImplementedError(f"{self.method} lists the stage '{stage}' without its length")
 
-    def stage_step(
-        self, stage: str, step: int, table: Table, hand: Hand, before_step: BeforeStep
-    ) -> Update | None:
-        """Step number `step` of a pre-training stage. The loop counts, times and saves it, and
-        shows the losses of the update that it gives."""
-        raise NotImplementedError(f"{self.method} lists the stage '{stage}' but does not play it")
+    def stage_step(self, stage: str, state: GameState, iteration: Iteration) -> StepResult | None:
+        """Step number `iteration.index` of a pre-training stage. The loop counts, times and saves
+        it, and shows the losses of the result."""
+        raise NotImplementedError(
+            f"{self.method} lists the stage '{stage}' but has no steps for it"
+        )
 
-    def step(
-        self, table: Table, deal: Deal, turn: int, images: int, before_step: BeforeStep
-    ) -> dict[str, Update]:
-        """One turn: all updates of D, then those of G. The last update of each, by player."""
-        updates: dict[str, Update] = {}
-        d_steps, shared = self.steps("d", turn), None
+    def iterate(self, state: GameState, iteration: Iteration) -> dict[str, StepResult]:
+        """One iteration: all steps of D, then those of G. The last result of each, by player."""
+        results: dict[str, StepResult] = {}
+        d_steps, shared = self.steps("d", iteration.index), None
         for k in range(d_steps):
             shares = self.shared_latents and k == d_steps - 1
-            play = Play(self, table, "d", deal("d", k), images, keeps_graph=shares)
-            updates["d"] = self.update(play, before_step)
-            shared = play if shares else None
-        for k in range(self.steps("g", turn)):
-            play = Play(self, table, "g", deal("g", k), images)
+            context = iteration.context(self, state, "d", k, keeps_graph=shares)
+            results["d"] = self.step(context, iteration.guard)
+            shared = context if shares else None
+        for k in range(self.steps("g", iteration.index)):
+            context = iteration.context(self, state, "g", k)
             if shared is not None:
-                play.take_fake_of(shared)
+                context.take_fake_of(shared)
                 shared = None
-            updates["g"] = self.update(play, before_step)
-        seen = self.images_in(turn)
-        self.ema.update(table.average, table.generator, images + seen, seen)
-        return updates
+            results["g"] = self.step(context, iteration.guard)
+        seen = self.images_in(iteration.index)
+        self.ema.update(state.g_ema, state.generator, iteration.images + seen, seen)
+        return results
 
-    def images_in(self, turn: int) -> int:
-        """Real images that D sees in turn `turn`: what the images counter advances by."""
-        return self.batch * self.steps("d", turn)
+    def images_in(self, iteration: int) -> int:
+        """Real images that D sees in iteration `iteration`: what the images counter advances by."""
+        return self.batch * self.steps("d", iteration)
 
-    def update(self, play: Play, before_step: BeforeStep) -> Update:
-        """One optimizer step of the player that moves, on the sum of its losses."""
-        player = play.table.players[play.mover]
-        if play.mover == "d":  # G's normalisations move with its own forward, in `Play`
+    def step(self, context: StepContext, guard: Guard) -> StepResult:
+        """One optimizer step of the context's player, on the sum of its losses. `guard` is called
+        with the result before the optimizer moves a weight."""
+        player = context.state.players[context.player]
+        if context.player == "d":  # G's power iteration is part of its own forward, in the context
             for module in player.modules.values():
-                start_step(module)
-        with parametrize.cached():  # a normalised weight is computed once an update
-            losses = self.losses(play)
+                power_iteration(module)
+        with parametrize.cached():  # a normalised weight is computed once a step
+            losses = self.losses(context)
             total = torch.stack(list(losses.values())).sum()
             gradients = torch.autograd.grad(total, player.parameters, materialize_grads=True)
         norm = torch.nn.utils.get_total_norm(gradients)
-        update = Update(player, play, losses, list(gradients), norm)
-        before_step(update)
+        result = StepResult(player, context, losses, list(gradients), norm)
+        guard(result)
         for part in self.parts():
-            part.adjust(update)
-        player.step(update.gradients, self.settings(player, play))
-        for part in self.on_side(play.mover):
-            part.after_step(player, play.table)
-        return update
+            part.adjust(result)
+        player.step(result.gradients, self.settings(player, context))
+        for part in self.on_side(context.player):
+            part.after_step(player, context.state)
+        return result
 
-    def settings(self, player: Player, play: Play) -> dict[str, Any]:
+    def settings(self, player: Player, context: StepContext) -> dict[str, Any]:
         """The optimizer's settings for a step of `player`: learning rate, momentum."""
-        return player.spec.settings(play.images, self.horizon_images, self.batch)
+        return player.spec.settings(context.images, self.horizon_images, self.batch)
 
-    def losses(self, play: Play) -> dict[str, Tensor]:
-        """The weighted losses of the player that moves, by part name; `adversarial` first."""
+    def losses(self, context: StepContext) -> dict[str, Tensor]:
+        """The weighted losses of the context's player, by part name; `adversarial` first."""
         losses = {}
-        if play.mover == "d":
-            losses["adversarial"] = self.d_loss(play)
+        if context.player == "d":
+            losses["adversarial"] = self.d_loss(context)
         elif self.g_adversarial:
-            losses["adversarial"] = self.g_adversarial * self.g_loss(play)
-        for part in self.on_side(play.mover):
-            if (loss := part.loss(play)) is not None:
+            losses["adversarial"] = self.g_adversarial * self.g_loss(context)
+        for part in self.on_side(context.player):
+            if (loss := part.loss(context)) is not None:
                 losses[part.name] = loss
         return losses
 
-    def d_loss(self, play: Play) -> Tensor:
-        """The objective in D's update, towards the targets that the parts set, if any do."""
+    def d_loss(self, context: StepContext) -> Tensor:
+        """The objective in D's step, towards the targets that the parts set, if any do."""
         setters = [part for part in self.parts() if part.sets_targets]
         if not setters:
-            return self.objective.d_loss_in(play)
-        scores = play.real_scores, play.fake_scores
+            return self.objective.d_loss_in(context)
+        scores = context.real_scores, context.fake_scores
         targets = torch.ones_like(scores[0]), torch.zeros_like(scores[1])
         for part in setters:
-            targets = part.targets(play, *targets)
+            targets = part.targets(context, *targets)
         return self.objective.d_loss_to(*scores, *targets)
 
-    def g_loss(self, play: Play) -> Tensor:
-        """The objective in G's update."""
-        return self.objective.g_loss_in(play)
+    def g_loss(self, context: StepContext) -> Tensor:
+        """The objective in G's step."""
+        return self.objective.g_loss_in(context)
 
-    def told(
-        self, play: Play, samples: Tensor, labels: Tensor | None, latent: Tensor | None
-    ) -> Told:
-        """What D is told beside `samples` (B, ...): their labels (B,) where its networks take them.
-        `latent` is what fakes were made of, None for real samples."""
+    def condition(
+        self, context: StepContext, samples: Tensor, labels: Tensor | None, latent: Tensor | None
+    ) -> Condition:
+        """What D is conditioned on beside `samples` (B, ...): their labels (B,) where its networks
+        take them. `latent` is what fakes were made of, None for real samples."""
         return (labels,) if self.networks.d_takes_classes else ()
 
-    def on_side(self, mover: str) -> tuple[Part, ...]:
-        """The parts whose losses and constraints act in an update of `mover`."""
-        return {"d": self.on_d, "g": self.on_g}.get(mover, ())
+    def on_side(self, player: str) -> tuple[Part, ...]:
+        """The parts whose losses and constraints act in a step of `player`."""
+        return {"d": self.on_d, "g": self.on_g}.get(player, ())

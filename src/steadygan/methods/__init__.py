@@ -15,10 +15,11 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+from steadygan import losses, parts  # noqa: F401 - makes every part known by name
 from steadygan.errors import UserError, did_you_mean
-from steadygan.game.overrides import override_all
 from steadygan.game.recipe import Recipe
 from steadygan.networks import Networks
+from steadygan.recipes.overrides import override_all
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ arXiv:1610.09585.
     D maximises L_S + L_C, G maximises L_C - L_S                  section 3
     Adam(2e-4, .5), batch 100, weights N(0, .02)                  appendix A
 
-G is told the class; D is not, and must name it. G's part of L_S is the non-saturating
+G is given the class; D is not, and must name it. G's part of L_S is the non-saturating
 -E log D(G(z, c)); objective=minimax is the paper's as written. Its table says 384 for G's first
 layer: read here as 384 maps of 4x4, since 384 numbers make no map that three doublings take to 32.
 """
 
-from steadygan.game.classes import AuxiliaryClassifier
-from steadygan.game.objectives import NonSaturating
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.classes import AuxiliaryClassifier
+from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import ACGANNetworks
 
 recipe = Recipe(

@@ -23,21 +23,21 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from steadygan.game.energy import EquilibriumEnergy, began_d_loss
+from steadygan.game.context import Iteration, StepContext
 from steadygan.game.optimizers import Adam
-from steadygan.game.play import Play
-from steadygan.game.players import BeforeStep, Player, Table, Update
 from steadygan.game.priors import Uniform
-from steadygan.game.recipe import Deal, Recipe
+from steadygan.game.recipe import Recipe
+from steadygan.game.state import GameState, Player, StepResult
+from steadygan.losses.energy import BEGANObjective, began_d_loss
 from steadygan.networks.autoencoder import BEGANNetworks
 
 #: A running mean of M below this share of the least one so far is a new minimum.
 LOWER = 0.99
 
 
-class Balance(nn.Module):
-    """What BEGAN remembers between turns, as scalar buffers: k, the running mean of M, its least
-    value and the images seen then, and what learning rates are multiplied by."""
+class BEGANState(nn.Module):
+    """What BEGAN remembers between iterations, as scalar buffers: k, the running mean of M, its
+    least value and the images seen then, and what learning rates are multiplied by."""
 
     def __init__(self, k: float) -> None:
         super().__init__()
@@ -71,45 +71,44 @@ class Began(Recipe):
             raise ValueError(f"began has objective=began, not {self.objective.name}")
         return self
 
-    def start(self, shape: tuple[int, ...], classes: int = 0) -> Table:
-        table = super().start(shape, classes)
-        table.states["balance"] = Balance(self.k_start)
-        return table
+    def start(self, shape: tuple[int, ...], classes: int = 0) -> GameState:
+        state = super().start(shape, classes)
+        state.part_states["balance"] = BEGANState(self.k_start)
+        return state
 
-    def d_loss(self, play: Play) -> Tensor:
+    def d_loss(self, context: StepContext) -> Tensor:
         """l(x) - k l(g); k is a buffer, so no gradient reaches it."""
-        return began_d_loss(play.real_scores, play.fake_scores, play.table.states["balance"].k)
+        return began_d_loss(
+            context.real_scores, context.fake_scores, context.state.part_states["balance"].k
+        )
 
-    def settings(self, player: Player, play: Play) -> dict[str, Any]:
-        settings = super().settings(player, play)
-        return {**settings, "lr": settings["lr"] * play.table.states["balance"].rate.item()}
+    def settings(self, player: Player, context: StepContext) -> dict[str, Any]:
+        settings = super().settings(player, context)
+        return {**settings, "lr": settings["lr"] * context.state.part_states["balance"].rate.item()}
 
-    def step(
-        self, table: Table, deal: Deal, turn: int, images: int, before_step: BeforeStep
-    ) -> dict[str, Update]:
-        """A turn, then k, M and the learning rates by the errors of D's last update: of one and the
-        same D, and of the fakes that it judged."""
-        updates = super().step(table, deal, turn, images, before_step)
-        plays = {name: update.play for name, update in updates.items()}
-        real = plays["d"].real_scores.detach().mean()
-        fake = plays["d"].fake_scores.detach().mean()
-        balance, seen = table.states["balance"], images + self.images_in(turn)
-        plays["g"].signals["began_k"] = balance.k.clone()
+    def iterate(self, state: GameState, iteration: Iteration) -> dict[str, StepResult]:
+        """An iteration, then k, M and the learning rates by the errors of D's last step: of one and
+        the same D, and of the fakes that it was given."""
+        results = super().iterate(state, iteration)
+        d_step, signals = results["d"].context, results["g"].context.signals
+        real, fake = (scores.detach().mean() for scores in (d_step.real_scores, d_step.fake_scores))
+        balance, batch = state.part_states["balance"], self.images_in(iteration.index)
+        signals["began_k"] = balance.k.clone()
         convergence = self.moved(balance, real, fake)
-        self.halved(balance, convergence, seen, self.images_in(turn))
-        plays["g"].signals["began_convergence"] = convergence
-        plays["g"].signals["learning_rate_scale"] = balance.rate.clone()
-        return updates
+        self.halved(balance, convergence, iteration.images + batch, batch)
+        signals["began_convergence"] = convergence
+        signals["learning_rate_scale"] = balance.rate.clone()
+        return results
 
     @torch.no_grad()
-    def moved(self, balance: Balance, real: Tensor, fake: Tensor) -> Tensor:
+    def moved(self, balance: BEGANState, real: Tensor, fake: Tensor) -> Tensor:
         """Move k by the mean errors l(x) and l(g), scalars; the convergence measure M."""
         off = self.gamma * real - fake
         balance.k.add_(self.lambda_k * off).clamp_(0.0, 1.0)
         return real + off.abs()
 
     @torch.no_grad()
-    def halved(self, balance: Balance, convergence: Tensor, images: int, batch: int) -> None:
+    def halved(self, balance: BEGANState, convergence: Tensor, images: int, batch: int) -> None:
         """Follow M after `images` images, `batch` of them new; halve the rates where it stalls."""
         first = balance.least_at < 0
         kept = torch.where(first, 0.0, 0.5 ** (batch / self.mean_images))
@@ -124,7 +123,7 @@ class Began(Recipe):
 
 recipe = Began(
     networks=BEGANNetworks(),
-    objective=EquilibriumEnergy(),
+    objective=BEGANObjective(),
     prior=Uniform(dim=64),
     optimizer=Adam(lr=1e-4, betas=(0.5, 0.999)),
     batch=16,

@@ -16,18 +16,18 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from steadygan.game.buffers import buffers_kept
-from steadygan.game.objectives import NonSaturating
+from steadygan.game.buffers import frozen_buffers
+from steadygan.game.context import Condition, StepContext
 from steadygan.game.optimizers import Adam
-from steadygan.game.play import Play, Told
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import BiGANNetworks
-from steadygan.networks.spectral import start_step
+from steadygan.networks.spectral import power_iteration
 
 
 class BiGAN(Recipe):
-    """A game of pairs: D is told E(x) beside a real sample and z beside a generated one."""
+    """A game of pairs: D is given E(x) beside a real sample and z beside a generated one."""
 
     @model_validator(mode="after")
     def _judges_pairs(self) -> Recipe:
@@ -40,31 +40,28 @@ class BiGAN(Recipe):
             )
         return self
 
-    def told(
-        self, play: Play, samples: Tensor, labels: Tensor | None, latent: Tensor | None
-    ) -> Told:
+    def condition(
+        self, context: StepContext, samples: Tensor, labels: Tensor | None, latent: Tensor | None
+    ) -> Condition:
         if latent is not None:
             return (latent,)
-        if samples is not play.real:  # held-out samples, for the log
-            return (self.encoded(play, samples),)
-        kept = vars(play)  # as its cached properties: penalties ask for them again
-        if "real_codes" not in kept:
-            kept["real_codes"] = self.encoded(play, samples)
-        return (kept["real_codes"],)
+        if samples is not context.real:  # held-out samples, for the log
+            return (self.encoded(context, samples),)
+        return (context.once("real codes", lambda: self.encoded(context, samples)),)
 
-    def encoded(self, play: Play, samples: Tensor) -> Tensor:
+    def encoded(self, context: StepContext, samples: Tensor) -> Tensor:
         """E(x), (B, dim) float32: with a graph, and moving E's buffers, in G's update alone."""
-        encoder = play.table.players["g"]["encoder"]
-        if play.mover == "g":
-            start_step(encoder)
-            with play.hand.autocast():
+        encoder = context.state.players["g"]["encoder"]
+        if context.player == "g":
+            power_iteration(encoder)
+            with context.inputs.autocast():
                 return encoder(samples).float()
-        with torch.no_grad(), buffers_kept(encoder), play.hand.autocast():
+        with torch.no_grad(), frozen_buffers(encoder), context.inputs.autocast():
             return encoder(samples).float()
 
-    def g_loss(self, play: Play) -> Tensor:
+    def g_loss(self, context: StepContext) -> Tensor:
         """D's objective with the labels swapped: E and G both make D mistake the pairs."""
-        return self.objective.d_loss(play.fake_scores, play.real_scores)
+        return self.objective.d_loss(context.fake_scores, context.real_scores)
 
 
 recipe = BiGAN(

@@ -11,10 +11,10 @@ class mapped in (preset=light: for all). The default optimizer is Adam; preset=p
 authors' SGD and batch.
 """
 
-from steadygan.game.objectives import NonSaturating
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import ConditionalNetworks
 
 recipe = Recipe(

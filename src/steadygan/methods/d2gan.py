@@ -21,9 +21,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from steadygan.game.objectives import Objective
+from steadygan.game.context import StepContext
+from steadygan.game.objective import Objective
 from steadygan.game.optimizers import Adam
-from steadygan.game.play import Play
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.networks import DCGANNetworks, MLPNetworks
@@ -58,19 +58,21 @@ class TwoDiscriminators(nn.Module):
         self.first = first
         self.second = second
 
-    def features(self, x: Tensor, *told: Tensor) -> Tensor:
-        outputs = [network(x, *told).float().flatten() for network in (self.first, self.second)]
+    def features(self, x: Tensor, *condition: Tensor) -> Tensor:
+        outputs = [
+            network(x, *condition).float().flatten() for network in (self.first, self.second)
+        ]
         return torch.stack(outputs, 1)
 
     def head(self, features: Tensor) -> Tensor:
         first, second = log_softplus(features).unbind(1)
         return (first - second) / 2
 
-    def forward(self, x: Tensor, *told: Tensor) -> Tensor:
-        return self.head(self.features(x, *told))
+    def forward(self, x: Tensor, *condition: Tensor) -> Tensor:
+        return self.head(self.features(x, *condition))
 
 
-class TwoRatios(Objective):
+class D2GANObjective(Objective):
     """J of two discriminators, one for each ratio of the densities. Nguyen et al. 2017, eq. 1."""
 
     name: ClassVar = "d2gan"
@@ -86,21 +88,21 @@ class TwoRatios(Objective):
     def probability(self, scores: Tensor) -> Tensor:
         return torch.sigmoid(scores - self.threshold)
 
-    def misfit(self, recipe: Recipe) -> str | None:
+    def incompatibility(self, recipe: Recipe) -> str | None:
         if isinstance(recipe, D2GAN):
             return None
         return "it wants two discriminators: the method d2gan has them"
 
-    def d_loss_in(self, play: Play) -> Tensor:
+    def d_loss_in(self, context: StepContext) -> Tensor:
         (first_real, second_real), (first_fake, second_fake) = (
-            features.unbind(1) for features in (play.real_features, play.fake_features)
+            features.unbind(1) for features in (context.real_features, context.fake_features)
         )
         value = d2gan_value(first_real, first_fake, second_real, second_fake, self.alpha, self.beta)
-        play.signals["d2gan_value"] = value.detach()
+        context.signals["d2gan_value"] = value.detach()
         return -value
 
-    def g_loss_in(self, play: Play) -> Tensor:
-        first, second = play.fake_features.unbind(1)
+    def g_loss_in(self, context: StepContext) -> Tensor:
+        first, second = context.fake_features.unbind(1)
         return d2gan_g_loss(first, second, self.beta)
 
 
@@ -109,7 +111,7 @@ class D2GAN(Recipe):
 
     @model_validator(mode="after")
     def _two_ratios(self) -> Recipe:
-        if not isinstance(self.objective, TwoRatios):
+        if not isinstance(self.objective, D2GANObjective):
             raise ValueError("d2gan has two discriminators: it wants objective=d2gan")
         return self
 
@@ -122,7 +124,7 @@ class D2GAN(Recipe):
 
 recipe = D2GAN(
     networks=DCGANNetworks(),
-    objective=TwoRatios(),
+    objective=D2GANObjective(),
     prior=Uniform(dim=100),
     optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
     shared_latents=True,

@@ -11,10 +11,10 @@ The default width is that of DCGAN-TF: 8,825,220 parameters in G and D at 32x32x
 64x64x3.
 """
 
-from steadygan.game.objectives import NonSaturating
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import DCGANNetworks
 
 recipe = Recipe(

@@ -2,7 +2,7 @@
 Chinese), Acta Automatica Sinica 48(9):2288-2300, doi:10.16383/j.aas.c190496.
 
     A: a U-Net auto-encoder, trained first on E |A(x) - x|^2 and frozen; h(x) its middle, dim z
-    before each turn, on G's weights:  L_dec = E |G(h(x)) - x|^2         abstract
+    before each iteration, on G's weights:  L_dec = E |G(h(x)) - x|^2         abstract
     then  L_D = -E log D(x) - E log(1 - D(G(z))),  L_G = -E log D(G(z))  as DCGAN, section 3
     objective "JS + lambda KL"; L2 chosen over L1                        abstract, tables
 
@@ -14,9 +14,9 @@ L_G + lambda L_dec.
 
 Only abstract and tables of the paper are public (its DOI is from memory). Ours are: A's layers (of
 the size that the paper gives), h standardised over the data to meet the normal prior (tanh of that
-for a uniform one), one decode step a turn, lambda = 1. `features=normal|uniform` replaces h(x) by a
-fixed random vector an image. The decode step leaves G's running statistics to the prior's latents,
-which samples are made of.
+for a uniform one), one decode step an iteration, lambda = 1. `features=normal|uniform` replaces
+h(x) by a fixed random vector an image. The decode step leaves G's running statistics to the prior's
+latents, which samples are made of.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
-from steadygan.game.buffers import buffers_kept
-from steadygan.game.objectives import NonSaturating
+from steadygan.game.buffers import frozen_buffers
+from steadygan.game.context import Iteration, StepContext
 from steadygan.game.optimizers import Adam, Optimizer
-from steadygan.game.play import Hand, Play
-from steadygan.game.players import BeforeStep, Player, Table, Update
 from steadygan.game.priors import Normal, uniform_from_normal, with_class
-from steadygan.game.recipe import Deal, Recipe
+from steadygan.game.recipe import Recipe
+from steadygan.game.state import GameState, Player, StepResult
+from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import DCGANNetworks
-from steadygan.networks.spectral import start_step
+from steadygan.networks.spectral import power_iteration
 from steadygan.networks.unet import UNet
-from steadygan.spec import any_of
+from steadygan.spec import Member
 
 #: The least spread that a number of the feature is divided by: a dead one stays 0.
 LEAST_SPREAD = 1e-6
@@ -101,7 +101,7 @@ class Decoding(Recipe):
     decode_weight: float = Field(1.0, ge=0)
     features: Literal["encoder", "normal", "uniform"] = "encoder"
     ae: Literal["unet", "plain"] = "unet"
-    ae_optimizer: any_of(Optimizer) = Adam(lr=3e-3, betas=(0.9, 0.999))
+    ae_optimizer: Member[Optimizer] = Adam(lr=3e-3, betas=(0.9, 0.999))
     autoencoder_steps: int = Field(4000, ge=1)
     feature_batches: int = Field(100, ge=2)
 
@@ -116,41 +116,41 @@ class Decoding(Recipe):
         """True where there is an auto-encoder to train."""
         return bool(self.decode_weight) and self.features == "encoder"
 
-    # ---- what is at the table ----------------------------------------------------------------
+    # ---- players and states -------------------------------------------------------------------
 
-    def start(self, shape: tuple[int, ...], classes: int = 0) -> Table:
-        table = super().start(shape, classes)
+    def start(self, shape: tuple[int, ...], classes: int = 0) -> GameState:
+        state = super().start(shape, classes)
         if self.learns_features:
             modules = {"autoencoder": UNet(shape, self.prior.dim, self.ae == "unet")}
-            table.players["autoencoder"] = Player("autoencoder", modules, self.ae_optimizer)
-            table.states["features"] = Features(self.prior.dim)
+            state.players["autoencoder"] = Player("autoencoder", modules, self.ae_optimizer)
+            state.part_states["features"] = Features(self.prior.dim)
         elif self.decode_weight:
-            table.states["codes"] = RandomCodes(self.prior.dim)
+            state.part_states["codes"] = RandomCodes(self.prior.dim)
         if self.decode_weight and self.decode != "joint":
             optimizer = self.g_optimizer.model_copy(
                 update={"lr": self.decode_weight * self.g_optimizer.lr}
             )
-            modules = {"generator": table.generator}
-            table.players["decode"] = Player("decode", modules, optimizer, weights_of="g")
-        return table
+            modules = {"generator": state.generator}
+            state.players["decode"] = Player("decode", modules, optimizer, weights_of="g")
+        return state
 
-    def code(self, table: Table, images: Tensor) -> Tensor:
+    def code(self, state: GameState, images: Tensor) -> Tensor:
         """h(x) standardised, (B, dim) float32, for images (B, C, H, W); without a graph."""
         with torch.no_grad():
-            feature, _ = table.players["autoencoder"]["autoencoder"].encode(images)
-            return table.states["features"].standardised(feature.float())
+            feature, _ = state.players["autoencoder"]["autoencoder"].encode(images)
+            return state.part_states["features"].standardised(feature.float())
 
-    def decoded_from(self, play: Play) -> Tensor:
-        """The latents (B, n) that G shall turn into `play.real`."""
+    def decoded_from(self, context: StepContext) -> Tensor:
+        """The latents (B, n) that G should map to `context.real`."""
         if self.features == "encoder":
-            with play.hand.autocast():
-                latent = self.code(play.table, play.real)
+            with context.inputs.autocast():
+                latent = self.code(context.state, context.real)
             latent = latent.tanh() if self.prior.name == "uniform" else latent
         else:
-            normal = play.table.states["codes"].normal(play.batch.rows)
+            normal = context.state.part_states["codes"].normal(context.batch.rows)
             latent = normal if self.features == "normal" else uniform_from_normal(normal)
-            latent = play.hand.to_device(latent)
-        return with_class(latent, play.labels) if self.networks.g_takes_classes else latent
+            latent = context.inputs.to_device(latent)
+        return with_class(latent, context.labels) if self.networks.g_takes_classes else latent
 
     # ---- the stages --------------------------------------------------------------------------
 
@@ -159,65 +159,62 @@ class Decoding(Recipe):
             return 0
         return self.autoencoder_steps if stage == "autoencoder" else self.feature_batches
 
-    def stage_step(
-        self, stage: str, step: int, table: Table, hand: Hand, before_step: BeforeStep
-    ) -> Update:
+    def stage_step(self, stage: str, state: GameState, iteration: Iteration) -> StepResult:
         """A step of A on E |A(x) - x|^2; then, with A as it is, batches for mean and spread."""
-        play, player = Play(self, table, "autoencoder", hand), table.players["autoencoder"]
+        player, inputs = state.players["autoencoder"], iteration.inputs(stage, iteration.index)
+        context = StepContext(self, state, "autoencoder", inputs, iteration=iteration.index)
         if stage == "autoencoder":
-            update = self.update(play, before_step)
-            self._remember(table.states["features"].losses, step, update)
-            if step == self.autoencoder_steps - 1:
-                player.optimizer.state.clear()  # nobody moves A again
-            return update
-        with torch.no_grad(), hand.autocast():
-            feature, _ = player["autoencoder"].encode(play.real)
+            result = self.step(context, iteration.guard)
+            self._remember(state.part_states["features"].losses, iteration.index, result)
+            if iteration.index == self.autoencoder_steps - 1:
+                player.optimizer.state.clear()  # A is not updated again
+            return result
+        with torch.no_grad(), inputs.autocast():
+            feature, _ = player["autoencoder"].encode(context.real)
         losses = {"spread": feature.float().std()}
         still = [weight.new_zeros(()) for weight in player.parameters]
-        update = Update(player, play, losses, still, torch.zeros(()))
-        before_step(update)
-        table.states["features"].add(feature.float())
-        return update
+        result = StepResult(player, context, losses, still, torch.zeros(()))
+        iteration.guard(result)
+        state.part_states["features"].add(feature.float())
+        return result
 
-    def _remember(self, curve: Tensor, step: int, update: Update) -> None:
+    def _remember(self, curve: Tensor, step: int, result: StepResult) -> None:
         """Add a step's loss to its hundredth of the stage, as a share of the mean there."""
         place = step * CURVE // self.autoencoder_steps
         first = -(-place * self.autoencoder_steps // CURVE)
         after = -(-(place + 1) * self.autoencoder_steps // CURVE)
-        curve[place] += update.losses["reconstruction"].detach() / (after - first)
+        curve[place] += result.losses["reconstruction"].detach() / (after - first)
 
-    # ---- the turn ----------------------------------------------------------------------------
+    # ---- an iteration ------------------------------------------------------------------------
 
-    def step(
-        self, table: Table, deal: Deal, turn: int, images: int, before_step: BeforeStep
-    ) -> dict[str, Update]:
+    def iterate(self, state: GameState, iteration: Iteration) -> dict[str, StepResult]:
         """The decode step, then D and G."""
-        updates = {}
-        if "decode" in table.players:
-            play = Play(self, table, "decode", deal("decode", 0), images)
-            updates["decode"] = self.update(play, before_step)
-        return super().step(table, deal, turn, images, before_step) | updates
+        results = {}
+        if "decode" in state.players:
+            context = iteration.context(self, state, "decode")
+            results["decode"] = self.step(context, iteration.guard)
+        return super().iterate(state, iteration) | results
 
-    def losses(self, play: Play) -> dict[str, Tensor]:
-        if play.mover == "autoencoder":
-            with play.hand.autocast():
-                rebuilt = play.table.players["autoencoder"]["autoencoder"](play.real)
-            return {"reconstruction": mse_loss(rebuilt.float(), play.real)}
-        if play.mover == "decode":
-            return {"decode": self.decode_loss(play)}
-        losses = super().losses(play)
-        if play.mover == "g" and self.decode == "joint" and self.decode_weight:
-            losses["decode"] = self.decode_weight * self.decode_loss(play)
+    def losses(self, context: StepContext) -> dict[str, Tensor]:
+        if context.player == "autoencoder":
+            with context.inputs.autocast():
+                rebuilt = context.state.players["autoencoder"]["autoencoder"](context.real)
+            return {"reconstruction": mse_loss(rebuilt.float(), context.real)}
+        if context.player == "decode":
+            return {"decode": self.decode_loss(context)}
+        losses = super().losses(context)
+        if context.player == "g" and self.decode == "joint" and self.decode_weight:
+            losses["decode"] = self.decode_weight * self.decode_loss(context)
         return losses
 
-    def decode_loss(self, play: Play) -> Tensor:
+    def decode_loss(self, context: StepContext) -> Tensor:
         """The mean over images and pixels of |G(h(x)) - x|^2, or of |G(h(x)) - x|."""
-        generator, latent = play.table.generator, self.decoded_from(play)
-        if play.mover == "decode":
-            start_step(generator)
-        with buffers_kept(generator), play.hand.autocast():
+        generator, latent = context.state.generator, self.decoded_from(context)
+        if context.player == "decode":
+            power_iteration(generator)
+        with frozen_buffers(generator), context.inputs.autocast():
             made = generator(latent).float()
-        return (l1_loss if self.decode == "l1" else mse_loss)(made, play.real)
+        return (l1_loss if self.decode == "l1" else mse_loss)(made, context.real)
 
 
 recipe = Decoding(

@@ -8,11 +8,11 @@ The penalty looks at real data alone: it keeps D flat around the samples, where 
 come before mode collapse. The noise is that of the authors' code; as there, D may have batch norm.
 """
 
-from steadygan.game.objectives import NonSaturating
 from steadygan.game.optimizers import Adam
-from steadygan.game.penalties import LocalGradientPenalty
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.objectives import NonSaturating
+from steadygan.losses.penalties import LocalGradientPenalty
 from steadygan.networks import DCGANNetworks, MLPNetworks
 
 recipe = Recipe(

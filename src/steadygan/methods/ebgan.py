@@ -12,15 +12,15 @@ size of the images (preset=paper: m = 20 for 64 px). Uncertain: the batch norm o
 DCGAN. The margin asks nothing more of D where D(g) > m.
 """
 
-from steadygan.game.energy import MarginEnergy, PullingAway
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.energy import EBGANObjective, PullingAway
 from steadygan.networks.autoencoder import EBGANNetworks
 
 recipe = Recipe(
     networks=EBGANNetworks(),
-    objective=MarginEnergy(margin=10.0),
+    objective=EBGANObjective(margin=10.0),
     prior=Uniform(dim=100),
     on_g=(PullingAway(weight=0.1),),
     optimizer=Adam(lr=1e-3, betas=(0.5, 0.999)),

@@ -15,11 +15,11 @@ z is U(-1, 1) rather than U(0, 1), and the rate is constant (lr_end=0 lets it fa
 line from the start).
 """
 
-from steadygan.game.matching import FeatureMatching
-from steadygan.game.objectives import NonSaturating
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.matching import FeatureMatching
+from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import DCGANNetworks, MLPNetworks
 
 recipe = Recipe(

@@ -11,10 +11,10 @@ later comparisons train it; preset=paper gives the authors' SGD with momentum, w
 batch 100. Their G starts its output bias at the pixels' marginals, which is left out here.
 """
 
-from steadygan.game.objectives import NonSaturating
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import MLPNetworks
 
 recipe = Recipe(

@@ -4,7 +4,7 @@ Constraint", arXiv:1811.07296.
     L_D = E (-D + D^2 / (2 lambda d(x, g))),  D = C(x) - C(g)     section 2, in pairs
     L_G = E D
     at best D = lambda d(x, g), and L_D = -lambda E d(x, g) / 2
-    lambda = 10, 2 steps of D a turn, Adam(2e-4, .5), z: 128 normal        the authors' code
+    lambda = 10, 2 steps of D each, Adam(2e-4, .5), z: 128 normal        the authors' code
 
 The quadratic term bounds what D can gain from a pair by how far apart the two images are, so that
 no Lipschitz constraint is needed and the slope for G never vanishes. d is the mean absolute
@@ -12,11 +12,11 @@ difference; quadratic-potential.distance=l2 takes the root of the mean square. E
 not depend on G and is left out.
 """
 
-from steadygan.game.margins import QuadraticPotential
-from steadygan.game.objectives import Wasserstein
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
+from steadygan.losses.margins import QuadraticPotential
+from steadygan.losses.objectives import Wasserstein
 from steadygan.networks import DCGANNetworks, MLPNetworks
 
 recipe = Recipe(

@@ -10,11 +10,11 @@ Q shares D's trunk and moves with D's optimizer; the information term reaches G 
 1e-3 for G and 2e-4 for D and Q.
 """
 
-from steadygan.game.information import MutualInformation
-from steadygan.game.objectives import NonSaturating
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Coded
 from steadygan.game.recipe import Recipe
+from steadygan.losses.information import MutualInformation
+from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import InfoGANNetworks
 
 recipe = Recipe(

@@ -14,10 +14,10 @@ die, and only differences of scores count. objective.leak is nu. Not to be confu
 least squares.
 """
 
-from steadygan.game.margins import LossSensitive
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.margins import LossSensitive
 from steadygan.networks import DCGANNetworks, MLPNetworks
 
 recipe = Recipe(

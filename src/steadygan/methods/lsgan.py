@@ -14,10 +14,10 @@ In the plane the rates are theirs for mixtures of Gaussians; their networks ther
 layers, these in ReLU layers. `objective.coding` also takes three numbers.
 """
 
-from steadygan.game.least_squares import LeastSquares
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.least_squares import LeastSquares
 from steadygan.networks import DCGANNetworks, MLPNetworks
 
 recipe = Recipe(

@@ -13,11 +13,11 @@ G's step the same z. The maps are tables of which a batch reads its rows. The ne
 the authors' code for 28 px; larger images are halved down to 8 px.
 """
 
-from steadygan.game.least_squares import LeastSquares
-from steadygan.game.objectives import NonSaturating
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.least_squares import LeastSquares
+from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import MulticlassNetworks
 
 _recipe = Recipe(

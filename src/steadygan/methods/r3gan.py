@@ -14,10 +14,10 @@ in tanh. The authors' width is 768 with batch 512: preset=paper.
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.penalties import R1, R2
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
-from steadygan.game.relativistic import RpGAN
+from steadygan.losses.penalties import R1, R2
+from steadygan.losses.relativistic import RpGAN
 from steadygan.networks import MLPNetworks, R3GANNetworks
 
 recipe = Recipe(

@@ -14,7 +14,7 @@ CIFAR-10; the halves of ragan are those of the author's code.
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
-from steadygan.game.relativistic import RaGAN, RpGAN
+from steadygan.losses.relativistic import RaGAN, RpGAN
 from steadygan.networks import DCGANNetworks, MLPNetworks
 
 _shared = Recipe(

@@ -14,18 +14,18 @@ the residual ones and batch 256. The paper's are for 128 pixels and classes (con
 projection), which these networks leave out.
 """
 
-from steadygan.game.normalisation import SpectralNormalisation
-from steadygan.game.objectives import Hinge, NonSaturating, Wasserstein
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
+from steadygan.losses.objectives import Hinge, NonSaturating, Wasserstein
 from steadygan.networks import SNGANNetworks
+from steadygan.parts.normalisation import SpectralNormalisation
 
 _hinge = Recipe(
     networks=SNGANNetworks(attention=(1,)),
     objective=Hinge(),
     prior=Normal(dim=128),
-    tricks=(SpectralNormalisation(players="both"),),
+    shared=(SpectralNormalisation(players="both"),),
     d_optimizer=Adam(lr=4e-4, betas=(0.0, 0.9)),
     g_optimizer=Adam(lr=1e-4, betas=(0.0, 0.9)),
     shared_latents=True,

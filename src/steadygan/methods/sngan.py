@@ -10,21 +10,21 @@ arXiv:1802.05957.
 One power iteration at the start of each D step, for all its forwards (the authors' code: one at
 every forward). The default is the convolutional network; preset=paper gives the residual one of
 appendix B.4 with the hinge loss, Adam(2e-4, 0, .9), five steps of D and a rate that falls to 0 over
-50,000 turns. The authors' G sees 128 latents a step there, here as many as D.
+50,000 iterations. The authors' G sees 128 latents a step there, here as many as D.
 """
 
-from steadygan.game.normalisation import SpectralNormalisation
-from steadygan.game.objectives import NonSaturating
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
+from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import MLPNetworks, SNGANNetworks
+from steadygan.parts.normalisation import SpectralNormalisation
 
 recipe = Recipe(
     networks=SNGANNetworks(),
     objective=NonSaturating(),
     prior=Normal(dim=128),
-    tricks=(SpectralNormalisation(),),
+    shared=(SpectralNormalisation(),),
     optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
     shared_latents=True,
 )

@@ -14,7 +14,7 @@ are `generator-l2.kind=` pair_sq, batch_mean or nearest, `discriminator-l2.kind=
 `discriminator-l2.on=probabilities`. With the hinge loss a lambda_d of .25 or less does nothing.
 """
 
-from steadygan.game.l2 import DiscriminatorL2, GeneratorL2
+from steadygan.losses.l2 import DiscriminatorL2, GeneratorL2
 from steadygan.methods import sngan
 
 recipes = {

@@ -3,7 +3,7 @@
     L_D = E C(G(z)) - E C(x),   w <- clip(w, -c, c)               Algorithm 1
     L_G = -E C(G(z))                                              Algorithm 1
     c = .01, n_critic = 5, RMSProp(5e-5), no momentum             Algorithm 1
-    critic_warmup=true: n_critic 100 in the first 25 turns and every 500th (authors' code)
+    critic_warmup=true: n_critic 100 in the first 25 iterations and every 500th (authors' code)
 
 DCGAN's networks: those of DCGAN-TF by default, 8,825,220 parameters in G and D at 32x32x3 and
 9,451,908 at 64x64x3, as comparisons of objectives train them; with 4x4 kernels and without
@@ -11,12 +11,12 @@ convolution biases in preset=paper (authors' code). Batch norm stays, and is cli
 estimates the Wasserstein distance up to the critic's Lipschitz factor.
 """
 
-from steadygan.game.constraints import WeightClip
-from steadygan.game.objectives import Wasserstein
 from steadygan.game.optimizers import RMSProp
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
+from steadygan.losses.objectives import Wasserstein
 from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.parts.constraints import WeightClip
 
 recipe = Recipe(
     networks=DCGANNetworks(),

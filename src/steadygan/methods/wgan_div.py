@@ -10,11 +10,11 @@ critic steps are those of the authors' code, which has 10 in the place of k = 2 
 the paper's 2) and residual networks with layer norm; these are WGAN-GP's convolutions.
 """
 
-from steadygan.game.margins import WassersteinLow
 from steadygan.game.optimizers import Adam
-from steadygan.game.penalties import WassersteinDivergence
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
+from steadygan.losses.margins import WassersteinLow
+from steadygan.losses.penalties import WassersteinDivergence
 from steadygan.networks import DCGANNetworks, MLPNetworks
 
 recipe = Recipe(

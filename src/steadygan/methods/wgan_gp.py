@@ -13,11 +13,11 @@ betas are (.5, .9), those of the authors' MNIST and CIFAR code; Algorithm 1 and 
 have (0, .9): betas=0,0.9. lambda is .1 in the plane.
 """
 
-from steadygan.game.objectives import Wasserstein
 from steadygan.game.optimizers import Adam
-from steadygan.game.penalties import GradientPenalty
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
+from steadygan.losses.objectives import Wasserstein
+from steadygan.losses.penalties import GradientPenalty
 from steadygan.networks import DCGANNetworks, MLPNetworks
 
 recipe = Recipe(

@@ -1,4 +1,4 @@
-"""AC-GAN's networks: G is told a class, D is not, and a head on D's features names it.
+"""AC-GAN's networks: G is given a class, D is not, and a head on D's features names it.
 
 Odena et al. 2017, arXiv:1610.09585, appendix A, table 2 (CIFAR-10, 32x32).
 """
@@ -16,8 +16,8 @@ from steadygan.networks.base import (
     Networks,
     Shape,
     double_conv,
-    half_conv,
-    halvings,
+    down_conv,
+    feature_sizes,
     init_normal,
 )  # fmt: skip
 from steadygan.networks.labels import noise_and_class
@@ -70,7 +70,7 @@ class ACGANNetworks(Networks):
 
     def generator(self, shape: Shape, latent_dim: int, classes: int) -> ClassedGenerator:
         stages = 3 if shape[1] <= 32 else 4
-        sizes = halvings(shape[1], stages)[::-1]
+        sizes = feature_sizes(shape[1], stages)[::-1]
         channels = [self.width * 2**i for i in reversed(range(stages))]
         flat = channels[0] * sizes[0] ** 2
         layers: list[nn.Module] = [
@@ -84,12 +84,12 @@ class ACGANNetworks(Networks):
 
     def discriminator(self, shape: Shape) -> tuple[int, Discriminator]:
         """The width of D's features and D; the first convolution has no batch norm."""
-        sizes = halvings(shape[1], 3)
+        sizes = feature_sizes(shape[1], 3)
         channels = [shape[0], *(self.d_width * 2**i for i in range(6))]
         layers: list[nn.Module] = []
         for i in range(6):
             if i % 2 == 0:
-                layers.append(half_conv(channels[i], channels[i + 1], 3, sizes[i // 2]))
+                layers.append(down_conv(channels[i], channels[i + 1], 3, sizes[i // 2]))
             else:
                 layers.append(nn.Conv2d(channels[i], channels[i + 1], 3, padding=1))
             if i > 0:

@@ -18,8 +18,8 @@ from steadygan.networks.base import (
     Networks,
     Shape,
     double_conv,
-    half_conv,
-    halvings,
+    down_conv,
+    feature_sizes,
     init_normal,
 )  # fmt: skip
 from steadygan.networks.dcgan import DCGANNetworks
@@ -78,9 +78,9 @@ class BEGANNetworks(Networks):
     def sides(self, size: int) -> list[int]:
         """From the image to the code: halved until 8 pixels or fewer are left."""
         times = 0
-        while halvings(size, times)[-1] > 8:
+        while feature_sizes(size, times)[-1] > 8:
             times += 1
-        return halvings(size, times)
+        return feature_sizes(size, times)
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
         encoder, decoder = self.encoder(shape, latent_dim), self.decoder(shape, latent_dim)
@@ -102,7 +102,7 @@ class BEGANNetworks(Networks):
             for into in (before, channels):
                 layers += [nn.Conv2d(into, channels, 3, padding=1), nn.ELU()]
             if i < len(sides) - 1:
-                layers += [half_conv(channels, channels, 3, side), nn.ELU()]
+                layers += [down_conv(channels, channels, 3, side), nn.ELU()]
             before = channels
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * sides[-1] ** 2, code))
 
@@ -147,12 +147,12 @@ class EBGANNetworks(Networks):
         return networks
 
     def discriminator(self, shape: Shape) -> AutoEncoder:
-        sides = halvings(shape[1], 3)
+        sides = feature_sizes(shape[1], 3)
         channels = [shape[0], self.width, 2 * self.width, 4 * self.width]
         encoder: list[nn.Module] = []
         decoder: list[nn.Module] = []
         for i in range(3):
-            encoder.append(half_conv(channels[i], channels[i + 1], 4, sides[i]))
+            encoder.append(down_conv(channels[i], channels[i + 1], 4, sides[i]))
             encoder += self._between(channels[i + 1], norm=i == 1) if i < 2 else []
         for i in reversed(range(3)):
             decoder += [] if i == 2 else self._between(channels[i + 1])

@@ -49,7 +49,7 @@ class Networks(Spec):
     #: Image sides this family builds for; the tests walk them.
     sizes: ClassVar[tuple[int, ...]] = (28, 32, 64)
 
-    def misfit(self, shape: Shape) -> str | None:
+    def incompatibility(self, shape: Shape) -> str | None:
         """Why no network of this family can be built for `shape`, and what to do; or None."""
         if len(shape) != 3:
             return f"'{self.name}' networks make images, not vectors"
@@ -90,7 +90,7 @@ class Discriminator(nn.Module):
         return self.head(self.features(x))
 
 
-def halvings(size: int, times: int) -> list[int]:
+def feature_sizes(size: int, times: int) -> list[int]:
     """`size` halved `times` times, rounding up: 28 -> [28, 14, 7, 4, 2]."""
     sizes = [size]
     for _ in range(times):
@@ -98,7 +98,7 @@ def halvings(size: int, times: int) -> list[int]:
     return sizes
 
 
-def half_conv(channels: int, out: int, kernel: int, size: int, bias: bool = True) -> nn.Conv2d:
+def down_conv(channels: int, out: int, kernel: int, size: int, bias: bool = True) -> nn.Conv2d:
     """A stride-2 convolution from `size` to ceil(size / 2) pixels, for any kernel >= 3."""
     total = (math.ceil(size / 2) - 1) * 2 + kernel - size
     return nn.Conv2d(channels, out, kernel, stride=2, padding=math.ceil(total / 2), bias=bias)

@@ -53,8 +53,8 @@ class BiGANNetworks(Networks):
     kernel: int = Field(5, ge=3, le=7)
     hidden: int = Field(1024, ge=1, le=65536)
 
-    def misfit(self, shape: Shape) -> str | None:
-        return None if self.stages == 0 else super().misfit(shape)
+    def incompatibility(self, shape: Shape) -> str | None:
+        return None if self.stages == 0 else super().incompatibility(shape)
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
         trunk, flat = self.trunk(shape)

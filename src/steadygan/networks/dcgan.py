@@ -19,8 +19,8 @@ from steadygan.networks.base import (
     Networks,
     Shape,
     double_conv,
-    half_conv,
-    halvings,
+    down_conv,
+    feature_sizes,
     init_normal,
 )  # fmt: skip
 
@@ -60,7 +60,7 @@ class DCGANNetworks(Networks):
 
     def generator(self, shape: Shape, latent_dim: int) -> nn.Sequential:
         stages = self.stages_for(shape[1])
-        sizes = halvings(shape[1], stages)[::-1]
+        sizes = feature_sizes(shape[1], stages)[::-1]
         channels = [self.width * 2**i for i in reversed(range(stages))]
         first = (channels[0], sizes[0], sizes[0])
         layers: list[nn.Module] = [
@@ -82,11 +82,11 @@ class DCGANNetworks(Networks):
 
     def discriminator(self, shape: Shape) -> Discriminator:
         stages = self.stages_for(shape[1])
-        sizes = halvings(shape[1], stages)
+        sizes = feature_sizes(shape[1], stages)
         channels = [shape[0], *(self.width * 2**i for i in range(stages))]
         layers: list[nn.Module] = []
         for i in range(stages):
-            layers.append(half_conv(channels[i], channels[i + 1], self.kernel, sizes[i], self.bias))
+            layers.append(down_conv(channels[i], channels[i + 1], self.kernel, sizes[i], self.bias))
             if i > 0 and self.d_norm == "batch":
                 layers.append(nn.BatchNorm2d(channels[i + 1]))
             layers.append(nn.LeakyReLU(0.2, inplace=True))

@@ -23,8 +23,8 @@ from steadygan.networks.base import (
     Networks,
     Shape,
     double_conv,
-    half_conv,
-    halvings,
+    down_conv,
+    feature_sizes,
     init_normal,
 )  # fmt: skip
 
@@ -62,7 +62,7 @@ class ImprovedNetworks(Networks):
         return networks
 
     def generator(self, shape: Shape, latent_dim: int) -> nn.Sequential:
-        sizes = halvings(shape[1], 3)[::-1]
+        sizes = feature_sizes(shape[1], 3)[::-1]
         channels = [4 * self.width, 2 * self.width, self.width]
         flat = channels[0] * sizes[0] ** 2
         layers: list[nn.Module] = [
@@ -81,14 +81,14 @@ class ImprovedNetworks(Networks):
         return nn.Sequential(*layers, last, nn.Tanh())
 
     def discriminator(self, shape: Shape) -> Discriminator:
-        sizes, wide = halvings(shape[1], 2), 2 * self.d_width
+        sizes, wide = feature_sizes(shape[1], 2), 2 * self.d_width
         layers: list[nn.Module] = [*self._dropout(0.2)]
         channels = shape[0]
         for size, out in zip(sizes, (self.d_width, wide), strict=False):
             layers += [
                 *_leaky(nn.Conv2d(channels, out, 3, padding=1)),
                 *_leaky(nn.Conv2d(out, out, 3, padding=1)),
-                *_leaky(half_conv(out, out, 3, size)),
+                *_leaky(down_conv(out, out, 3, size)),
                 *self._dropout(0.5),
             ]
             channels = out

@@ -16,13 +16,13 @@ from steadygan.networks.base import (
     Networks,
     Shape,
     double_conv,
-    half_conv,
-    halvings,
+    down_conv,
+    feature_sizes,
     init_normal,
 )  # fmt: skip
 
 
-class CodeReader(nn.Module):
+class QHead(nn.Module):
     """Q(c | x) from D's features (B, n): category logits (B, K) and code means (B, m).
 
     The continuous codes are read as N(mean, 1): the variance is fixed, as in the authors' code.
@@ -67,7 +67,7 @@ class InfoGANNetworks(Networks):
         networks = {
             "generator": self.generator(shape, latent_dim, grey),
             "discriminator": discriminator,
-            "q": CodeReader(features, self.q_hidden, *codes[:2]),
+            "q": QHead(features, self.q_hidden, *codes[:2]),
         }
         for network in networks.values():
             init_normal(network)
@@ -76,7 +76,7 @@ class InfoGANNetworks(Networks):
     def generator(self, shape: Shape, latent_dim: int, grey: bool) -> nn.Sequential:
         """C.1: FC 1024, FC 7*7*128, 64, image. C.2: FC 2*2*448, 256, 128, 64, image."""
         stages = 2 if grey else 4
-        sizes = halvings(shape[1], stages)[::-1]
+        sizes = feature_sizes(shape[1], stages)[::-1]
         channels = [2 * self.width, self.width] if grey else [7 * self.width, 4 * self.width]
         channels += [] if grey else [2 * self.width, self.width]
         layers: list[nn.Module] = []
@@ -98,11 +98,11 @@ class InfoGANNetworks(Networks):
     def discriminator(self, shape: Shape, grey: bool) -> tuple[int, Discriminator]:
         """The width of D's features and D; the first stage has no batch norm."""
         stages = 2 if grey else 3
-        sizes = halvings(shape[1], stages)
+        sizes = feature_sizes(shape[1], stages)
         channels = [shape[0], *(self.width * 2**i for i in range(stages))]
         layers: list[nn.Module] = []
         for i in range(stages):
-            layers.append(half_conv(channels[i], channels[i + 1], 4, sizes[i]))
+            layers.append(down_conv(channels[i], channels[i + 1], 4, sizes[i]))
             if i > 0:
                 layers.append(nn.BatchNorm2d(channels[i + 1]))
             layers.append(nn.LeakyReLU(0.1, inplace=True))

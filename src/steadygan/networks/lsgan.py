@@ -15,7 +15,7 @@ from steadygan.networks.base import (
     Networks,
     Shape,
     double_conv,
-    halvings,
+    feature_sizes,
     init_normal,
 )  # fmt: skip
 from steadygan.networks.dcgan import DCGANNetworks
@@ -42,7 +42,7 @@ class LSGANNetworks(Networks):
         return networks
 
     def generator(self, shape: Shape, latent_dim: int) -> nn.Sequential:
-        sizes = halvings(shape[1], 4)[::-1]
+        sizes = feature_sizes(shape[1], 4)[::-1]
         channels = [4 * self.width] * 3 + [2 * self.width, self.width]
         layers: list[nn.Module] = [
             nn.Linear(latent_dim, channels[0] * sizes[0] ** 2),

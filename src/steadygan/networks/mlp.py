@@ -49,7 +49,7 @@ class MLPNetworks(Networks):
     g_range: float | None = Field(None, gt=0)
     d_range: float | None = Field(None, gt=0)
 
-    def misfit(self, shape: Shape) -> str | None:
+    def incompatibility(self, shape: Shape) -> str | None:
         return None
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:

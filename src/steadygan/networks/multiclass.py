@@ -18,8 +18,8 @@ from steadygan.networks.base import (
     Networks,
     Shape,
     double_conv,
-    half_conv,
-    halvings,
+    down_conv,
+    feature_sizes,
     init_normal,
 )  # fmt: skip
 from steadygan.networks.labels import LabelledConv, LabelMap, noise_and_class
@@ -48,11 +48,11 @@ class LabelledDiscriminator(nn.Module):
         super().__init__()
         extra = labels.rows.embedding_dim
         self.labels = labels
-        self.first = half_conv(channels[0], channels[1], 5, sizes[0])
+        self.first = down_conv(channels[0], channels[1], 5, sizes[0])
         self.second = LabelledConv(channels[1], extra, channels[2])
         later: list[nn.Module] = [nn.BatchNorm2d(channels[2]), nn.LeakyReLU(0.2, inplace=True)]
         for i in range(2, len(sizes) - 1):
-            later.append(half_conv(channels[i], channels[i + 1], 5, sizes[i]))
+            later.append(down_conv(channels[i], channels[i + 1], 5, sizes[i]))
             later += [nn.BatchNorm2d(channels[i + 1]), nn.LeakyReLU(0.2, inplace=True)]
         self.later = nn.Sequential(*later, nn.Flatten())
         flat = channels[-1] * sizes[-1] ** 2
@@ -62,10 +62,10 @@ class LabelledDiscriminator(nn.Module):
         self.head = nn.Linear(hidden + extra, 1)
 
     def features(self, x: Tensor, labels: Tensor) -> Tensor:
-        told = self.labels(labels)
+        condition = self.labels(labels)
         maps = nn.functional.leaky_relu(self.first(x), 0.2)
-        maps = self.later(self.second(maps, told))
-        return torch.cat([self.joint(torch.cat([maps, told], 1)), told], 1)
+        maps = self.later(self.second(maps, condition))
+        return torch.cat([self.joint(torch.cat([maps, condition], 1)), condition], 1)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         return self.head(self.features(x, labels))
@@ -98,9 +98,9 @@ class MulticlassNetworks(Networks):
     def sizes_for(self, size: int) -> list[int]:
         """The image's sides from `size` down to 8 or less, in two halvings or more."""
         times = 2
-        while halvings(size, times)[-1] > 8:
+        while feature_sizes(size, times)[-1] > 8:
             times += 1
-        return halvings(size, times)
+        return feature_sizes(size, times)
 
     def generator(self, shape: Shape, latent_dim: int, classes: int) -> LabelledGenerator:
         sizes = self.sizes_for(shape[1])[::-1]

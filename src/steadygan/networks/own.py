@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from pydantic import field_serializer
 from torch import Tensor, nn
 
 from steadygan.networks.base import NO_CODES, Built, Codes, Networks, Shape
-from steadygan.spec import Spec, any_of
+from steadygan.spec import Member, Spec
 
 #: What a family may build that reads D's features.
 HEADS = {"classifier", "q"}
@@ -26,15 +26,15 @@ class OwnNetworks(Networks):
     given (latent_dim, shape) for G and (shape) for D if it takes arguments, nothing otherwise; an
     argument called `classes` is given how many there are. What is left out comes from the family
     `like`: a side, and what a method has beside the two (InfoGAN's Q, a class head, an encoder).
-    What `like` tells its networks, these are told: G a class at the end of its latents, D labels or
-    latents as a second argument. A ready module is copied for each run; such a run can only be
+    What `like` gives its networks, these are given: G a class at the end of its latents, D labels
+    or latents as a second argument. A ready module is copied for each run; such a run can only be
     resumed from Python, by passing the same recipe again.
     """
 
     name = "own"
     generator: Any = None
     discriminator: Any = None
-    like: any_of(Networks) | None = None
+    like: Member[Networks] | None = None
 
     @field_serializer("generator", "discriminator")
     def _as_name(self, value: Any) -> str | None:
@@ -43,12 +43,12 @@ class OwnNetworks(Networks):
         made = type(value) if isinstance(value, nn.Module) else value
         return f"{made.__module__}:{made.__qualname__}"
 
-    def misfit(self, shape: Shape) -> str | None:
+    def incompatibility(self, shape: Shape) -> str | None:
         if self._alone:
             return None
         if self.like is None:
             return "own networks want both generator= and discriminator="
-        return self.like.misfit(shape)
+        return self.like.incompatibility(shape)
 
     @property
     def _alone(self) -> bool:
@@ -92,31 +92,44 @@ class OwnNetworks(Networks):
             built["generator"] = _make(self.generator, latent_dim, shape, classes=codes.classes)
         if self.discriminator is not None:
             built["discriminator"] = _make(self.discriminator, shape, classes=codes.classes)
-        told = [torch.zeros(2, dtype=torch.int64)] if self.d_takes_classes else []
-        told += [torch.zeros(2, latent_dim)] if self.d_takes_latents else []
-        _check(built, shape, torch.zeros(2, latent_dim + self.g_takes_classes), told)
+        condition = [torch.zeros(2, dtype=torch.int64)] if self.d_takes_classes else []
+        condition += [torch.zeros(2, latent_dim)] if self.d_takes_latents else []
+        _check(built, shape, torch.zeros(2, latent_dim + self.g_takes_classes), condition)
         return built
 
 
 def imports_of(spec: Any) -> list[str]:
-    """Each `module:qualname` that building `spec` imports, with whatever is inside it."""
-    found = []
-    if isinstance(spec, OwnNetworks):
-        found += [side for side in (spec.generator, spec.discriminator) if isinstance(side, str)]
+    """Each `module:qualname` that building `spec` imports, with all that is inside it; `spec` is a
+    `Spec`, or what run.json holds of one."""
+    found = own_members(spec)
+    for each in _walked(spec):
+        if isinstance(each, OwnNetworks):
+            found += [each.generator, each.discriminator]
+        elif isinstance(each, dict) and each.get("name") == OwnNetworks.name:
+            found += [each.get("generator"), each.get("discriminator")]
+    return list(dict.fromkeys(name for name in found if isinstance(name, str)))
+
+
+def own_members(spec: Any) -> list[str]:
+    """Each `module:Class` by which `spec` names a loss or a part of a user's own."""
+    names = [s.recorded_name() if isinstance(s, Spec) else s.get("name") for s in _walked(spec)]
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and ":" in name))
+
+
+def _walked(spec: Any) -> Iterator[Spec | dict[str, Any]]:
+    """`spec` and all specs (or dicts of them) inside it."""
     inner: Iterable[Any] = ()
-    if isinstance(spec, Spec):
-        inner = vars(spec).values()
-    elif isinstance(spec, dict):
-        inner = spec.values()
+    if isinstance(spec, (Spec, dict)):
+        yield spec
+        inner = vars(spec).values() if isinstance(spec, Spec) else spec.values()
     elif isinstance(spec, (list, tuple)):
         inner = spec
     for each in inner:
-        found += imports_of(each)
-    return list(dict.fromkeys(found))
+        yield from _walked(each)
 
 
 @torch.no_grad()
-def _check(built: Built, shape: Shape, latents: Tensor, told: list[Tensor]) -> None:
+def _check(built: Built, shape: Shape, latents: Tensor, condition: list[Tensor]) -> None:
     """Raise ValueError where a network does not make or take samples of `shape`."""
     modes = {name: module.training for name, module in built.items()}
     for module in built.values():
@@ -125,7 +138,7 @@ def _check(built: Built, shape: Shape, latents: Tensor, told: list[Tensor]) -> N
         made = built["generator"](latents)
         if tuple(made.shape) != (2, *shape):
             raise ValueError(f"the generator makes {tuple(made.shape[1:])}, the data are {shape}")
-        scores = built["discriminator"](made, *told)
+        scores = built["discriminator"](made, *condition)
         if scores.numel() != 2:
             raise ValueError(
                 f"the discriminator gives {tuple(scores.shape)} for 2 samples: it must give one "
@@ -137,7 +150,7 @@ def _check(built: Built, shape: Shape, latents: Tensor, told: list[Tensor]) -> N
                     f"the method's {name} reads D's features: give the discriminator "
                     "`features(x)` and `head(features)`"
                 )
-            built[name](built["discriminator"].features(made, *told))
+            built[name](built["discriminator"].features(made, *condition))
     except (RuntimeError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise ValueError(f"own networks do not fit data of shape {shape}: {first}") from None

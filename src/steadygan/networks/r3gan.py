@@ -20,7 +20,7 @@ from steadygan.networks.base import (
     Discriminator,
     Networks,
     Shape,
-    halvings,
+    feature_sizes,
 )
 
 SLOPE = 0.2
@@ -52,7 +52,7 @@ class R3GANNetworks(Networks):
 
     def stages(self, size: int) -> list[tuple[int, int]]:
         """(pixels, channels) of each stage, from the image down."""
-        sizes = halvings(size, max(math.ceil(math.log2(size / 4)), 0))
+        sizes = feature_sizes(size, max(math.ceil(math.log2(size / 4)), 0))
         widths = [self.width >> max(math.ceil(math.log2(s / 32)), 0) for s in sizes]
         return [(s, max(w, 1)) for s, w in zip(sizes, widths, strict=True)]
 

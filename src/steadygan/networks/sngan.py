@@ -22,8 +22,8 @@ from steadygan.networks.base import (
     Networks,
     Shape,
     double_conv,
-    half_conv,
-    halvings,
+    down_conv,
+    feature_sizes,
     init_normal,
 )  # fmt: skip
 from steadygan.networks.residual import DownBlock, SumPool, UpBlock, glorot_
@@ -51,8 +51,8 @@ class SNGANNetworks(Networks):
     attention_pool: bool = True
     attention_values: Literal["half", "full"] = "half"
 
-    def misfit(self, shape: Shape) -> str | None:
-        if problem := super().misfit(shape):
+    def incompatibility(self, shape: Shape) -> str | None:
+        if problem := super().incompatibility(shape):
             return problem
         deepest = self.d_halvings(shape[1])
         if self.attention and max(self.attention) > deepest:
@@ -89,7 +89,7 @@ class SNGANNetworks(Networks):
 
     def cnn_g(self, shape: Shape, latent_dim: int) -> nn.Module:
         """FC, BN, ReLU; 4x4 s2 transposed convolutions with BN, ReLU; conv 3x3; tanh."""
-        sides = halvings(shape[1], self.stages_for(shape[1]))
+        sides = feature_sizes(shape[1], self.stages_for(shape[1]))
         channels = self._cnn_channels(shape[1])
         deepest = len(sides) - 1
         first = (channels[-1], sides[-1], sides[-1])
@@ -106,11 +106,11 @@ class SNGANNetworks(Networks):
 
     def cnn_d(self, shape: Shape) -> nn.Module:
         """conv 3x3; conv 4x4 s2, conv 3x3 a stage; LeakyReLU(.1) after each; FC."""
-        sides = halvings(shape[1], self.stages_for(shape[1]))
+        sides = feature_sizes(shape[1], self.stages_for(shape[1]))
         channels = self._cnn_channels(shape[1])
         layers = [nn.Conv2d(shape[0], channels[0], 3, padding=1), nn.LeakyReLU(0.1, inplace=True)]
         for k in range(1, len(sides)):
-            layers.append(half_conv(channels[k - 1], channels[k], 4, sides[k - 1]))
+            layers.append(down_conv(channels[k - 1], channels[k], 4, sides[k - 1]))
             layers.append(nn.LeakyReLU(0.1, inplace=True))
             layers += self._attention_at(k, channels[k], fused=False)
             layers.append(nn.Conv2d(channels[k], channels[k], 3, padding=1))
@@ -125,7 +125,7 @@ class SNGANNetworks(Networks):
     def resnet_g(self, shape: Shape, latent_dim: int) -> nn.Module:
         """FC; an up-block a stage; BN, ReLU, conv 3x3, tanh."""
         stages = self.stages_for(shape[1])
-        sides = halvings(shape[1], stages)
+        sides = feature_sizes(shape[1], stages)
         small = shape[1] <= SMALL_SIDE
         channels = [self.width * (4 if small else min(2**i, 16)) for i in range(stages + 1)]
         first = (channels[-1], sides[-1], sides[-1])

@@ -2,7 +2,7 @@
 
 Miyato et al. 2018, arXiv:1802.05957, Algorithm 1. Their code runs one power iteration at every
 training forward; here it runs once, at the start of each step of the player that owns the layer
-(`start_step`), so that real, fake and penalty forwards of one update see the same weight.
+(`power_iteration`), so that real, fake and penalty forwards of one step see the same weight.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def spectral_norm(network: nn.Module) -> nn.Module:
     """Normalise every linear layer, convolution and embedding of `network`, in place.
 
     Weights that are parametrised already stay as they are. A weight of zeros is drawn anew. In a
-    loop of one's own, `start_step(network)` belongs before each step. Raises ValueError where the
-    network has no such layer.
+    loop of one's own, `power_iteration(network)` belongs before each step. Raises ValueError where
+    the network has no such layer.
     """
     layers = [m for m in network.modules() if isinstance(m, (nn.Linear, _ConvNd, nn.Embedding))]
     if not layers:
@@ -91,7 +91,7 @@ def normalised_layers(network: nn.Module) -> list[tuple[str, SpectralNorm, Tenso
     ]
 
 
-def start_step(network: nn.Module) -> None:
+def power_iteration(network: nn.Module) -> None:
     """One power iteration for each normalised layer of `network`, which is about to move."""
     for _, normaliser, weight in normalised_layers(network):
         normaliser.iterate(weight)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, cat, nn
 
-from steadygan.networks.base import Shape, double_conv, half_conv, halvings
+from steadygan.networks.base import Shape, double_conv, down_conv, feature_sizes
 
 #: Channels of both scales.
 CHANNELS = 16
@@ -22,12 +22,12 @@ class UNet(nn.Module):
 
     def __init__(self, shape: Shape, dim: int, skips: bool = True) -> None:
         super().__init__()
-        size, half, quarter = halvings(shape[1], 2)
+        size, half, quarter = feature_sizes(shape[1], 2)
         self.skips = skips
         self.inner = (CHANNELS, quarter, quarter)
         flat, into = CHANNELS * quarter**2, CHANNELS * (2 if skips else 1)
         self.down = nn.ModuleList(
-            [half_conv(shape[0], CHANNELS, 4, size), half_conv(CHANNELS, CHANNELS, 4, half)]
+            [down_conv(shape[0], CHANNELS, 4, size), down_conv(CHANNELS, CHANNELS, 4, half)]
         )
         self.to_feature, self.from_feature = nn.Linear(flat, dim), nn.Linear(dim, flat)
         self.up = nn.ModuleList(

@@ -116,7 +116,7 @@ class RunRecord(Record):
     threads: Annotated[int, Field(ge=1, le=4096)]
     versions: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
-    cadence: dict[str, Any] = {}
+    schedule: dict[str, Any] = {}
     segments: list[SegmentRecord] = []
     goal: GoalRecord
     status: StatusRecord | None = None
@@ -178,7 +178,7 @@ class IdentityRecord(Record):
 
 class CheckpointRecord(Record):
     """A checkpoint's metadata, each value read from its JSON text. `place` is of a kept failure:
-    turn, player or stage, update."""
+    iteration, player or stage, step."""
 
     identity: IdentityRecord
     seconds: Seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from steadygan.measures.metrics import METRICS, OF_FEATURES, Metric
+from steadygan.metrics.names import METRICS, OF_FEATURES, Metric
 from steadygan.report.facts import as_dict, as_list, distinct
 from steadygan.report.read import Run, Study, dig
 from steadygan.report.text import count, heading, listed, number, percent

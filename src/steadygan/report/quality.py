@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from steadygan.measures.curve import DISTANCES
-from steadygan.measures.metrics import Metric, precision_doubt
+from steadygan.metrics.names import Metric, precision_doubt
 from steadygan.report.bands import Band, bands, columns_of
 from steadygan.report.charts import Bands, Cloud, Dot, central_of
 from steadygan.report.facts import as_dict, as_list
@@ -21,6 +20,7 @@ from steadygan.report.metrics import (
 )
 from steadygan.report.read import Run, Study, dig, families
 from steadygan.report.text import NONE, count, figure, measured, number, plus_minus
+from steadygan.stability.curve import DISTANCES
 
 #: On a logarithmic scale where values span this much.
 ON_LOG = (*DISTANCES, "kid", "reverse_kl")

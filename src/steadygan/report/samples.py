@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steadygan.measures.curve import DISTANCES
 from steadygan.report.charts import Bars
 from steadygan.report.metrics import KNOWN, named
 from steadygan.report.read import Run, dig, families, inside
 from steadygan.report.text import count, figure, number, words
+from steadygan.stability.curve import DISTANCES
 
 #: All pictures of a page, as they lie on disk: a third more in the page.
 MOST_BYTES = 11_000_000

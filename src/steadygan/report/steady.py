@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from steadygan.measures.curve import DISTANCES
-from steadygan.measures.stability import (
+from steadygan.report.facts import as_dict, as_list
+from steadygan.report.quality import entry_names
+from steadygan.report.read import AXES, Run, Study, dig, families
+from steadygan.report.text import NONE, count, duration, number, percent, plus_minus
+from steadygan.stability.curve import DISTANCES
+from steadygan.stability.score import (
     NOT_EVALUATED,
     RunStability,
     Score,
     of_run,
     stability_score,
 )
-from steadygan.report.facts import as_dict, as_list
-from steadygan.report.quality import entry_names
-from steadygan.report.read import AXES, Run, Study, dig, families
-from steadygan.report.text import NONE, count, duration, number, percent, plus_minus
 
 #: What the score is the product of, and what steadiness is made of.
 PARTS = {
     "learned": "how far from the start to real data the best samples got, each halving of the "
     "distance above real samples counting the same",
-    "steadiness": "the geometric mean of kept, calm and smooth",
-    "kept": "best / last",
-    "calm": "1 − relapses, points over 1.5 × the best before them",
-    "smooth": "1 / the worst jump between two points",
+    "steadiness": "the geometric mean of retention, no relapse and smoothness",
+    "retention": "best / last",
+    "no relapse": "1 − relapses, points over 1.5 × the best before them",
+    "smoothness": "1 / the worst jump between two points",
 }
 _KEYS = ("d_accuracy_real", "d_accuracy_fake", "d_real_probability", "d_fake_probability",
          "g_gradient_norm", *DISTANCES)  # fmt: skip
@@ -73,7 +73,7 @@ def score_rows(study: Study, found: list[RunStability]) -> list[ScoreRow]:
     for name, members in families(study.runs).items():
         score = _score([(study.runs[i], found[i]) for i in members])
         if score is not None and score.runs:
-            parts = [(part, getattr(score, part)) for part in PARTS]
+            parts = [(part, getattr(score, part.replace(" ", "_"))) for part in PARTS]
             rows.append(ScoreRow(members[0], name, f"{score.scored} of {score.runs}", score.score,
                                  _interval(study, name), parts, list(score.unscored)))  # fmt: skip
     return rows

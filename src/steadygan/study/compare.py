@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from steadygan.errors import StudyError
-from steadygan.measures.evaluate import Bar
-from steadygan.measures.features import Progress, quiet
+from steadygan.features.extract import Progress, quiet
+from steadygan.metrics.evaluate import Bar
 from steadygan.study.judge import Judge
 from steadygan.study.plan import Study, alone, begin, in_turn
 from steadygan.study.queue import Engine, Failure, Watch, local
@@ -21,7 +21,7 @@ def _nothing() -> None:
 
 
 @dataclass
-class Outside:
+class StudyHooks:
     """What the caller adds: an engine, eyes on the runs, a reason to stop, words to say."""
 
     engine: Engine = field(default_factory=local)
@@ -34,7 +34,7 @@ class Outside:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def run_study(study: Study, out: Path, outside: Outside) -> Path:
+def run_study(study: Study, out: Path, hooks: StudyHooks) -> Path:
     """Work on every run that is not done; a failed run is a result, not the end of the study.
 
     Called again with the same study it goes on where it was cut off. Raises `UserError` before
@@ -47,21 +47,23 @@ def run_study(study: Study, out: Path, outside: Outside) -> Path:
         names = in_turn(facts)
         waiting = [name for name in names if not is_done(out / "runs" / name)]
         if waiting:
-            _bring_to_end(study, out, waiting, len(names), outside)
+            _bring_to_end(study, out, waiting, len(names), hooks)
     for name in set(names) - set(waiting):
         if (status := status_of(out / "runs" / name)).get("state") == "failed":
-            outside.failed[name] = status.get("reason", "")
-    outside.failed = {name: outside.failed[name] for name in names if name in outside.failed}
+            hooks.failed[name] = status.get("reason", "")
+    hooks.failed = {name: hooks.failed[name] for name in names if name in hooks.failed}
     return out
 
 
-def _bring_to_end(study: Study, out: Path, waiting: list[str], runs: int, outside: Outside) -> None:
+def _bring_to_end(
+    study: Study, out: Path, waiting: list[str], runs: int, hooks: StudyHooks
+) -> None:
     """Work on the runs that wait, out of `runs` in all, and keep why some failed."""
-    prepare(study, outside)
-    watch = outside.watching(runs, runs - len(waiting))
-    failures = outside.engine(out, waiting, watch, outside.stop)
+    prepare(study, hooks)
+    watch = hooks.watching(runs, runs - len(waiting))
+    failures = hooks.engine(out, waiting, watch, hooks.stop)
     note(out, failures)
-    outside.failed |= {name: reason for name, (reason, _) in failures.items()}
+    hooks.failed |= {name: reason for name, (reason, _) in failures.items()}
 
 
 def require_fits(study: Study) -> None:
@@ -70,23 +72,23 @@ def require_fits(study: Study) -> None:
         require_fit(entry.recipe, study.data)
 
 
-def prepare(study: Study, outside: Outside) -> None:
+def prepare(study: Study, hooks: StudyHooks) -> None:
     """What all runs need is made once, before they start: the classifier, the real features.
 
     Raises `Stopped` as soon as that is asked for.
     """
 
     def bar(name: str) -> Progress:
-        count = outside.bar(name)
+        count = hooks.bar(name)
 
         def going_on(done: int, total: int) -> None:
-            if (stopped := outside.stop()) is not None:
+            if (stopped := hooks.stop()) is not None:
                 raise stopped
             count(done, total)
 
         return going_on
 
-    Judge(study.data, study.evaluation, outside.say, bar, study.device).prepare()
+    Judge(study.data, study.evaluation, hooks.say, bar, study.device).prepare()
 
 
 def note(out: Path, failures: dict[str, Failure]) -> None:
@@ -95,8 +97,8 @@ def note(out: Path, failures: dict[str, Failure]) -> None:
         mark_failed(out / "runs" / name, reason, code)
 
 
-def raise_if_failed(outside: Outside) -> None:
+def raise_if_failed(hooks: StudyHooks) -> None:
     """End a study with failed runs: exit code 5, each reason said."""
-    if outside.failed:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in outside.failed.items())
-        raise StudyError(f"{len(outside.failed)} run(s) failed: {reasons}")
+    if hooks.failed:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in hooks.failed.items())
+        raise StudyError(f"{len(hooks.failed)} run(s) failed: {reasons}")

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from steadygan.errors import UserError, did_you_mean
-from steadygan.game.overrides import override, override_all
-from steadygan.game.parts import Part
+from steadygan.game.part import Part
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method
+from steadygan.recipes.overrides import override, override_all
 from steadygan.spec import checked
 
 #: One change to a recipe; a `UserError` where it does not fit the recipe as it is.
@@ -48,7 +48,7 @@ def compose(
         if len(refused) == len(waiting):
             raise refused[0][1]
         waiting = [change for change, _ in refused]
-    if problem := recipe.misfit_data(shape):
+    if problem := recipe.incompatibility_with_data(shape):
         raise UserError(f"{method.name} on vectors: {problem}" if len(shape) == 1 else problem)
     return recipe
 
@@ -87,7 +87,7 @@ def keys_taken(
         progress = False
         for key, value in list(waiting.items()):
             part = key.replace("_", "-")
-            if part in Part.members() and Part.named(part).misfit(recipe):
+            if part in Part.members() and Part.named(part).incompatibility(recipe):
                 continue
             if (changed := override(recipe, key, value)) is not None:
                 recipe, progress = changed, True

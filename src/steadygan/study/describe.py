@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from steadygan.game.overrides import flat
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method
+from steadygan.recipes.overrides import flat
 
-#: A turn behind any warm-up of the critic.
+#: An iteration behind any warm-up of the critic.
 LATER = 10_001
 
 
@@ -29,10 +29,10 @@ def sheet(method: Method) -> str:
     lines = [method.name, "", method.doc, "", "Recipe"]
     lines += [f"  {key} = {value}" for key, value in typed(method.recipe).items()]
     recipe = method.recipe
-    turns = recipe.ema.halflife_turns(recipe.images_in(LATER))
+    iterations = recipe.ema.halflife_iterations(recipe.images_in(LATER))
     lines.append(
-        f"The average of G that samples come from has a half-life of {turns:.0f} turns: "
-        "ema.halflife_images counts real images that D sees, batch x d_steps a turn."
+        f"The average of G that samples come from has a half-life of {iterations:.0f} steps: "
+        "ema.halflife_images counts real images that D sees, batch x d_steps a step."
     )
     for name, keys in method.presets.items():
         lines.append(f"preset={name}: " + " ".join(f"{k}={v}" for k, v in keys.items()))

@@ -14,20 +14,20 @@ from torch import Tensor
 
 from steadygan.data import Dataset
 from steadygan.errors import UserError
-from steadygan.measures import legibility, recognisable, sharpness
-from steadygan.measures.classifier import classifier_of
-from steadygan.measures.energy_distance import energy_distance
-from steadygan.measures.evaluate import Bar, evaluate, evaluate_points, ordered, quality
-from steadygan.measures.features import Extractor, Progress, extract, find_features, quiet
-from steadygan.measures.frechet import frechet_distance, moments, too_few
-from steadygan.measures.inception_score import inception_score
-from steadygan.measures.kept import kept_facts
-from steadygan.measures.kernel import kernel_distance
-from steadygan.measures.modes import MIXTURES
-from steadygan.measures.prdc import BOUND
-from steadygan.measures.reference import Reference, evenly, reference_of
-from steadygan.measures.samples import as_bytes, classes_drawn, drawn
-from steadygan.measures.trajectory import Evaluator, Measure, Schedule
+from steadygan.features.cached import cached_facts
+from steadygan.features.classifier import classifier_of
+from steadygan.features.extract import Extractor, Progress, extract, find_features, quiet
+from steadygan.metrics import legibility, recognisable, sharpness
+from steadygan.metrics.energy_distance import energy_distance
+from steadygan.metrics.evaluate import Bar, evaluate, evaluate_points, ordered, quality
+from steadygan.metrics.frechet import frechet_distance, moments, too_few
+from steadygan.metrics.inception_score import inception_score
+from steadygan.metrics.kernel import kernel_distance
+from steadygan.metrics.modes import MIXTURES
+from steadygan.metrics.prdc import BOUND
+from steadygan.metrics.reference import Reference, evenly, reference_of
+from steadygan.metrics.samples import as_bytes, classes_drawn, drawn
+from steadygan.stability.trajectory import Evaluator, Measure, Schedule
 from steadygan.study.plan import Evaluation
 from steadygan.training import Goal, Trainer, checkpoint
 from steadygan.training.precision import find_device
@@ -122,7 +122,7 @@ class Judge:
             return {**levels(self.reference.fid_of_draws(count, DRAWS, progress)),
                     "noise": self.draft(noise, self.bar("features of noise"))["fid"]}  # fmt: skip
 
-        return kept_facts("distance-references", key, self.say, make)
+        return cached_facts("distance-references", key, self.say, make)
 
     def distances_of_draws(self, count: int) -> list[float]:
         """The energy distances of draws of `count` training points to the held-out ones."""

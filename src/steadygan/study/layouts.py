@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from steadygan.game.least_squares import is_pearson
-from steadygan.measures.signals import number
+from steadygan.losses.least_squares import is_pearson
+from steadygan.stability.signals import number
 from steadygan.study import papers
 from steadygan.study.render import Cell, Table
 from steadygan.study.results import EntryResult, Results

@@ -10,8 +10,8 @@ import torch
 
 from steadygan.errors import UserError
 from steadygan.game.recipe import Recipe
-from steadygan.measures.stability import number
 from steadygan.methods import find
+from steadygan.stability.score import number
 from steadygan.study.compose import compose
 from steadygan.study.describe import typed
 from steadygan.study.render import Cell, Table

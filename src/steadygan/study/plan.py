@@ -19,9 +19,9 @@ from steadygan import locks
 from steadygan.data import Dataset
 from steadygan.errors import UserError, did_you_mean
 from steadygan.files import json_text, why, write_whole
-from steadygan.game.overrides import keys_of
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method, find
+from steadygan.recipes.overrides import keys_of
 from steadygan.records import read_study
 from steadygan.spec import Spec, read_pairs
 from steadygan.study.compose import compose, keys_taken

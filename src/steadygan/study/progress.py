@@ -19,9 +19,9 @@ OFTEN = 0.1
 class Pulse:
     """Tells how far a run is, at most once `every` seconds and when its goal is reached.
 
-    Call it with the trainer after each turn; `tell(share, detail)` gets the share of the goal that
-    is done and steps, images a second and losses in words. Losses are read from the device only
-    when it is time to tell.
+    Call it with the trainer after each iteration; `tell(share, detail)` gets the share of the goal
+    that is done and steps, images a second and losses in words. Losses are read from the device
+    only when it is time to tell.
     """
 
     def __init__(self, goal: Goal, tell: Callable[[float, str], None], every: float) -> None:
@@ -31,7 +31,9 @@ class Pulse:
 
     def __call__(self, trainer: Trainer) -> None:
         now = time.monotonic()
-        if now - self.last < self.every and not self.goal.reached(trainer.turn, trainer.seconds):
+        if now - self.last < self.every and not self.goal.reached(
+            trainer.iteration, trainer.seconds
+        ):
             return
         if self.images is not None and now > self.last:
             self.rate = (trainer.images - self.images) / (now - self.last)
@@ -40,12 +42,12 @@ class Pulse:
 
     def share(self, trainer: Trainer) -> float:
         if self.goal.steps is not None:
-            return min(1.0, trainer.turn / self.goal.steps)
+            return min(1.0, trainer.iteration / self.goal.steps)
         return min(1.0, trainer.seconds / self.goal.budget_seconds)
 
     def detail(self, trainer: Trainer) -> str:
         stage = going_on(trainer)
-        where = f"step {trainer.turn:,}  {self.rate:,.0f} images/s"
+        where = f"step {trainer.iteration:,}  {self.rate:,.0f} images/s"
         if stage:
             where = f"{stage} {trainer.stage_steps[stage]:,}/{trainer.recipe.stage_length(stage):,}"
         losses = [

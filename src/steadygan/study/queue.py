@@ -1,7 +1,8 @@
 """The local queue: some runs at a time, each in a fresh process that ends with this one.
 
 A worker is `steadygan work OUT RUN --fed`. It tells on its stdout, a JSON line an event, and stops
-with its state saved when its stdin ends: so it outlives this process by a turn, whatever ends it.
+with its state saved when its stdin ends: so it outlives this process by an iteration, whatever ends
+it.
 """
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ from pydantic import Field
 from steadygan.data import DataSettings
 from steadygan.errors import UserError
 from steadygan.spec import Spec, checked
-from steadygan.training import Cadence
+from steadygan.training import LogSchedule
 
 KEY = re.compile(r"^([A-Za-z_][\w.\-]*)=(.*)$", re.DOTALL)
 #: What is an option of the command and no key.
 OPTIONS = ("data", "steps", "budget", "seed", "out", "device", "add", "drop")
 
 
-class RunSettings(Cadence):
+class RunSettings(LogSchedule):
     """The keys that belong to the run: cadence, precision, threads."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -34,8 +34,8 @@ class Request:
     run: RunSettings = field(default_factory=RunSettings)
     recipe: dict[str, str] = field(default_factory=dict)
 
-    def cadence(self) -> Cadence:
-        return Cadence(**{name: getattr(self.run, name) for name in Cadence.model_fields})
+    def schedule(self) -> LogSchedule:
+        return LogSchedule(**{name: getattr(self.run, name) for name in LogSchedule.model_fields})
 
 
 def read_request(words: Iterable[str]) -> Request:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from steadygan.errors import UserError
-from steadygan.measures.metrics import METRICS, OF_FEATURES, Metric
-from steadygan.measures.signals import number
-from steadygan.measures.stability import (
+from steadygan.metrics.names import METRICS, OF_FEATURES, Metric
+from steadygan.records import read_facts, read_history, read_object, read_study
+from steadygan.stability.score import (
     End,
     RunStability,
     Score,
@@ -18,7 +18,7 @@ from steadygan.measures.stability import (
     run_stability,
     stability_score,
 )
-from steadygan.records import read_facts, read_history, read_object, read_study
+from steadygan.stability.signals import number
 from steadygan.study.plan import planned, run_name
 from steadygan.study.statistics import Spread, spread
 

@@ -62,6 +62,8 @@ class StageBar:
 
 
 def going_on(trainer: Trainer) -> str:
-    """The stage that was played last, where no turn has been; "" for none."""
-    played = [stage for stage, steps in trainer.stage_steps.items() if steps and not trainer.turn]
-    return played[-1] if played else ""
+    """The stage that ran last, where no iteration has been; "" for none."""
+    done = [
+        stage for stage, steps in trainer.stage_steps.items() if steps and not trainer.iteration
+    ]
+    return done[-1] if done else ""

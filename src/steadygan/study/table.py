@@ -9,7 +9,7 @@ from typing import Any
 
 from steadygan.errors import UserError, did_you_mean
 from steadygan.files import write_whole
-from steadygan.measures.curve import DISTANCES
+from steadygan.stability.curve import DISTANCES
 from steadygan.study import layouts
 from steadygan.study.leaders import SCORE, differences, leaders, said_of_leaders
 from steadygan.study.render import Cell, Table, as_csv, latex, markdown
@@ -105,8 +105,9 @@ def survivors(entry: EntryResult) -> str:
 
 def stability(results: Results) -> Table:
     """The score over seeds with its interval, what it is made of, and what stands beside it."""
-    parts = ("learned", "steadiness", "kept", "calm", "smooth")
-    head = ["method", "scored", "score", *parts, "survived", "repeatable"]
+    parts = ("learned", "steadiness", "retention", "no_relapse", "smoothness")
+    names = [part.replace("_", " ") for part in parts]
+    head = ["method", "scored", "score", *names, "survived", "repeatable"]
     rows: list[list[Cell]] = []
     unscored = []
     for entry in results.entries:
@@ -122,8 +123,8 @@ def stability(results: Results) -> Table:
         unscored += [f"{entry.name}: {reason}" for reason in score.unscored]
     note = (
         "score: learned x steadiness, a mean over the scored runs; steadiness: the geometric mean "
-        "of kept, calm and smooth; each from 0 (bad) to 1. Read it beside the distance; "
-        "docs/stability.md."
+        "of retention, no relapse and smoothness; each from 0 (bad) to 1. Read it beside the "
+        "distance; docs/stability.md."
     )
     note += f" No score: {'; '.join(unscored)}." if unscored else ""
     return Table("stability", "Stability", head, rows, note)
@@ -203,8 +204,8 @@ def said_of(results: Results) -> str:
     said = (
         f"Of {len(found)} pairs of methods, {count['holds']} differ at p <= .05 by an exact test "
         "(signs flipped seed by seed) of the hypothesis that both methods have one distribution, "
-        f"{count['likely']} more are likely: every seed agrees, and an interval that takes "
-        "differences for normal leaves out 0. The rest is open."
+        f"{count['likely']} more are likely: every seed agrees, and an interval that "
+        "assumes normal differences leaves out 0. The rest is open."
     )
     if seeds < fewest_seeds():
         said += f" {power_said(seeds)}"

@@ -16,18 +16,18 @@ import torch
 
 from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.errors import NonFiniteError, UserError
+from steadygan.features.extract import Progress
 from steadygan.game.recipe import Recipe
 from steadygan.locks import BusyError
-from steadygan.measures.features import Progress
-from steadygan.measures.reconstruction import judge_stage
 from steadygan.methods import find
+from steadygan.metrics.reconstruction import judge_stage
 from steadygan.records import named_in, read_study
 from steadygan.spec import checked
 from steadygan.study.judge import Judge
 from steadygan.study.plan import Evaluation, goal_facts, planned
 from steadygan.study.progress import Pulse
 from steadygan.study.request import RunSettings
-from steadygan.training import Cadence, Goal, Hooks, Stopped, resume, train
+from steadygan.training import Goal, Hooks, LogSchedule, Stopped, resume, train
 from steadygan.training.checkpoint import listed
 from steadygan.training.recorded import recorded_goal, recorded_recipe
 from steadygan.training.runfolder import RunFolder, read_facts
@@ -111,7 +111,9 @@ def start(
         seed=seed,
         device=facts["device"],
         precision=settings.precision,
-        cadence=Cadence(**{name: getattr(settings, name) for name in Cadence.model_fields}),
+        schedule=LogSchedule(
+            **{name: getattr(settings, name) for name in LogSchedule.model_fields}
+        ),
         hooks=hooks,
         command=facts.get("command", ""),
         title=find(recipe.method).title if recipe.method else "",

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from steadygan.training.precision import Placement, arithmetic_of
+from steadygan.training.precision import DeviceConfig, arithmetic_of
 
 
 def versions() -> dict[str, str]:
@@ -17,16 +17,16 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{n: version(n) for n in names}}
 
 
-def identity(recipe: dict, data: dict, seed: int, placement: Placement) -> dict[str, Any]:
+def identity(recipe: dict, data: dict, seed: int, device_config: DeviceConfig) -> dict[str, Any]:
     """Everything that decides a run's bits. Two runs of one identity are bitwise equal on a CPU; on
     a GPU kernels may add in another order from run to run."""
     return {
         "recipe": recipe,
         "data": {"fingerprint": data["fingerprint"], "settings": data["settings"]},
         "seed": seed,
-        "device": placement.device.type,
-        "arithmetic": arithmetic_of(placement.device, placement.precision),
-        "precision": placement.precision,
+        "device": device_config.device.type,
+        "arithmetic": arithmetic_of(device_config.device, device_config.precision),
+        "precision": device_config.precision,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }

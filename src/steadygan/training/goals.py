@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from steadygan.training.loop import Trainer
 
 
-class Cadence(Spec):
+class LogSchedule(Spec):
     """How often a run logs and saves, in steps; 0 leaves the periodic one out."""
 
     log_every: int = Field(10, ge=0)
@@ -30,9 +30,9 @@ class Goal:
     steps: int | None = None
     budget_seconds: float | None = None
 
-    def reached(self, turn: int, seconds: float) -> bool:
+    def reached(self, iteration: int, seconds: float) -> bool:
         if self.steps is not None:
-            return turn >= self.steps
+            return iteration >= self.steps
         return self.budget_seconds is not None and seconds >= self.budget_seconds
 
     def as_facts(self) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class Goal:
 
 
 class Stopped(SteadyGanError):
-    """A run that stopped between turns because it was asked to; its state is saved."""
+    """A run that stopped between iterations because it was asked to; its state is saved."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -53,15 +53,15 @@ def _never() -> None:
 
 @dataclass
 class Hooks:
-    """What the outside adds to a run: progress, and a reason to stop now (checked each turn).
+    """What the outside adds to a run: progress, and a reason to stop now (checked each iteration).
 
-    `on_turn(trainer)` after each turn or stage step; `on_stage(trainer, stage)` when a pre-training
-    stage is done, and again by a resumed run that has not played a turn yet; `stop()` gives a
-    `Stopped` to raise, or None. `evaluate(trainer)` before the first turn and after each one gives
-    what to add to a history line (a measure of the samples), or None where none is due.
+    `on_iteration(trainer)` after each iteration or stage step; `on_stage(trainer, stage)` when a
+    pre-training stage is done, and again by a resumed run before its first iteration; `stop()`
+    gives a `Stopped` to raise, or None. `evaluate(trainer)` before the first iteration and after
+    each gives what to add to a history line (a measure of the samples), or None where none is due.
     """
 
-    on_turn: Callable[[Trainer], None] = lambda trainer: None
+    on_iteration: Callable[[Trainer], None] = lambda trainer: None
     stop: Callable[[], Stopped | None] = _never
     on_stage: Callable[[Trainer, str], None] = lambda trainer, stage: None
     evaluate: Callable[[Trainer], dict[str, Any] | None] = lambda trainer: None

@@ -17,10 +17,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from steadygan.game.buffers import buffers_kept
-from steadygan.game.play import Play
-from steadygan.game.players import Update
-from steadygan.training.state import optimizer_tensors
+from steadygan.game.buffers import frozen_buffers
+from steadygan.game.context import StepContext
+from steadygan.game.state import StepResult
+from steadygan.training.state_dict import optimizer_tensors
 from steadygan.training.undo import small_states
 
 
@@ -34,39 +34,39 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
     return all(math.isfinite(torch.stack(each).sum().item()) for each in sums.values())
 
 
-def watched(update: Update) -> Iterable[Tensor]:
-    """Every tensor whose first non-finite value must stop the game at this update."""
-    play, player = update.play, update.player
-    yield from seen_by(play).values()
-    if "fake" in vars(play):  # a replay history takes fakes in that D has not judged
-        yield vars(play)["fake"]
-    yield from update.losses.values()
-    yield update.gradient_norm  # stands for every gradient
+def watched(result: StepResult) -> Iterable[Tensor]:
+    """Every tensor whose first non-finite value must stop the game at this step."""
+    context, player = result.context, result.player
+    yield from seen_by(context).values()
+    if "fake" in vars(context):  # a replay history takes fakes in that D has not judged
+        yield vars(context)["fake"]
+    yield from result.losses.values()
+    yield result.gradient_norm  # stands for every gradient
     yield from player.parameters
     yield from optimizer_tensors(player).values()
-    yield from small_states(play.table).values()
-    if play.mover == "g":
-        yield from play.table.average.parameters()
-        yield from play.table.average.buffers()
+    yield from small_states(context.state).values()
+    if context.player == "g":
+        yield from context.state.g_ema.parameters()
+        yield from context.state.g_ema.buffers()
 
 
-def seen_by(play: Play) -> dict[str, Tensor]:
-    """The inputs that this update has used: real batch, its labels, latents: what it asked for."""
-    asked = {"latents": vars(play)["latent"]} if "latent" in vars(play) else {}
-    if "batch" in vars(play):
+def seen_by(context: StepContext) -> dict[str, Tensor]:
+    """The inputs that this step has used: real batch, its labels, latents: what it asked for."""
+    asked = {"latents": vars(context)["latent"]} if "latent" in vars(context) else {}
+    if "batch" in vars(context):
         names = ("real", "labels", "rows")
-        asked |= {n: t for n, t in zip(names, play.batch, strict=True) if t is not None}
+        asked |= {n: t for n, t in zip(names, context.batch, strict=True) if t is not None}
     return asked
 
 
-def culprit(update: Update) -> str:
+def culprit(result: StepResult) -> str:
     """Where the first non-finite value stands, in words: network, layer and part."""
-    play, player = update.play, update.player
-    for what, tensor in seen_by(play).items():
+    context, player = result.context, result.player
+    for what, tensor in seen_by(context).items():
         if not all_finite([tensor]):
             kind = "real batch (data)" if what == "real" else what
             return f"the {kind} of player {player.name}"
-    for name, network in play.table.networks().items():
+    for name, network in context.state.networks().items():
         for key, tensor in (*network.named_parameters(), *network.named_buffers()):
             if not all_finite([tensor]):
                 if name == "states":
@@ -76,19 +76,19 @@ def culprit(update: Update) -> str:
     for key, tensor in optimizer_tensors(player).items():
         if not all_finite([tensor]):
             return f"optimizer moment {key} of player {player.name}"
-    if layer := first_bad_layer(play):
+    if layer := first_bad_layer(context):
         return layer
-    for part, loss in update.losses.items():
+    for part, loss in result.losses.items():
         if not all_finite([loss]):
             return f"loss part {part} of player {player.name}"
-    for key, gradient in zip(player.parameter_names, update.gradients, strict=True):
+    for key, gradient in zip(player.parameter_names, result.gradients, strict=True):
         if not all_finite([gradient]):
-            return f"gradient of {key} of player {player.name}{_through(update)}"
+            return f"gradient of {key} of player {player.name}{_through(result)}"
     return f"an overflow in the sums of player {player.name} (values near 1e38)"
 
 
-def first_bad_layer(play: Play) -> str | None:
-    """Run G and D again on this update's inputs and name the first layer with a bad output."""
+def first_bad_layer(context: StepContext) -> str | None:
+    """Run G and D again on this step's inputs and name the first layer with a bad output."""
     found: list[str] = []
 
     def watch(network: str, name: str) -> object:
@@ -98,10 +98,10 @@ def first_bad_layer(play: Play) -> str | None:
 
         return hook
 
-    table = play.table
+    state = context.state
     networks = {
-        "players/g.generator": table.generator,
-        "players/d.discriminator": table.discriminator,
+        "players/g.generator": state.generator,
+        "players/d.discriminator": state.discriminator,
     }
     handles = [
         module.register_forward_hook(watch(network, name))
@@ -110,27 +110,27 @@ def first_bad_layer(play: Play) -> str | None:
         if not list(module.children())
     ]
     try:
-        with torch.no_grad(), buffers_kept(table.generator), buffers_kept(table.discriminator):
-            with play.hand.autocast():
-                fake = table.generator(play.latent).float()
-            play.critic(fake, play.told("fake"))
-            if "batch" in vars(play):
-                play.critic(play.real)
+        with torch.no_grad(), frozen_buffers(state.generator), frozen_buffers(state.discriminator):
+            with context.inputs.autocast():
+                fake = state.generator(context.latent).float()
+            context.critic(fake, context.condition("fake"))
+            if "batch" in vars(context):
+                context.critic(context.real)
     finally:
         for handle in handles:
             handle.remove()
     return found[0] if found else None
 
 
-def _through(update: Update) -> str:
+def _through(result: StepResult) -> str:
     """Which loss part a bad gradient came through, by asking each part alone where it can be."""
-    for part, loss in update.losses.items():
+    for part, loss in result.losses.items():
         try:
             gradients = torch.autograd.grad(
-                loss, update.player.parameters, retain_graph=True, allow_unused=True
+                loss, result.player.parameters, retain_graph=True, allow_unused=True
             )
         except RuntimeError:  # the graph was freed by the step's own backward
-            return f" (parts {', '.join(update.losses)})"
+            return f" (parts {', '.join(result.losses)})"
         if not all_finite([g for g in gradients if g is not None]):
             return f" (part {part})"
     return ""

@@ -1,6 +1,6 @@
-"""The loop: deals hands, plays turns, logs, draws samples, saves, stops.
+"""The training loop: iterates, logs, draws samples, saves, stops.
 
-All of it happens between turns: a checkpoint is the state after a whole number of them.
+All of it happens between iterations: a checkpoint is the state after a whole number of them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from torch import Tensor
 
 from steadygan.data import Dataset, batch_indices
 from steadygan.errors import CheckpointError, NonFiniteError, UserError
-from steadygan.game.penalties import Penalty
-from steadygan.game.play import Hand, RealBatch
-from steadygan.game.players import Table, Update
+from steadygan.game.context import Iteration, RealBatch, StepInputs
 from steadygan.game.recipe import Recipe
+from steadygan.game.state import GameState, StepResult
+from steadygan.losses.penalties import Penalty
 from steadygan.spec import checked
-from steadygan.training import checkpoint, guards, pictures, signals, state
+from steadygan.training import checkpoint, guards, pictures, signals, state_dict
 from steadygan.training.facts import identity
-from steadygan.training.goals import Cadence, Goal, Hooks, due, milestones
-from steadygan.training.precision import Placement
+from steadygan.training.goals import Goal, Hooks, LogSchedule, due, milestones
+from steadygan.training.precision import DeviceConfig
 from steadygan.training.runfolder import RunFolder, read_history
 from steadygan.training.streams import Streams
 from steadygan.training.undo import Undo
@@ -32,19 +32,19 @@ from steadygan.training.undo import Undo
 
 @dataclass
 class Trainer:
-    """A running game and everything around it that must survive a stop.
+    """A game in training and everything around it that must survive a stop.
 
-    Counters: `turn`, `images` that D has seen, `draws` of real batches by who drew them, steps done
-    of each pre-training stage, and `seconds` spent training (not decoding, logging or saving).
+    Counters: `iteration`, `images` that D has seen, `draws` of real batches by who drew them, steps
+    done of each pre-training stage, and `seconds` spent training (not decoding, logging, saving).
     """
 
     recipe: Recipe
     data: Dataset
     folder: RunFolder
     seed: int
-    placement: Placement
-    cadence: Cadence = field(default_factory=Cadence)
-    turn: int = 0
+    device_config: DeviceConfig
+    schedule: LogSchedule = field(default_factory=LogSchedule)
+    iteration: int = 0
     images: int = 0
     draws: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -53,41 +53,42 @@ class Trainer:
     def __post_init__(self) -> None:
         self.streams = Streams(self.seed)
         torch.manual_seed(self.streams.key("start"))
-        self.table: Table = checked(
+        self.state: GameState = checked(
             "networks", self.recipe.start, self.data.shape, self.data.classes
         )
-        self.table.to(self.placement.device, self.placement.memory_format)
+        self.state.to(self.device_config.device, self.device_config.memory_format)
         self.stage_steps = dict.fromkeys(self.recipe.stages, 0)
-        self.last: dict[str, Update] = {}
+        self.last: dict[str, StepResult] = {}
         self._undo = Undo()
         self._place: tuple[int, str, int] = (0, "d", 0)
         self.draws_before: dict[str, int] = {}
+        self.failure: Path | None = None  # where this failure was kept before
 
-    # ---- dealing -----------------------------------------------------------------------------
+    # ---- inputs ------------------------------------------------------------------------------
 
-    def deal(self, mover: str, k: int) -> Hand:
-        """The hand of update `k` of player `mover` in this turn. Dealing draws nothing yet."""
-        self._place = (self.turn, mover, k)
+    def inputs(self, player: str, k: int) -> StepInputs:
+        """The inputs of step `k` of `player` in this iteration. Asking draws nothing yet."""
+        self._place = (self.iteration, player, k)
         self.draws_before = dict(self.draws)
-        self._undo.begin(self.table)
-        self.streams.pin_ambient(*self._place)
-        return self.hand(*self._place)
+        self._undo.begin(self.state)
+        self.streams.seed_global_rng(*self._place)
+        return self._inputs_at(*self._place)
 
-    def hand(self, *place: int | str) -> Hand:
-        return Hand(
+    def _inputs_at(self, *place: int | str) -> StepInputs:
+        return StepInputs(
             real=lambda: self.next_batch(place),
             generator=lambda name: self.streams.generator(name, *place),
-            autocast=self.placement.autocast,
-            to_device=self.placement.to_device,
+            autocast=self.device_config.autocast,
+            to_device=self.device_config.to_device,
         )
 
     def next_batch(self, place: tuple[int | str, ...]) -> RealBatch:
         """The next batch of the train part in the order of the player or stage that draws it."""
-        train, (_, mover, _) = self.data.train, place
-        order = self.streams.key("data order", mover)
-        draw = self.draws.get(mover, 0)
+        train, (_, player, _) = self.data.train, place
+        order = self.streams.key("data order", player)
+        draw = self.draws.get(player, 0)
         rows = batch_indices(len(train), self.recipe.batch, order, draw)
-        self.draws[mover] = draw + 1
+        self.draws[player] = draw + 1
         images = as_played(torch.from_numpy(train.items[rows]))
         if self.data.settings.flip and images.dim() == 4:
             generator = self.streams.generator("augmentation", *place)
@@ -97,51 +98,53 @@ class Trainer:
         return self._real_batch(images, labels, torch.from_numpy(rows))
 
     def _real_batch(self, images: Tensor, labels: Tensor | None, rows: Tensor) -> RealBatch:
-        to_device = self.placement.to_device
+        to_device = self.device_config.to_device
         return RealBatch(to_device(images), None if labels is None else to_device(labels), rows)
 
     def held_out(self) -> RealBatch | None:
-        """A batch of data that training never sees, chosen by the turn."""
+        """A batch of data that training never sees, chosen by the iteration."""
         test = self.data.test
         batch = min(self.recipe.batch, len(test))
         if batch < 2:  # no statistics of a batch
             return None
-        generator = self.streams.generator("heldout", self.turn)
+        generator = self.streams.generator("heldout", self.iteration)
         rows = torch.randperm(len(test), generator=generator)[:batch].numpy()
         labels = None if test.labels is None else torch.from_numpy(test.labels[rows])
         images = as_played(torch.from_numpy(test.items[rows]))
         return self._real_batch(images, labels, torch.from_numpy(rows))
 
-    # ---- playing -----------------------------------------------------------------------------
+    # ---- training ----------------------------------------------------------------------------
 
-    def play_turn(self) -> None:
-        """One turn, guarded: a non-finite number stops it before it reaches a weight."""
+    def iterate(self) -> None:
+        """One iteration, guarded: a non-finite number stops it before it reaches a weight."""
         started = time.perf_counter()
-        self.last = self.recipe.step(self.table, self.deal, self.turn, self.images, self.guard)
-        self.images += self.recipe.images_in(self.turn)
-        self.turn += 1
+        self.last = self.recipe.iterate(self.state, self._iteration(self.iteration))
+        self.images += self.recipe.images_in(self.iteration)
+        self.iteration += 1
         self.seconds += time.perf_counter() - started
 
-    def play_stage_step(self, stage: str) -> None:
+    def take_stage_step(self, stage: str) -> None:
         """One step of a pre-training stage; its time counts as training."""
         started = time.perf_counter()
         done = self.stage_steps[stage]
-        hand = self.deal(stage, done)
-        update = self.recipe.stage_step(stage, done, self.table, hand, self.guard)
-        self.last = {} if update is None else {stage: update}
+        result = self.recipe.stage_step(stage, self.state, self._iteration(done))
+        self.last = {} if result is None else {stage: result}
         self.stage_steps[stage] += 1
         self.seconds += time.perf_counter() - started
 
-    def guard(self, update: Update) -> None:
-        """Raise `NonFiniteError` if this update saw or made NaN or Inf; keep what replays it."""
-        if guards.all_finite(guards.watched(update)):
+    def _iteration(self, index: int) -> Iteration:
+        return Iteration(index, self.images, self.inputs, self.guard)
+
+    def guard(self, result: StepResult) -> None:
+        """Raise `NonFiniteError` if this step computed NaN or Inf; keep what replays it."""
+        if guards.all_finite(guards.watched(result)):
             return
-        self._undo.back(self.table)  # what this update moved is a symptom, not the culprit
-        turn, mover, k = self._place
-        where = f"stage {mover}, step {k}" if mover in self.recipe.stages else f"step {turn}"
-        found = f"{where}: NaN or Inf in {guards.culprit(update)}"
+        self._undo.back(self.state)  # what this step moved is a symptom, not the culprit
+        iteration, player, k = self._place
+        where = f"stage {player}, step {k}" if player in self.recipe.stages else f"step {iteration}"
+        found = f"{where}: NaN or Inf in {guards.culprit(result)}"
         try:
-            kept = self.keep_failure(update)
+            kept = self.failure or self.keep_failure(result)
         except (OSError, UserError) as error:
             found += f"; the weights were not touched; the state before it was not kept ({error})"
             raise NonFiniteError(found) from None
@@ -150,49 +153,49 @@ class Trainer:
             f"{kept}: `steadygan replay {self.folder.path}`"
         )
 
-    def keep_failure(self, update: Update) -> Path:
-        """Save the state before `update` with its batch and latents, as a checkpoint file."""
-        turn, mover, k = self._place
+    def keep_failure(self, result: StepResult) -> Path:
+        """Save the state before `result` with its batch and latents, as a checkpoint file."""
+        iteration, player, k = self._place
         tensors = self.gathered() | {
-            f"failure/{name}": tensor for name, tensor in guards.seen_by(update.play).items()
+            f"failure/{name}": tensor for name, tensor in guards.seen_by(result.context).items()
         }
         tensors |= {f"counters/draws {m}": torch.tensor(n) for m, n in self.draws_before.items()}
         folder = self.folder.path / "failure"
         folder.mkdir(exist_ok=True)
-        info = {**self.info(), "place": [turn, mover, k]}
-        return checkpoint.save(folder, turn, tensors, info)
+        info = {**self.info(), "place": [iteration, player, k]}
+        return checkpoint.save(folder, iteration, tensors, info)
 
     # ---- saving ------------------------------------------------------------------------------
 
     def counters(self) -> dict[str, int]:
         stages = {f"stage {name}": steps for name, steps in self.stage_steps.items()}
-        draws = {f"draws {mover}": count for mover, count in self.draws.items()}
-        return {"turn": self.turn, "images": self.images, **draws, **stages}
+        draws = {f"draws {player}": count for player, count in self.draws.items()}
+        return {"turn": self.iteration, "images": self.images, **draws, **stages}
 
     def take_counters(self, counters: dict[str, int]) -> None:
         """Go on counting from what `counters` gave."""
-        self.turn, self.images = counters["turn"], counters["images"]
+        self.iteration, self.images = counters["turn"], counters["images"]
         self.stage_steps = {stage: counters[f"stage {stage}"] for stage in self.stage_steps}
         begins = "draws "
         self.draws = {k[len(begins) :]: n for k, n in counters.items() if k.startswith(begins)}
 
     def gathered(self) -> dict[str, Tensor]:
         """The whole state as named tensors."""
-        return state.gather(self.table, self.counters())
+        return state_dict.gather(self.state, self.counters())
 
     def info(self) -> dict[str, Any]:
         """A checkpoint's metadata: identity and wall clock."""
         recipe = self.recipe.model_dump(mode="json")
-        facts = identity(recipe, self.data.describe(), self.seed, self.placement)
+        facts = identity(recipe, self.data.describe(), self.seed, self.device_config)
         return {"identity": facts, "seconds": self.seconds, "written": time.time()}
 
     @property
-    def moment(self) -> int:
-        """Steps of every kind so far: turns, and those of pre-training stages."""
-        return self.turn + sum(self.stage_steps.values())
+    def total_steps(self) -> int:
+        """Steps of every kind so far: iterations, and those of pre-training stages."""
+        return self.iteration + sum(self.stage_steps.values())
 
     def save(self) -> Path:
-        """Write a checkpoint of this moment; never one with a non-finite number in it.
+        """Write a checkpoint; never one with a non-finite number in it.
 
         The number in its name counts pre-training steps too, so that those made inside a stage
         have names of their own and the one before stays.
@@ -200,13 +203,13 @@ class Trainer:
         tensors = self.gathered()
         if not guards.all_finite(tensors.values()):
             bad = next(n for n, t in tensors.items() if not guards.all_finite([t]))
-            raise NonFiniteError(f"step {self.turn}: NaN or Inf in {bad}; nothing was saved")
+            raise NonFiniteError(f"step {self.iteration}: NaN or Inf in {bad}; nothing was saved")
         self.folder.sync_history()
-        return checkpoint.save(self.folder.checkpoints, self.moment, tensors, self.info())
+        return checkpoint.save(self.folder.checkpoints, self.total_steps, tensors, self.info())
 
     def restore(self, found: checkpoint.Checkpoint) -> None:
         """Take up the state of a checkpoint, bit for bit."""
-        counters = state.restore(self.table, found.tensors)
+        counters = state_dict.restore(self.state, found.tensors)
         for name in ("turn", "images", *(f"stage {stage}" for stage in self.stage_steps)):
             if name not in counters:
                 raise CheckpointError(f"the checkpoint has no counter {name!r}")
@@ -216,42 +219,42 @@ class Trainer:
     # ---- the run -----------------------------------------------------------------------------
 
     def run(self, goal: Goal, hooks: Hooks) -> None:
-        """Play until `goal`; log, draw and save on the way and at the end."""
+        """Train until `goal`; log, draw and save on the way and at the end."""
         if not checkpoint.listed(self.folder.checkpoints):
             self.save()
-        if self.turn == 0 and not any(read_history(self.folder.path)):
+        if self.iteration == 0 and not any(read_history(self.folder.path)):
             # after the save: a run killed between the two goes on
             self.log(with_samples=True, measured=hooks.evaluate(self))
-        saved = self.moment
+        saved = self.total_steps
         for stage in self.recipe.stages:
             while self.stage_steps[stage] < self.recipe.stage_length(stage):
-                if goal.reached(self.turn, self.seconds):  # a budget counts pre-training too
+                if goal.reached(self.iteration, self.seconds):  # a budget counts pre-training too
                     self.save()
                     return
-                self.play_stage_step(stage)
-                if due(self.stage_steps[stage], self.cadence.save_every):
+                self.take_stage_step(stage)
+                if due(self.stage_steps[stage], self.schedule.save_every):
                     self.save()
-                    saved = self.moment
-                hooks.on_turn(self)
+                    saved = self.total_steps
+                hooks.on_iteration(self)
                 self._stop_if_asked(hooks)
-            if self.turn == 0:
+            if self.iteration == 0:
                 hooks.on_stage(self, stage)
-        last = goal.reached(self.turn, self.seconds)
+        last = goal.reached(self.iteration, self.seconds)
         while not last:
             before = self.images
-            self.play_turn()
-            last = goal.reached(self.turn, self.seconds)
+            self.iterate()
+            last = goal.reached(self.iteration, self.seconds)
             measured = hooks.evaluate(self)
             pictured = last or self._sample_due(before)
-            if pictured or measured or due(self.turn, self.cadence.log_every):
+            if pictured or measured or due(self.iteration, self.schedule.log_every):
                 self.log(pictured, measured)
-            if not last and due(self.turn, self.cadence.save_every):
+            if not last and due(self.iteration, self.schedule.save_every):
                 self.save()
-                saved = self.moment
-            hooks.on_turn(self)
-            if not last:  # after a turn, so that even a short --stop-after gets on
+                saved = self.total_steps
+            hooks.on_iteration(self)
+            if not last:  # after an iteration, so that even a short --stop-after gets on
                 self._stop_if_asked(hooks)
-        if saved != self.moment:  # also where a stage's last step spent the budget
+        if saved != self.total_steps:  # also where a stage's last step spent the budget
             self.save()
 
     def _stop_if_asked(self, hooks: Hooks) -> None:
@@ -262,33 +265,33 @@ class Trainer:
     def _sample_due(self, images_before: int) -> bool:
         """Samples fall on the same numbers of images for every method: 1000 * 2^(k/2)."""
         passed = any(images_before < m <= self.images for m in milestones(self.images))
-        return passed or due(self.turn, self.cadence.sample_every)
+        return passed or due(self.iteration, self.schedule.sample_every)
 
     def log(self, with_samples: bool, measured: dict[str, Any] | None = None) -> None:
-        """Add a history line for the turn that just ended; with pictures where they are due, and
-        what was `measured` of its samples."""
-        line: dict[str, Any] = {"step": self.turn, "images": self.images}
+        """Add a history line for the iteration that just ended; with pictures where they are due,
+        and what was `measured` of its samples."""
+        line: dict[str, Any] = {"step": self.iteration, "images": self.images}
         line["seconds"] = round(self.seconds, 4)
         if self.last:
-            values = signals.of_turn(self.last, self.held_out())
+            values = signals.of_iteration(self.last, self.held_out())
             if bad := [key for key, value in values.items() if not math.isfinite(value)]:
-                raise NonFiniteError(f"step {self.turn}: NaN or Inf in the log's {bad[0]}")
+                raise NonFiniteError(f"step {self.iteration}: NaN or Inf in the log's {bad[0]}")
             line |= values
         if with_samples:
             line |= pictures.draw_samples(
-                self.table.average,
-                self.recipe.drawn_prior(self.data.classes),
+                self.state.g_ema,
+                self.recipe.sampling_prior(self.data.classes),
                 self.data,
                 self.seed,
                 self.folder.path,
-                self.turn,
+                self.iteration,
             )
-            line["weight_histogram"] = signals.weight_histogram(self.table)
+            line["weight_histogram"] = signals.weight_histogram(self.state)
         self.folder.append({**line, **(measured or {})})
 
 
 def as_played(items: Tensor) -> Tensor:
-    """Data at rest as it is played: uint8 images become float32 in [-1, 1]."""
+    """Data at rest as networks take it: uint8 images become float32 in [-1, 1]."""
     return items.float() / 127.5 - 1.0 if items.dtype == torch.uint8 else items
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from steadygan.data import Dataset
 from steadygan.files import writing
-from steadygan.game.priors import Classed, Coded, Prior, with_class, without_class
+from steadygan.game.priors import ClassConditionalPrior, Coded, Prior, with_class, without_class
 from steadygan.training.streams import Streams
 
 GRID = 64
@@ -44,7 +44,7 @@ def swept_codes(prior: Coded, seed: int) -> Tensor:
     return prior.with_codes(noise, category, codes)
 
 
-def swept_classes(prior: Classed, seed: int) -> Tensor:
+def swept_classes(prior: ClassConditionalPrior, seed: int) -> Tensor:
     """Latents for the table of classes: a row a class (10 at most, spread over all), the same ten
     noises in every row."""
     rows = min(prior.classes, SWEEP)
@@ -111,7 +111,7 @@ def save_png(image: Image.Image, path: Path) -> None:
 
 
 def draw_samples(
-    average: nn.Module,
+    g_ema: nn.Module,
     prior: Prior,
     data: Dataset,
     seed: int,
@@ -125,17 +125,17 @@ def draw_samples(
     grids = {"samples": (fixed_latents(prior, seed), 8)}
     if prior.codes_in_latent[0]:
         grids["codes"] = (swept_codes(prior, seed), SWEEP)
-    if isinstance(prior, Classed):
+    if isinstance(prior, ClassConditionalPrior):
         grids["classes"] = (swept_classes(prior, seed), SWEEP)
     drawn = {}
     for kind, (latents, columns) in grids.items():
         if len(data.shape) == 1:
             if kind != "samples":
                 continue
-            points = torch.cat(list(generate(average, fixed_latents(prior, seed, 2000))))
+            points = torch.cat(list(generate(g_ema, fixed_latents(prior, seed, 2000))))
             image = scatter(points.numpy(), data.test.items[:2000])
         else:
-            image = grid(to_uint8(torch.cat(list(generate(average, latents)))), columns)
+            image = grid(to_uint8(torch.cat(list(generate(g_ema, latents)))), columns)
         prefix = "" if kind == "samples" else f"{kind}-"
         drawn[kind] = f"samples/{prefix}{'best-' if best else ''}step-{step:06d}.png"
         save_png(image, run / drawn[kind])

@@ -48,7 +48,7 @@ def arithmetic_of(device: torch.device, precision: str = "fp32") -> str:
 
 
 @dataclass(frozen=True)
-class Placement:
+class DeviceConfig:
     """Where and how networks run. Build with `place`."""
 
     device: torch.device
@@ -68,12 +68,12 @@ class Placement:
         return tensor.to(self.device)
 
 
-def place(device: str, precision: Precision, double_backward: bool) -> Placement:
+def place(device: str, precision: Precision, double_backward: bool) -> DeviceConfig:
     """Resolve `auto`. Channels-last is for single backward: under double backward it is slower."""
     found = find_device(device)
     if precision == "auto":
         precision = "bf16" if has_bf16(found) else "fp32"
     channels_last = not double_backward
-    return Placement(
+    return DeviceConfig(
         found, precision, torch.channels_last if channels_last else torch.contiguous_format
     )

@@ -1,9 +1,12 @@
-"""What run.json and study.json say of a run, made again: its recipe, data, goal and cadence."""
+"""What run.json and study.json say of a run, made again: its recipe, data, goal and log
+schedule."""
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,10 @@ from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.errors import UserError
 from steadygan.game.recipe import Recipe
 from steadygan.methods import methods
-from steadygan.networks.own import imports_of
+from steadygan.networks.own import imports_of, own_members
 from steadygan.records import named_in
 from steadygan.spec import checked
-from steadygan.training.goals import Cadence, Goal
+from steadygan.training.goals import Goal, LogSchedule
 
 
 def read_recipe(fields: dict[str, Any], where: Path) -> Recipe:
@@ -29,20 +32,32 @@ def recorded_recipe(
     fields: dict[str, Any], where: Path, trust_code: bool, say: Callable[[str], None]
 ) -> Recipe:
     """The recipe that the file `where` holds, to build its networks."""
+    import_members(fields, where, trust_code, say)
     recipe = read_recipe(fields, where)
-    require_trusted(recipe, where, trust_code, say)
+    require_trusted(recipe, where, trust_code, say, given=fields)
     return recipe
 
 
+def import_members(
+    fields: dict[str, Any], where: Path, trust_code: bool, say: Callable[[str], None]
+) -> None:
+    """Import the losses and parts that a recipe from the file `where` names as `module:Class`,
+    where that is trusted: `read_recipe` imports nothing."""
+    require_trusted(fields, where, trust_code, say)
+    for name in own_members(fields):
+        with suppress(ImportError):  # said, with its place, when the recipe is read
+            importlib.import_module(name.partition(":")[0])
+
+
 def require_trusted(
-    recipe: Recipe,
+    recipe: Recipe | dict[str, Any],
     where: Path,
     trust_code: bool,
     say: Callable[[str], None],
-    given: Recipe | None = None,
+    given: Recipe | dict[str, Any] | None = None,
 ) -> None:
-    """Before the networks of a recipe from the file `where` are built: it may name some of the
-    user's own, which are then imported: code of whoever wrote the file. That is refused without
+    """Before a recipe from the file `where` is built: it may name networks, losses and parts of a
+    user's own, which are then imported: code of the file's author. That is refused without
     `trust_code`, and said with it. What the recipe `given` by the caller names is the caller's.
     """
     names = [name for name in imports_of(recipe) if name not in imports_of(given)]
@@ -50,7 +65,7 @@ def require_trusted(
         listed = ", ".join(names)
         if not trust_code:
             raise UserError(
-                f"{where}: its networks are code of its own, {listed}, which would be imported "
+                f"{where}: its recipe names code of its own, {listed}, which would be imported "
                 f"and run from {os.getcwd()}; if you trust it, give --trust-code (in Python "
                 "trust_code=True)"
             )
@@ -70,5 +85,5 @@ def recorded_goal(facts: dict[str, Any]) -> Goal:
     return Goal(facts.get("steps"), facts.get("budget_seconds"))
 
 
-def recorded_cadence(facts: dict[str, Any], run: Path) -> Cadence:
-    return checked(f"{run / 'run.json'}: cadence", Cadence, **facts.get("cadence", {}))
+def recorded_schedule(facts: dict[str, Any], run: Path) -> LogSchedule:
+    return checked(f"{run / 'run.json'}: cadence", LogSchedule, **facts.get("cadence", {}))

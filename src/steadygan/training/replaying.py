@@ -1,4 +1,4 @@
-"""A kept failure, played again: `replay`."""
+"""A kept failure, computed again: `replay`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from steadygan.data import Dataset
 from steadygan.errors import CheckpointError, NonFiniteError, UserError
-from steadygan.game.play import Hand, Play, RealBatch
+from steadygan.game.context import Iteration, RealBatch, StepInputs
 from steadygan.game.recipe import Recipe
 from steadygan.records import named_in
 from steadygan.training import checkpoint
@@ -29,7 +29,7 @@ def replay(
     say: Callable[[str], None] = print,
     trust_code: bool = False,
 ) -> str:
-    """Play the update again that stopped a run on non-finite numbers; what was found, in words.
+    """Repeat the step that stopped a run on non-finite numbers; what was found, in words.
 
     `recipe`, `data` and `trust_code` as for `resume`.
     """
@@ -45,38 +45,43 @@ def replay(
     with torch.random.fork_rng(), threads_kept():
         recorded, where = read_facts(path), path / "run.json"
         with named_in(f"{where}: segments"):
-            settings = recorded_settings(recorded, path, recipe)
+            settings = recorded_settings(recorded, path, recipe, trust_code, say)
         require_trusted(settings.recipe, where, trust_code, say, given=recipe)
         trainer = rebuilt(recorded, RunFolder(path), settings, data)
-        turn, mover, k = found.info("place")
+        iteration, player, k = found.info("place")
         try:
             trainer.restore(checkpoint.Checkpoint(tensors, found.metadata))
-            _require_failure(trainer, mover, batch)
+            _require_failure(trainer, player, batch)
         except CheckpointError as error:
             raise CheckpointError(f"{kept[0]}: {error}") from None
-        hand = _with_batch(trainer.deal(mover, k), batch, trainer)
-        trainer.keep_failure = lambda update: kept[0]
+        trainer.failure = kept[0]
+
+        def inputs(player: str, k: int) -> StepInputs:
+            return _with_batch(trainer.inputs(player, k), batch, trainer)
+
         try:
-            if mover in trainer.recipe.stages:
-                trainer.recipe.stage_step(mover, k, trainer.table, hand, trainer.guard)
+            if player in trainer.recipe.stages:
+                again = Iteration(k, trainer.images, inputs, trainer.guard)
+                trainer.recipe.stage_step(player, trainer.state, again)
             else:
-                play = Play(trainer.recipe, trainer.table, mover, hand, trainer.images)
+                again = Iteration(trainer.iteration, trainer.images, inputs, trainer.guard)
+                context = again.context(trainer.recipe, trainer.state, player, k)
                 if "failure/latents" in batch:
-                    play.latent = trainer.placement.to_device(batch["failure/latents"])
-                trainer.recipe.update(play, trainer.guard)
+                    context.latent = trainer.device_config.to_device(batch["failure/latents"])
+                trainer.recipe.step(context, trainer.guard)
         except NonFiniteError as error:
             return f"replayed: {error}"
-    return f"step {turn}, player {mover}, update {k}: every number was finite this time"
+    return f"step {iteration}, player {player}, step {k}: every number was finite this time"
 
 
-def _require_failure(trainer: Trainer, mover: str, batch: dict[str, Tensor]) -> None:
+def _require_failure(trainer: Trainer, player: str, batch: dict[str, Tensor]) -> None:
     """Refuse a kept failure whose player or batch this game does not have."""
-    movers = {*trainer.table.players, *trainer.recipe.stages}
-    if mover not in movers:
-        raise CheckpointError(f"metadata place: no player or stage {mover!r} in this game")
+    known = {*trainer.state.players, *trainer.recipe.stages}
+    if player not in known:
+        raise CheckpointError(f"metadata place: no player or stage {player!r} in this game")
     count, classes = trainer.recipe.batch, trainer.data.classes
     real = (count, *trainer.data.shape)
-    latent = trainer.recipe.drawn_prior(classes).sample(1, torch.Generator()).shape[1:]
+    latent = trainer.recipe.sampling_prior(classes).sample(1, torch.Generator()).shape[1:]
     known = {"real": (real, torch.float32), "labels": ((count,), torch.int64),
              "rows": ((count,), torch.int64)}  # fmt: skip
     for name, tensor in batch.items():
@@ -91,10 +96,10 @@ def _require_failure(trainer: Trainer, mover: str, batch: dict[str, Tensor]) -> 
         raise CheckpointError(f"failure/labels: not all from 0 to {classes - 1}")
 
 
-def _with_batch(hand: Hand, batch: dict[str, Tensor], trainer: Trainer) -> Hand:
-    """The hand with the real batch and labels that were kept, where the update had asked."""
+def _with_batch(inputs: StepInputs, batch: dict[str, Tensor], trainer: Trainer) -> StepInputs:
+    """The inputs with the real batch and labels that were kept, where the step had asked."""
     if "failure/real" not in batch:
-        return hand
-    kept = {name: trainer.placement.to_device(tensor) for name, tensor in batch.items()}
+        return inputs
+    kept = {name: trainer.device_config.to_device(tensor) for name, tensor in batch.items()}
     real = RealBatch(kept["failure/real"], kept.get("failure/labels"), batch.get("failure/rows"))
-    return replace(hand, real=lambda: real)
+    return replace(inputs, real=lambda: real)

@@ -13,15 +13,16 @@ from steadygan.data import Dataset, open_data
 from steadygan.errors import CheckpointError, UserError
 from steadygan.game.recipe import Recipe
 from steadygan.records import named_in
-from steadygan.training import checkpoint, facts, pictures, segments, state
-from steadygan.training.goals import Cadence, Goal, Hooks
+from steadygan.training import checkpoint, facts, pictures, segments, state_dict
+from steadygan.training.goals import Goal, Hooks, LogSchedule
 from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import Precision, find_device, place
 from steadygan.training.recorded import (
+    import_members,
     read_recipe,
-    recorded_cadence,
     recorded_data,
     recorded_goal,
+    recorded_schedule,
     require_trusted,
 )
 from steadygan.training.runfolder import RunFolder, read_facts
@@ -43,15 +44,15 @@ def train(
     seed: int = 0,
     device: str = "auto",
     precision: Precision = "auto",
-    cadence: Cadence = Cadence(),
+    schedule: LogSchedule = LogSchedule(),
     hooks: Hooks | None = None,
     command: str = "",
     title: str = "",
 ) -> Path:
     """Train `recipe` on `data` into a new run folder and return its path.
 
-    `data` is a source such as "mnist" or "folder:DIR", or an open data set. `steps` are turns in
-    all; `budget_minutes` counts training alone; with neither, 10 minutes. `out` defaults to the
+    `data` is a source such as "mnist" or "folder:DIR", or an open data set. `steps` are iterations
+    in all; `budget_minutes` counts training alone; with neither, 10 minutes. `out` defaults to the
     first free `runs/METHOD-DATA-sSEED[-N]`. Raises `UserError` before anything is written where
     recipe and data do not fit, `NonFiniteError` where numbers stop being finite.
     """
@@ -62,13 +63,13 @@ def train(
     path = Path(out) if out is not None else free_folder(f"runs/{name}-{data.name}-s{seed}")
     placed = place(device, precision, needs_double_backward(recipe))
     with torch.random.fork_rng():
-        trainer = Trainer(recipe, data, RunFolder(path), seed, placed, cadence)
+        trainer = Trainer(recipe, data, RunFolder(path), seed, placed, schedule)
         others = pictures.room(data.shape) + REPORT_BYTES
-        checkpoint.require_room(path, state.size_in_bytes(trainer.table), others)
+        checkpoint.require_room(path, state_dict.size_in_bytes(trainer.state), others)
     with torch.random.fork_rng(), RunFolder.create(path) as folder:
         trainer.folder = folder
         folder.write_facts(_first_facts(trainer, goal, command, title))
-        play(trainer, goal, hooks or Hooks())
+        run(trainer, goal, hooks or Hooks())
     return path
 
 
@@ -106,7 +107,7 @@ def resume(
         needs, where = checkpoint.OF_A_STATE, path / "run.json"
         found_at, found = checkpoint.load_newest(folder.checkpoints, say, needs)
         with named_in(f"{where}: segments"):
-            was, kept = segments.back_to(recorded_settings(recorded, path, recipe),
+            was, kept = segments.back_to(recorded_settings(recorded, path, recipe, trust_code, say),
                                          recorded.get("segments", []),
                                          segments.turn_of(found), say)  # fmt: skip
         now = segments.changed(was, changes or {})
@@ -119,35 +120,40 @@ def resume(
             trainer.restore(found)
         except CheckpointError as error:
             raise CheckpointError(f"{found_at}: {error}") from None
-        if goal.steps is not None and goal.steps < trainer.turn:
-            raise UserError(f"--steps {goal.steps}: {path} is at step {trainer.turn} already")
+        if goal.steps is not None and goal.steps < trainer.iteration:
+            raise UserError(f"--steps {goal.steps}: {path} is at step {trainer.iteration} already")
         spent = trainer.seconds
         if goal != before and goal.budget_seconds is not None and goal.budget_seconds < spent:
             said = f"--budget {goal.budget_seconds:g}s"
             raise UserError(f"{said}: {path} has trained for {spent:.1f} s already")
         kept += segments.begun(path, trainer, was, now, goal)
         checkpoint.set_aside(folder.checkpoints, found_at, say)
-        folder.cut_history(trainer.turn, say)
+        folder.cut_history(trainer.iteration, say)
         if (recorded.get("status") or {}).get("state") in ("running", "interrupted"):
-            say(f"{path} was interrupted; going on from step {trainer.turn}")
+            say(f"{path} was interrupted; going on from step {trainer.iteration}")
         marks = [*recorded.get("inexact", []), *differences]
         facts_now = {"goal": goal.as_facts(), "inexact": sorted(set(marks))}
         if kept or recorded.get("segments"):
             facts_now |= {"segments": kept, "recipe": now.recipe.model_dump(mode="json"),
-                          "cadence": now.cadence.model_dump()}  # fmt: skip
+                          "cadence": now.schedule.model_dump()}  # fmt: skip
         folder.update_facts(**facts_now)
-        play(trainer, goal, hooks or Hooks())
+        run(trainer, goal, hooks or Hooks())
     return path
 
 
 def recorded_settings(
-    recorded: dict[str, Any], path: Path, recipe: Recipe | None
+    recorded: dict[str, Any],
+    path: Path,
+    recipe: Recipe | None,
+    trust_code: bool,
+    say: Callable[[str], None],
 ) -> segments.Settings:
-    """What run.json says of recipe and cadence; a `recipe` that is given is brought up to it."""
-    cadence = recorded_cadence(recorded, path)
+    """What run.json says of recipe and schedule; a `recipe` that is given is brought up to it."""
+    schedule = recorded_schedule(recorded, path)
     if recipe is None:
-        return segments.Settings(read_recipe(recorded["recipe"], path / "run.json"), cadence)
-    return segments.after(segments.Settings(recipe, cadence), recorded.get("segments", []))
+        import_members(recorded["recipe"], path / "run.json", trust_code, say)
+        return segments.Settings(read_recipe(recorded["recipe"], path / "run.json"), schedule)
+    return segments.after(segments.Settings(recipe, schedule), recorded.get("segments", []))
 
 
 def seconds_spent(path: str | Path) -> float:
@@ -157,7 +163,7 @@ def seconds_spent(path: str | Path) -> float:
     return float(found.info("seconds"))
 
 
-def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
+def run(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
     """Run to `goal` and keep the run's status in run.json, however it ends."""
     with RunStatus(trainer):
         trainer.run(goal, hooks)
@@ -166,7 +172,7 @@ def play(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
 def require_fit(recipe: Recipe, data: Dataset) -> None:
     """Raise `UserError` where `recipe` cannot be trained on `data`."""
     name = recipe.method or "this recipe"
-    if problem := recipe.networks.misfit(data.shape):
+    if problem := recipe.networks.incompatibility(data.shape):
         raise UserError(f"{name} on {data.spec}: {problem}")
     if recipe.needs_labels and data.train.labels is None:
         raise UserError(f"{name} needs class labels, and {data.spec} has none: put the images of "
@@ -201,7 +207,7 @@ def free_folder(base: str) -> Path:
 
 
 def _first_facts(trainer: Trainer, goal: Goal, command: str, title: str) -> dict[str, Any]:
-    recipe, players = trainer.recipe, trainer.table.players
+    recipe, players = trainer.recipe, trainer.state.players
     return {
         "format": 1,
         "name": trainer.folder.path.name,
@@ -212,15 +218,17 @@ def _first_facts(trainer: Trainer, goal: Goal, command: str, title: str) -> dict
         "data": trainer.data.describe(),
         "quarantine": list(trainer.data.quarantine),
         "seed": trainer.seed,
-        "device": str(trainer.placement.device),
-        "arithmetic": facts.arithmetic_of(trainer.placement.device, trainer.placement.precision),
-        "precision": trainer.placement.precision,
+        "device": str(trainer.device_config.device),
+        "arithmetic": facts.arithmetic_of(
+            trainer.device_config.device, trainer.device_config.precision
+        ),
+        "precision": trainer.device_config.precision,
         "threads": torch.get_num_threads(),
         "versions": facts.versions(),
         "parameters": {
             n: sum(w.numel() for w in p.parameters) for n, p in players.items() if not p.weights_of
         },
-        "cadence": trainer.cadence.model_dump(),
+        "cadence": trainer.schedule.model_dump(),
         "goal": goal.as_facts(),
         "inexact": [],
     }
@@ -239,7 +247,7 @@ def rebuilt(
     placed = place(device, recorded["precision"], needs_double_backward(recipe))
     with named_in(f"{folder.path / 'run.json'}"):
         require_fit(recipe, data)
-        return Trainer(recipe, data, folder, recorded["seed"], placed, settings.cadence)
+        return Trainer(recipe, data, folder, recorded["seed"], placed, settings.schedule)
 
 
 @contextmanager

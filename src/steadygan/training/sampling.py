@@ -16,7 +16,7 @@ from steadygan.data import Dataset
 from steadygan.errors import CheckpointError, UserError, did_you_mean
 from steadygan.files import writing
 from steadygan.game.priors import (
-    Classed,
+    ClassConditionalPrior,
     Coded,
     Normal,
     Prior,
@@ -30,7 +30,7 @@ from steadygan.spec import checked
 from steadygan.training import checkpoint, pictures
 from steadygan.training.recorded import recorded_recipe
 from steadygan.training.runfolder import read_facts
-from steadygan.training.state import restore_module
+from steadygan.training.state_dict import restore_module
 from steadygan.training.streams import Streams
 
 MOST = 1_000_000
@@ -61,13 +61,13 @@ def load_generator(
         classes = len(facts["data"].get("class_names") or ())
         shape = tuple(facts["data"]["shape"])
         with named_in(str(where)):
-            average = checked("networks", recipe.start, shape, classes).average
+            g_ema = checked("networks", recipe.start, shape, classes).g_ema
     saved = {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
     try:
-        restore_module(average, saved, "average")
+        restore_module(g_ema, saved, "average")
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
-    return average, recipe.drawn_prior(classes), facts
+    return g_ema, recipe.sampling_prior(classes), facts
 
 
 def draw_latents(
@@ -82,7 +82,7 @@ def draw_latents(
     latents = prior.sample(count, Streams(seed).generator("samples"))
     if category is None:
         return latents
-    if isinstance(prior, Classed):
+    if isinstance(prior, ClassConditionalPrior):
         chosen = torch.full((count,), class_index(category, class_names, prior.classes))
         return with_class(without_class(latents), chosen)
     if not isinstance(prior, Coded):
@@ -140,8 +140,8 @@ def draw_table(
     All categories have the same `count` latents up to their class: one handwriting each.
     """
     each = [draw_latents(prior, a_cell * count, seed, one, class_names) for one in categories]
-    table = torch.stack(each).unflatten(1, (count, a_cell))
-    return (table.transpose(0, 1) if across else table).flatten(0, 2)
+    state = torch.stack(each).unflatten(1, (count, a_cell))
+    return (state.transpose(0, 1) if across else state).flatten(0, 2)
 
 
 def path_between(prior: Prior, ends: Tensor, steps: int) -> Tensor:
@@ -150,7 +150,7 @@ def path_between(prior: Prior, ends: Tensor, steps: int) -> Tensor:
     Spherical between normal latents, whose length is typical only near a sphere (White 2016,
     arXiv:1609.04468); straight between others. A class stays that of the first end.
     """
-    if isinstance(prior, Classed):
+    if isinstance(prior, ClassConditionalPrior):
         walked = path_between(prior.base, without_class(ends), steps)
         return with_class(walked, class_of(ends)[:1].expand(len(walked)))
     share = torch.linspace(0, 1, steps + 1)[:-1, None]
@@ -198,7 +198,7 @@ def sample(
         raise UserError(f"--out {out}: a walk is of images; vectors go into .png or .npy")
     names = facts["data"].get("class_names") or ()
     if text is not None:
-        if not isinstance(prior, Classed):
+        if not isinstance(prior, ClassConditionalPrior):
             raise UserError("--text: this run's generator takes no class")
         several = class_names_in(text, names)
     if interpolate and (text is not None or len(several) > 1):

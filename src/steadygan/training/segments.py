@@ -8,18 +8,20 @@ step can be told, and a checkpoint of before the change is known for one of this
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steadygan.data import DataSettings
 from steadygan.errors import UserError, did_you_mean
-from steadygan.game.overrides import flat, keys_of, override
-from steadygan.game.recipe import Recipe
+from steadygan.game.recipe import Recipe, named_now
+from steadygan.recipes.overrides import flat, keys_of, override
 from steadygan.spec import checked
 from steadygan.training import facts
 from steadygan.training.checkpoint import Checkpoint
-from steadygan.training.goals import Cadence, Goal
+from steadygan.training.goals import Goal, LogSchedule
+from steadygan.training.recorded import read_recipe
 
 if TYPE_CHECKING:
     from steadygan.training.loop import Trainer
@@ -50,25 +52,25 @@ class Settings:
     """What a segment may change: the recipe, and how often the run logs and saves."""
 
     recipe: Recipe
-    cadence: Cadence
+    schedule: LogSchedule
 
     def flat(self) -> dict[str, Any]:
         """Every setting by the key that sets it, as JSON."""
-        return flat(self.recipe) | self.cadence.model_dump(mode="json")
+        return flat(self.recipe) | self.schedule.model_dump(mode="json")
 
     def with_(self, changes: Mapping[str, Any]) -> Settings:
         """A copy with each key of `changes` set; an unknown one names the nearest."""
-        recipe, cadence = self.recipe, dict(self.cadence)
+        recipe, schedule = self.recipe, dict(self.schedule)
         for key, value in changes.items():
-            if key in Cadence.model_fields:
-                cadence[key] = value
+            if key in LogSchedule.model_fields:
+                schedule[key] = value
             elif (changed := override(recipe, key, value)) is not None:
                 recipe = changed
             else:
-                near = did_you_mean(key, [*keys_of(recipe), *Cadence.model_fields])
+                near = did_you_mean(key, [*keys_of(recipe), *LogSchedule.model_fields])
                 raise UserError(f"{key}={value}: this run has no key '{key}'{near}")
         where = " ".join(f"{k}={v}" for k, v in changes.items())
-        return Settings(recipe, checked(where, Cadence, **cadence))
+        return Settings(recipe, checked(where, LogSchedule, **schedule))
 
 
 def differences(old: Settings, new: Settings) -> dict[str, list[Any]]:
@@ -160,9 +162,12 @@ def unlike(
     """How the identity of a checkpoint differs from what is here. `was` are the settings before
     any change that is asked for now, which is no difference."""
     known = {**found.info("identity"), "device": recorded["device"].partition(":")[0]}
+    known["recipe"] = named_now(known.get("recipe", {}))
+    with suppress(UserError):  # with the fields that recipes have now
+        known["recipe"] = read_recipe(known["recipe"], trainer.folder.path).model_dump(mode="json")
     here = {**trainer.info()["identity"], "recipe": was.recipe.model_dump(mode="json")}
     for recipe in taken_up(was, segments, turn_of(found)):
-        if not facts.differences(known.get("recipe", {}), recipe.model_dump(mode="json")):
+        if not facts.differences(known["recipe"], recipe.model_dump(mode="json")):
             known["recipe"] = here["recipe"]
             break
     return facts.differences(known, here)
@@ -181,12 +186,12 @@ def begun(
         raise UserError(
             f"{path} is in its pre-training stage '{stage}': settings can change after it"
         )
-    if goal.reached(trainer.turn, trainer.seconds):
+    if goal.reached(trainer.iteration, trainer.seconds):
         raise UserError(
-            f"{path} has reached its goal at step {trainer.turn}: say how much longer it shall "
-            "train with these settings, such as --more 5m"
+            f"{path} has reached its goal at step {trainer.iteration}: say how much longer it "
+            "shall train with these settings, such as --more 5m"
         )
-    return [{"step": trainer.turn, "images": trainer.images, "changed": changes}]
+    return [{"step": trainer.iteration, "images": trainer.images, "changed": changes}]
 
 
 def _typed(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a run logs of a turn, by name, from tensors that the updates have computed anyway."""
+"""What a run logs of an iteration, by name, from tensors that its steps have computed anyway."""
 
 from __future__ import annotations
 
@@ -7,41 +7,42 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steadygan.game.objectives import Objective
-from steadygan.game.play import Play, RealBatch
-from steadygan.game.players import Table, Update
+from steadygan.game.context import RealBatch, StepContext
+from steadygan.game.objective import Objective
+from steadygan.game.state import GameState, StepResult
 
 
 @torch.no_grad()
-def of_turn(updates: dict[str, Update], held_out: RealBatch | None) -> dict[str, float]:
-    """A flat log line of a turn's last updates: every loss part and every signal, as floats.
+def of_iteration(results: dict[str, StepResult], held_out: RealBatch | None) -> dict[str, float]:
+    """A flat log line of an iteration's last steps: every loss part and every signal, as floats.
 
     `d_loss`, `d_loss/PART`, `g_loss`, ...; D's mean score, probability and accuracy on real, held
     out and fake samples; gradient norms; what parts and objective add. `held_out` is a batch of
-    data that training never sees, shown to D and judged as the real batch is (noised, augmented,
+    data that training never sees, given to D as the real batch is (noised, augmented,
     with its own batch statistics).
     """
     found: dict[str, Tensor] = {}
-    for name, update in updates.items():
-        found[f"{name}_loss"] = torch.stack(list(update.losses.values())).sum()
-        found |= {f"{name}_loss/{part}": loss for part, loss in update.losses.items()}
-        found[f"{name}_gradient_norm"] = update.gradient_norm
-        found |= update.play.signals
-        recipe = update.play.recipe
-        for part in (*recipe.on_side(name), *recipe.tricks):
-            found |= part.signals(update.player)
-    if "d" in updates:
-        found |= of_scores(updates["d"].play, held_out)
+    for name, result in results.items():
+        found[f"{name}_loss"] = torch.stack(list(result.losses.values())).sum()
+        found |= {f"{name}_loss/{part}": loss for part, loss in result.losses.items()}
+        found[f"{name}_gradient_norm"] = result.gradient_norm
+        found |= result.context.signals
+        recipe = result.context.recipe
+        for part in (*recipe.on_side(name), *recipe.shared):
+            found |= part.signals(result.player)
+    if "d" in results:
+        found |= of_scores(results["d"].context, held_out)
     values = torch.stack([v.detach().float().cpu() for v in found.values()]).tolist()
     return dict(zip(found, values, strict=True))
 
 
-def of_scores(play: Play, held_out: RealBatch | None) -> dict[str, Tensor]:
-    """What D makes of real and fake samples before its step, of held-out ones after the turn."""
-    objective: Objective = play.recipe.objective
-    scores = {"real": play.real_scores, "fake": play.fake_scores}
+def of_scores(context: StepContext, held_out: RealBatch | None) -> dict[str, Tensor]:
+    """D's outputs for real and fake samples before its step, for held-out ones after the
+    iteration."""
+    objective: Objective = context.recipe.objective
+    scores = {"real": context.real_scores, "fake": context.fake_scores}
     if held_out is not None:
-        scores["heldout"] = play.held_out_scores(held_out)
+        scores["heldout"] = context.held_out_scores(held_out)
     found = objective.signals(scores["real"], scores["fake"])
     for kind, values in scores.items():
         found[f"d_score_{kind}"] = values.mean()
@@ -55,9 +56,9 @@ def of_scores(play: Play, held_out: RealBatch | None) -> dict[str, Tensor]:
     return found
 
 
-def weight_histogram(table: Table, bins: int = 50) -> dict[str, Any]:
+def weight_histogram(state: GameState, bins: int = 50) -> dict[str, Any]:
     """How D's parameters are spread: {"low", "high", "counts"}."""
-    weights = torch.cat([p.detach().flatten() for p in table.discriminator.parameters()]).cpu()
+    weights = torch.cat([p.detach().flatten() for p in state.discriminator.parameters()]).cpu()
     low, high = weights.min().item(), weights.max().item()
     counts = torch.histc(weights, bins, low, high if high > low else low + 1e-6)
     return {"low": low, "high": high, "counts": [int(c) for c in counts]}

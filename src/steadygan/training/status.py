@@ -30,7 +30,8 @@ class RunStatus:
         wall = self.before + time.monotonic() - self.started
         trainer.folder.update_facts(
             status={
-                "state": state, "reason": reason, "step": trainer.turn, "images": trainer.images,
+                "state": state, "reason": reason,
+                "step": trainer.iteration, "images": trainer.images,
                 "seconds": round(trainer.seconds, 3), "wall_seconds": round(wall, 3), **more,
             }
         )  # fmt: skip

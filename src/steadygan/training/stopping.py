@@ -1,4 +1,5 @@
-"""Stopping on time: signals set a flag, and the loop stops between turns with its state saved."""
+"""Stopping on time: signals set a flag, and the loop stops between iterations with its state
+saved."""
 
 from __future__ import annotations
 

@@ -1,0 +1,258 @@
+"""A data set of one's own out of a folder of pictures: cleaned, made square, split, described.
+
+OUT holds `train/` and `test/` with a folder a class (which `folder:OUT` and other programs read),
+`card.md`, `card.json`, `duplicates.csv` and `contact-sheet.png`. It appears when it is whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from steadygan.data.build.card import write_card
+from steadygan.data.dataset import Progress
+from steadygan.data.decoding import ImageSet, decode_all
+from steadygan.data.build.duplicates import Pair, near_duplicates, thumb
+from steadygan.data.sources.folder import images_under
+from steadygan.data.framing import squared
+from steadygan.data.images import Traits, picture
+from steadygan.data.scan import SHEET, Found, printable
+from steadygan.data.build.sheet import chosen_rows, contact_sheet
+from steadygan.data.split import split_as_given, split_by_content, without_trained
+from steadygan.data.tally import Tally
+from steadygan.errors import UserError
+
+SPLIT = 0.9
+
+
+@dataclass(frozen=True)
+class Options:
+    """`size`: side of the images, 8 to 512. `grey`: one channel. `trim`: cut empty margins off.
+    `dedupe`: remove near duplicates. `pad`: fill up to a square with the background; crop the
+    centre square otherwise. `split`: share to train on; none for that of the source, or 0.9.
+    `licence`: of the pictures, as the card states it."""
+
+    size: int = 64
+    grey: bool = False
+    trim: bool = False
+    dedupe: bool = False
+    pad: bool = True
+    split: float | None = None
+    licence: str | None = None
+
+
+@dataclass
+class Made:
+    """What a build made. `kept`: the images, by the name they have in OUT, with class and part.
+    `notes`: what is to be said of the files, a line each."""
+
+    options: Options
+    found: int = 0
+    bad: list[dict[str, str]] = field(default_factory=list)
+    pairs: list[tuple[str, str, Pair]] = field(default_factory=list)
+    kept: list[tuple[str, str | None, str]] = field(default_factory=list)
+    class_names: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    sha256: str = ""
+
+
+def build_folder(
+    source: Path, out: Path, options: Options = Options(), progress: Progress | None = None
+) -> Made:
+    """Make a data set of the pictures under `source` in the new folder `out`.
+
+    Files that cannot be decoded are left out and listed. Classes and a given split are found as in
+    `open_folder`; of a given split's held-out images those that are trained on too are left out.
+    Raises UserError for settings out of
+    range, an `out` that is there, fewer than two different pictures, and a disk that is full.
+    """
+    _require(options, source, out)
+    spec = f"folder:{source}"
+    images, _ = images_under(source, spec, progress)
+    if images.held is not None and options.split is not None:
+        raise UserError(f"--split: {source} has train/ and test/ of its own; leave it out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{out.name}-building-", dir=out.parent))
+        try:
+            made = _build(images, building, options, progress)
+            write_card(building, out.name, source.name, made)
+            umask = os.umask(0)
+            os.umask(umask)
+            building.chmod(0o777 & ~umask)  # mkdtemp's are for their owner alone
+            os.rename(building, out)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
+    return made
+
+
+def _require(options: Options, source: Path, out: Path) -> None:
+    if not 8 <= options.size <= 512:
+        raise UserError(f"--size {options.size}: wants 8 to 512")
+    if options.split is not None and not 0 < options.split < 1:
+        raise UserError(f"--split {options.split}: wants a share to train on, between 0 and 1")
+    if os.path.lexists(out):
+        raise UserError(f"{out} is there already; give the name of a new folder")
+    inside = out.absolute().parent.resolve()
+    if source.resolve() in (inside, *inside.parents):
+        raise UserError(f"{out} lies inside {source}; give a folder elsewhere")
+
+
+def _build(images: ImageSet, home: Path, options: Options, progress: Progress | None) -> Made:
+    made = Made(options, len(images.found))
+    staged = home / "staged"
+    staged.mkdir()
+    good, digests, thumbs = [], [], []
+    for each, pixels in _prepared(images, options, made, progress):
+        _image(pixels).save(staged / f"{len(good)}.png", "PNG")
+        good.append(each)
+        digests.append(hashlib.sha256(pixels.tobytes()).digest())
+        thumbs += [thumb(pixels)] if options.dedupe else []
+    pairs = _pairs(good, thumbs, progress)
+    gone = {pair.other for pair in pairs}
+    names = [printable(each.name) for each in good]
+    made.pairs = [(names[pair.kept], names[pair.other], pair) for pair in pairs]
+    rows = [row for row in range(len(good)) if row not in gone]
+    if len({digests[row] for row in rows}) < 2:
+        reason = (
+            f"; first bad one: {made.bad[0]['path']}: {made.bad[0]['reason']}" if made.bad else ""
+        )
+        raise UserError(f"{images.spec}: fewer than two different pictures are left{reason}")
+    _place(
+        home, staged, [good[r] for r in rows], [digests[r] for r in rows], rows, images.held, made
+    )
+    made.bad.sort(key=lambda each: each["path"])
+    _write_pairs(home / "duplicates.csv", made)
+    shutil.rmtree(staged)
+    return made
+
+
+def _prepared(
+    images: ImageSet, options: Options, made: Made, progress: Progress | None
+) -> Iterator[tuple[Found, np.ndarray]]:
+    """Each picture that can be decoded, trimmed, squared and resized; the others into made.bad."""
+
+    def ready(
+        data: bytes, size: int, channels: int, large: bool, white: int
+    ) -> tuple[np.ndarray, Traits]:
+        with picture(data, large, white) as (image, traits):
+            return squared(image, size, channels, options.trim, options.pad), traits
+
+    tally = Tally()
+    channels = 1 if options.grey else 3
+    images = replace(images, decode=ready)
+    for each, got in decode_all(images, options.size, channels, progress):
+        if got.pixels is None:
+            made.bad.append({"path": printable(each.name), "reason": got.reason})
+        else:
+            tally.add(got.traits)
+            yield each, got.pixels
+    made.notes = [*images.notes, *tally.notes()]
+
+
+def _pairs(good: list[Found], thumbs: list[np.ndarray], progress: Progress | None) -> list[Pair]:
+    """Near duplicates among `good`; of two the larger file is kept."""
+    if not thumbs:
+        return []
+    order = sorted(
+        range(len(good)), key=lambda row: (-(good[row].stamp or (0,))[0], good[row].name)
+    )
+    pairs = near_duplicates(np.stack([thumbs[row] for row in order]), progress)
+    return [Pair(order[pair.kept], order[pair.other], pair.rms) for pair in pairs]
+
+
+def _place(
+    home: Path,
+    staged: Path,
+    good: list[Found],
+    digests: list[bytes],
+    rows: list[int],
+    held: frozenset[str] | None,
+    made: Made,
+) -> None:
+    """Move the staged images to train/ and test/, and draw the contact sheet."""
+    names = sorted({each.label for each in good if each.label is not None})
+    position = {name: index for index, name in enumerate(names)}
+    made.class_names = [printable(name) for name in names]
+    labels = [position.get(each.label, 0) for each in good]
+    if held is None:
+        share = 1 - (made.options.split or SPLIT)
+        train, test = split_by_content(digests, labels, share)
+    else:
+        train, test = split_as_given(digests, labels, [each.name in held for each in good])
+        test, known = without_trained(train, test, digests)
+        for row, other in known:
+            paths = printable(good[row].name), printable(good[other].name)
+            reason = f"held out, with the pixels of {paths[1]}, trained on"
+            made.bad.append({"path": paths[0], "reason": reason})
+        if not len(train) or not len(test):
+            raise UserError("no picture is left of train/ or of test/; mend them")
+    taken: set[str] = set()
+    whole = hashlib.sha256()
+    for part, chosen in (("train", train), ("test", test)):
+        for index in sorted(chosen.tolist(), key=lambda index: good[index].name):
+            each = good[index]
+            name = _free(f"{part}/{_below(each, held is not None)}", taken)
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            os.rename(staged / f"{rows[index]}.png", home / name)
+            label = None if each.label is None else printable(each.label)
+            made.kept.append((name, label, part))
+            whole.update(f"{name}\0".encode() + digests[index])
+    made.sha256 = whole.hexdigest()
+    _draw_sheet(home, made)
+
+
+def _below(each: Found, parted: bool) -> str:
+    """The path of an image below its part: without the part's folder, printable, without suffix."""
+    name = each.name.split("/", 1)[1] if parted else each.name
+    return os.path.splitext(printable(name))[0]
+
+
+def _free(stem: str, taken: set[str]) -> str:
+    """`stem.png`, or the first of `stem-2.png` ... that no image has: x.jpg and x.png are two."""
+    number = 1
+    name = f"{stem}.png"
+    while name.casefold() in taken:
+        number += 1
+        name = f"{stem}-{number}.png"
+    taken.add(name.casefold())
+    return name
+
+
+def _draw_sheet(home: Path, made: Made) -> None:
+    train = [(name, label) for name, label, part in made.kept if part == "train"]
+    labels = None
+    if made.class_names:
+        labels = np.array([made.class_names.index(label) for _, label in train])
+    rows = chosen_rows(labels, len(train))
+    pixels = [[_pixels(home / train[i][0]) for i in row] for row in rows]
+    contact_sheet(pixels).save(home / SHEET, "PNG")
+
+
+def _pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        pixels = np.asarray(image)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _image(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+
+
+def _write_pairs(path: Path, made: Made) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["kept", "removed", "RMS difference of 255"])
+        for kept, removed, pair in made.pairs:
+            writer.writerow([kept, removed, f"{pair.rms:.2f}"])

@@ -1,0 +1,342 @@
+"""What one step of one player is made of: its inputs, and its tensors, each computed once and on
+demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from steadygan.errors import UserError
+from steadygan.game.buffers import frozen_buffers
+from steadygan.game.priors import class_of, with_class
+from steadygan.game.state import GameState, Guard
+from steadygan.networks.spectral import power_iteration
+
+if TYPE_CHECKING:
+    from steadygan.game.recipe import Recipe
+
+Kind = Literal["real", "fake", "heldout"]
+#: D's features of a batch (None where D has none) and its scores (B,) float32.
+DOutput = tuple[Tensor | None, Tensor]
+#: What D is conditioned on beside the samples: nothing, or labels (B,), or a latent (B, n).
+Condition = tuple[Tensor, ...]
+
+
+class RealBatch(NamedTuple):
+    """A batch of the train part: `samples` (B, ...) in [-1, 1] if images, `labels` (B,) int64 or
+    None, both on the game's device, and `rows` (B,) int64 on the CPU: which items of the data they
+    are."""
+
+    samples: Tensor
+    labels: Tensor | None = None
+    rows: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class StepInputs:
+    """What the training loop gives a step; everything random about the step comes from here.
+
+    `real()` gives the player's next real batch: each player goes through the data in an order of
+    its own, so a part on G that reads real samples leaves D's order alone. `generator(stream)` is
+    the random stream of that name for this step. `autocast()` is entered around network forwards.
+    `to_device(t)` moves a CPU tensor to the game's device.
+    """
+
+    real: Callable[[], RealBatch]
+    generator: Callable[[str], torch.Generator]
+    autocast: Callable[[], AbstractContextManager]
+    to_device: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """An iteration of the game, all steps of D and then those of G, as the training loop hands it
+    down.
+
+    `index` counts from 0 (in a pre-training stage, its steps); `images` is how many real images D
+    had seen before. `inputs(player, k)` gives those of step `k` of a player; asking draws nothing.
+    `guard` is called with each step's result before the optimizer moves a weight, and raises to
+    stop training with all weights as they are.
+    """
+
+    index: int
+    images: int
+    inputs: Callable[[str, int], StepInputs]
+    guard: Guard
+
+    def context(
+        self, recipe: Recipe, state: GameState, player: str, k: int = 0, keeps_graph: bool = False
+    ) -> StepContext:
+        """The context of step `k` of `player`."""
+        given = self.inputs(player, k), self.images, self.index, k
+        return StepContext(recipe, state, player, *given, keeps_graph)
+
+
+@dataclass
+class StepContext:
+    """A step of `player` ("d" or "g"). Parts ask for what they need; nothing is computed twice.
+
+    Scores are float32 (B,) whatever the precision of the forwards. In a step of D, `fake` has no
+    graph; in one of G, D's weights get no gradient (only G's are asked for). The network that is
+    not updated keeps its running statistics. With `keeps_graph`, D's step makes `fake` with a
+    graph, so that G's step may `take_fake_of` it: the two then share one forward of G.
+
+    `images` is how many real images D had seen before this iteration, the `iteration`-th (from 0),
+    of which this is the `k`-th step of the player.
+    """
+
+    recipe: Recipe
+    state: GameState
+    player: str
+    inputs: StepInputs
+    images: int = 0
+    iteration: int = 0
+    k: int = 0
+    keeps_graph: bool = False
+    signals: dict[str, Tensor] = field(default_factory=dict)
+    _once: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    _leaves: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    _input_gradients: dict[str, Tensor] = field(default_factory=dict, repr=False)
+
+    def generator(self, stream: str) -> torch.Generator:
+        """The random stream `stream` of this step, on the CPU."""
+        return self.inputs.generator(stream)
+
+    @property
+    def index(self) -> int:
+        """The number of this step among those of its player, from 0, at the recipe's steps an
+        iteration (a warm-up with more of them aside)."""
+        steps = self.recipe.d_steps if self.player == "d" else self.recipe.g_steps
+        return self.iteration * steps + self.k
+
+    def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """What `make()` gives, computed once in this step."""
+        if name not in self._once:
+            self._once[name] = make()
+        return self._once[name]
+
+    @property
+    def progress(self) -> float:
+        """The share of the recipe's horizon that is done, 0 to 1: what schedules follow."""
+        return min(self.images / self.recipe.horizon_images, 1.0)
+
+    # ---- samples -----------------------------------------------------------------------------
+
+    @cached_property
+    def batch(self) -> RealBatch:
+        """The player's next batch of the data; asking draws it."""
+        return self.inputs.real()
+
+    @property
+    def real(self) -> Tensor:
+        """Real samples (B, ...): images in [-1, 1]."""
+        return self.batch.samples
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Classes (B,) int64 of `real`, or None where the data has none."""
+        return self.batch.labels
+
+    @cached_property
+    def latent(self) -> Tensor:
+        """z (B, n) with any codes at its end, and the class of `real` where G takes classes."""
+        drawn = self.recipe.prior.sample(self.recipe.batch, self.generator("latents"))
+        drawn = self.inputs.to_device(drawn)
+        return with_class(drawn, self.labels) if self.recipe.networks.g_takes_classes else drawn
+
+    @property
+    def fake_labels(self) -> Tensor | None:
+        """Classes (B,) int64 that `fake` was asked for, or None where G takes none."""
+        return class_of(self.latent) if self.recipe.networks.g_takes_classes else None
+
+    def take_fake_of(self, other: StepContext) -> None:
+        """Use the latents and fakes of D's step `other`, made by the same G."""
+        self.latent, self.fake_with_graph = other.latent, other.fake_with_graph
+
+    @cached_property
+    def fake_with_graph(self) -> Tensor:
+        """G(z) with a graph to G's weights, moving G's running statistics: G's own forward."""
+        power_iteration(self.state.generator)
+        with self.inputs.autocast():
+            return self.state.generator(self.latent).float()
+
+    @cached_property
+    def fake(self) -> Tensor:
+        """G(z), shape of `real`: with a graph in a step of G, without one in a step of D."""
+        if self.player == "g":
+            return self.fake_with_graph
+        if self.keeps_graph:
+            return self.fake_with_graph.detach()
+        generator = self.state.generator
+        with torch.no_grad(), frozen_buffers(generator), self.inputs.autocast():
+            return generator(self.latent).float()
+
+    @cached_property
+    def d_fake_input(self) -> Tensor:
+        """The fakes that D is given: `fake`, or in D's step what a part puts in its place."""
+        fake = self.fake
+        if self.player == "d":
+            for part in self.recipe.parts():
+                fake = part.fakes_for_d(self, fake)
+        return fake
+
+    # ---- D's outputs -------------------------------------------------------------------------
+
+    @cached_property
+    def _real_output(self) -> DOutput:
+        if self._joint:
+            return self._both_outputs[0]
+        return self.judge(self._d_input("real"), self.condition("real"))
+
+    @cached_property
+    def _fake_output(self) -> DOutput:
+        if self._joint:
+            return self._both_outputs[1]
+        return self.judge(self._d_input("fake"), self.condition("fake"))
+
+    @property
+    def _joint(self) -> bool:
+        return self.recipe.joint_batches and self.player == "d"
+
+    @cached_property
+    def _both_outputs(self) -> tuple[DOutput, DOutput]:
+        """Real and fake through D in one batch: they share its batch statistics."""
+        samples = torch.cat([self._d_input("real"), self._d_input("fake")])
+        condition = zip(self.condition("real"), self.condition("fake"), strict=True)
+        features, scores = self.judge(samples, tuple(torch.cat(pair) for pair in condition))
+        count = len(self.real)
+        real = None if features is None else features[:count]
+        fake = None if features is None else features[count:]
+        return (real, scores[:count]), (fake, scores[count:])
+
+    def _d_input(self, kind: Kind) -> Tensor:
+        """The samples of a kind as D is given them: augmented and noised by the recipe's parts."""
+        samples = self.real if kind == "real" else self.d_fake_input
+        parts = self.recipe.parts()
+        if self.player == "d" and any(kind in part.input_gradients for part in parts):
+            samples = self._leaves[kind] = samples.detach().requires_grad_(True)
+        return self._augmented(samples, kind)
+
+    def _augmented(self, samples: Tensor, kind: Kind) -> Tensor:
+        """`samples` after every part's `augment`."""
+        for part in self.recipe.parts():
+            samples = part.augment(self, samples, kind)
+        return samples
+
+    def condition(self, kind: Kind) -> Condition:
+        """What D is conditioned on beside the samples of a kind; see `Recipe.condition`."""
+        if kind == "real":
+            return self.recipe.condition(self, self.real, self.labels, None)
+        return self.recipe.condition(self, self.fake, self.fake_labels, self.latent)
+
+    @property
+    def real_scores(self) -> Tensor:
+        """C(x), (B,) float32."""
+        return self._real_output[1]
+
+    @property
+    def fake_scores(self) -> Tensor:
+        """C(G(z)), (B,) float32."""
+        return self._fake_output[1]
+
+    def input_gradient(self, kind: Kind) -> Tensor:
+        """grad_x C(x), shape of the samples of a kind, with a graph to D's weights: in D's step,
+        for parts that list the kind in `input_gradients`. It comes from the forward that gives the
+        scores, and is taken at the samples before any part augments them."""
+        if kind not in self._input_gradients:
+            scores = self.real_scores if kind == "real" else self.fake_scores
+            (gradient,) = torch.autograd.grad(scores.sum(), self._leaves[kind], create_graph=True)
+            self._input_gradients[kind] = gradient
+        return self._input_gradients[kind]
+
+    @property
+    def real_features(self) -> Tensor:
+        """D's features of `real`, from the same forward as the scores."""
+        return self._features(self._real_output)
+
+    @property
+    def fake_features(self) -> Tensor:
+        """D's features of `fake`, from the same forward as the scores."""
+        return self._features(self._fake_output)
+
+    def head(self, name: str, features: Tensor) -> object:
+        """What module `name` of player D (InfoGAN's Q, a class head) reads from D's features. Its
+        running statistics move only in D's step."""
+        module = self.state.players["d"][name]
+        with self.inputs.autocast():
+            if self.player == "d":
+                return module(features)
+            with frozen_buffers(module):
+                return module(features)
+
+    @cached_property
+    def codes_read(self) -> tuple[Tensor, Tensor]:
+        """Q's category logits (B, K) and code means (B, m) for `fake`, float32."""
+        logits, means = self.head("q", self.fake_features)
+        return logits.float(), means.float()
+
+    def judge(self, samples: Tensor, condition: Condition = ()) -> DOutput:
+        """D's features (or None) and scores of `samples`; D's running statistics move only in D's
+        step."""
+        discriminator = self.state.discriminator
+        if self.player == "d":
+            return self._forward(discriminator, samples, condition)
+        with frozen_buffers(discriminator):
+            return self._forward(discriminator, samples, condition)
+
+    def critic(self, samples: Tensor, condition: Condition | None = None) -> Tensor:
+        """D's scores (B,) of `samples`, its running statistics unmoved: the forward for penalties.
+        Conditioned as on this step's real batch, unless `condition` says otherwise."""
+        condition = self.condition("real") if condition is None else condition
+        with frozen_buffers(self.state.discriminator):
+            return self._forward(self.state.discriminator, samples, condition)[1]
+
+    def held_out_scores(self, batch: RealBatch) -> Tensor:
+        """D's scores (B,) of data that training never sees, given to D as the real batch was:
+        noised and augmented by the recipe's parts (from streams of its own), and in one batch with
+        the fakes where the recipe gives D both in one. Else the difference from `real_scores`,
+        which is read as overfitting, would be that of the augmentation. D's running statistics
+        stay."""
+        samples = self._augmented(batch.samples, "heldout")
+        condition = self.recipe.condition(self, batch.samples, batch.labels, None)
+        if self._joint:
+            samples = torch.cat([samples, self._d_input("fake")])
+            pairs = zip(condition, self.condition("fake"), strict=True)
+            condition = tuple(torch.cat(pair) for pair in pairs)
+        return self.critic(samples, condition)[: len(batch.samples)]
+
+    def log_gradient_norms(self, norms: Tensor) -> None:
+        """Keep the mean and spread of input-gradient norms (B,) for the log."""
+        self.signals["critic_gradient_norm"] = norms.mean()
+        self.signals["critic_gradient_norm_std"] = norms.std(correction=0)
+
+    def _forward(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> DOutput:
+        features = None
+        with self.inputs.autocast():
+            if hasattr(discriminator, "judge"):
+                features, scores = discriminator.judge(samples, *condition)
+            elif hasattr(discriminator, "features") and hasattr(discriminator, "head"):
+                features = discriminator.features(samples, *condition)
+                scores = discriminator.head(features)
+            else:
+                scores = discriminator(samples, *condition)
+        if scores.numel() != len(samples):
+            raise UserError(
+                f"the discriminator gives {tuple(scores.shape)} for {len(samples)} samples: it "
+                "must give one raw score each, (B,) or (B, 1)"
+            )
+        return features, scores.float().flatten()
+
+    def _features(self, output: DOutput) -> Tensor:
+        if output[0] is None:
+            raise UserError(
+                "this part reads D's features: give the discriminator `features(x)` and "
+                "`head(features)`"
+            )
+        return output[0]

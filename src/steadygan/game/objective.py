@@ -1,0 +1,63 @@
+"""Objective: what D and G minimise, as a named spec. Its families are in `losses/`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor
+
+from steadygan.spec import Spec
+
+if TYPE_CHECKING:
+    from steadygan.game.context import StepContext
+    from steadygan.game.recipe import Recipe
+
+
+class Objective(Spec):
+    """The two losses of a game. Members give `d_loss` and `g_loss`, or, where scores are not all
+    they read, `d_loss_in` and `g_loss_in` of a context."""
+
+    #: True where D is asked for targets, which tricks may soften: then `d_loss_to` is there.
+    has_targets: ClassVar[bool] = False
+    real_is_high: ClassVar[bool] = True
+    #: The score at which D is undecided; None where no score is, so that D has no accuracy.
+    threshold: ClassVar[float | None] = 0.0
+    #: True for a critic: G follows the distance that D estimates, the better the nearer D is to its
+    #: optimum. Other objectives without a threshold (energies, relativistic ones) are none.
+    is_critic: ClassVar[bool] = False
+    #: True where `d_loss` is there: D's loss follows from the scores alone.
+    of_scores_alone: ClassVar[bool] = True
+
+    def incompatibility(self, recipe: Recipe) -> str | None:
+        """Why this objective cannot be that of `recipe`, in words, or None."""
+        return None
+
+    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+        """What D minimises. Scores (B,) each; a scalar."""
+        raise NotImplementedError
+
+    def g_loss(self, fake_scores: Tensor) -> Tensor:
+        """What G minimises. Scores (B,); a scalar."""
+        raise NotImplementedError
+
+    def d_loss_to(
+        self, real_scores: Tensor, fake_scores: Tensor, real_targets: Tensor, fake_targets: Tensor
+    ) -> Tensor:
+        """What D minimises for targets (B,) in [0, 1]; 1 says real."""
+        raise NotImplementedError
+
+    def d_loss_in(self, context: StepContext) -> Tensor:
+        """D's loss in its step."""
+        return self.d_loss(context.real_scores, context.fake_scores)
+
+    def g_loss_in(self, context: StepContext) -> Tensor:
+        """G's loss in its step."""
+        return self.g_loss(context.fake_scores)
+
+    def probability(self, scores: Tensor) -> Tensor | None:
+        """D(x) in [0, 1] for raw scores, or None where scores are no log-odds."""
+        return None
+
+    def signals(self, real_scores: Tensor, fake_scores: Tensor) -> dict[str, Tensor]:
+        """Numbers worth a log line that follow from the scores of a D update."""
+        return {}

@@ -1,1 +1,0 @@
-"""Measures of samples: each a file."""

@@ -1,0 +1,1 @@
+"""Measures of samples, one a file: quality against real images, modes, memorisation."""

@@ -1,0 +1,222 @@
+"""Samples against real images: every measure of quality in one result."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from steadygan.data import Dataset
+from steadygan.errors import UserError
+from steadygan.features import stacked
+from steadygan.features.extract import Features, Progress, extract, find_features, quiet
+from steadygan.metrics import classes, memorisation, modes, sharpness
+from steadygan.metrics.birthday import support
+from steadygan.metrics.frechet import frechet_distance, moments, too_few
+from steadygan.metrics.inception_score import SPLITS, inception_score
+from steadygan.metrics.kernel import SUBSETS, kernel_distance
+from steadygan.metrics.names import precision_doubt
+from steadygan.metrics.prdc import BOUND, COVERAGE_K, PRECISION_K
+from steadygan.metrics.reference import NEIGHBOURS, Reference, evenly
+
+COUNT = 10_000
+#: Fewer images say nothing; fewer points of a mixture neither.
+LEAST = 50
+ORDER_SEED = 1606
+
+Bar = Callable[[str], Progress]
+
+
+def quality(
+    images: np.ndarray,
+    found: Features,
+    reference: Reference,
+    *,
+    sharpness_kind: str = sharpness.DEFAULT,
+    subsets: int = SUBSETS,
+    say: Callable[[str], None] = print,
+) -> dict[str, float | None]:
+    """The numbers of uint8 images (N, C, H, W) with their features, flat: `fid`, `kid`,
+    `inception_score`, `precision`, `recall`, `density`, `coverage`, `sharpness` and what belongs
+    to them. `fid` is None where there are too few samples for the dimension of the features.
+
+    FID and KID are against the whole reference. Precision to coverage compare as many real images
+    as samples, at most 10,000 a side, evenly spread; `precision_published` and so on are those
+    without a bound on the balls.
+    """
+    enough = not too_few(min(len(found), len(reference)), reference.extractor.dimension)
+    fid = frechet_distance(reference.moments, moments(found.values)) if enough else None
+    kid, kid_std = kernel_distance(reference.features.values, found.values, subsets)
+    score, score_std = inception_score(found.probabilities)
+    own = evenly(len(found), NEIGHBOURS)
+    bounded, published = reference.prdc(found.rows(own).values, say)
+    sharp = float(sharpness.sharpness(images, sharpness_kind).mean())
+    real_sharp = reference.sharpness(sharpness_kind)
+    return {
+        "fid": fid,
+        "kid": kid,
+        "kid_std": kid_std,
+        "inception_score": score,
+        "inception_score_std": score_std,
+        **bounded,
+        **{f"{key}_published": value for key, value in published.items()},
+        "sharpness": sharp,
+        "sharpness_real": real_sharp,
+        "sharpness_difference": abs(sharp - real_sharp),
+    }
+
+
+def evaluate(
+    images: np.ndarray,
+    reference: Reference,
+    *,
+    sharpness_kind: str = sharpness.DEFAULT,
+    bar: Bar = lambda name: quiet,
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """All that is measured of uint8 samples (N, C, H, W), as plain JSON values.
+
+    The samples are put into an order that their pixels decide (`ordered`), so no result depends on
+    the order they came in. Raises `UserError` for fewer than 50 samples and for another shape than
+    the data's.
+    """
+    data, extractor = reference.data, reference.extractor
+    if images.dtype != np.uint8 or images.shape[1:] != data.shape:
+        raise UserError(
+            f"the samples are {images.dtype} {list(images.shape[1:])}, the images of {data.spec} "
+            f"uint8 {list(data.shape)} (channels, height, width)"
+        )
+    if len(images) < LEAST:
+        raise UserError(f"{len(images)} samples: wants {LEAST} or more, and 10,000 to compare with")
+    sharpness.find_kind(sharpness_kind)
+    order = ordered(images)
+    images = images[order]
+    found = extract(extractor, images, bar("features of samples"))
+    tick = _steps(bar("measures"), 4)
+    numbers = quality(images, found, reference, sharpness_kind=sharpness_kind, say=say)
+    tick()
+    itself = reference.known("real-against-real", len(images), reference.against_itself, say)
+    tick()
+    apart = reference.known("nearest-real-images", len(images), reference.nearest_two, say)
+    born = support(found.values[: apart["count"]], apart["distance"])
+    born["pairs"] = [[int(order[a]), int(order[b]), far] for a, b, far in born["pairs"]]
+    tick()
+    copied = memorisation.memorisation(images, data.train.items, data.test.items)
+    real_score, real_score_std = reference.inception_score(len(images))
+    result = {
+        **numbers,
+        **extractor.facts(),
+        "count": len(images),
+        "data": data.name,
+        "data_fingerprint": data.fingerprint,
+        "reference": {"split": reference.split, "count": len(reference)},
+        "inception_score_real": real_score,
+        "inception_score_real_std": real_score_std,
+        "settings": {
+            "sharpness": sharpness_kind,
+            "precision_k": PRECISION_K,
+            "coverage_k": COVERAGE_K,
+            "ball_bound": BOUND,
+            "neighbours": min(len(images), len(reference), NEIGHBOURS),
+            "kid_subsets": SUBSETS,
+            "inception_score_splits": SPLITS,
+        },
+        "real_against_real": itself,
+        "memorisation": copied,
+        "birthday": born,
+        "notes": _notes(found, reference, numbers),
+    }
+    if extractor.knows_classes and reference.labels() is not None:
+        predicted = found.probabilities.argmax(1).numpy()
+        result["classes"] = classes.class_histogram(
+            predicted, reference.labels(), data.class_names or ()
+        )
+    if stacked.is_stacked(data):
+        result |= stacked_result(images, found, reference, bar, say)
+    tick()
+    return as_json(result)
+
+
+def _notes(found: Features, reference: Reference, numbers: Mapping[str, Any]) -> list[str]:
+    """What a reader of the numbers has to know."""
+    reasons = [
+        too_few(len(found), reference.extractor.dimension),
+        too_few(len(reference), reference.extractor.dimension).replace("samples", "real images"),
+    ]
+    notes = [f"no FID: {reason}" for reason in reasons if reason]
+    if doubt := precision_doubt(numbers):
+        notes.append(doubt)
+    return notes
+
+
+def _steps(progress: Progress, total: int) -> Callable[[], None]:
+    """Progress in steps of one."""
+    done = iter(range(1, total + 1))
+    progress(0, total)
+    return lambda: progress(next(done), total)
+
+
+def ordered(images: np.ndarray) -> np.ndarray:
+    """Rows of images in an order that depends on their pixels alone: by digest, then by a
+    permutation with a fixed seed.
+
+    The digests make the order independent of the one the images came in. The permutation parts
+    equal images, which have one digest and would otherwise stand together: the first rows, or one
+    of ten splits, would then hold few of the images that repeat.
+    """
+    digests = [
+        hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest() for image in images
+    ]
+    by_digest = np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64)
+    return by_digest[np.random.default_rng(ORDER_SEED).permutation(len(by_digest))]
+
+
+def stacked_result(
+    images: np.ndarray, found: Features, reference: Reference, bar: Bar, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """`modes` and `reverse_kl` of stacked digits, by the features where they know the digits."""
+    reader = reference.extractor
+    if not reader.knows_classes:
+        reader = find_features(
+            "classifier",
+            reference.data,
+            say=say,
+            progress=bar("training the classifier of features"),
+        )
+        found = extract(reader, images, bar("reading the digits"))
+    triples = found.probabilities.argmax(1).numpy()
+    return {**stacked.stacked_modes(triples), "digit_accuracy": reader.accuracy}
+
+
+def evaluate_points(points: np.ndarray, data: Dataset) -> dict[str, Any]:
+    """Modes and high-quality share of points (N, 2), with those of as many real ones."""
+    if data.name not in modes.MIXTURES:
+        raise UserError(f"{data.spec}: vectors are judged on ring and grid, whose modes are known")
+    if points.ndim != 2 or points.shape[1:] != data.shape:
+        raise UserError(f"the samples are {list(points.shape)}, those of {data.spec} (N, 2) points")
+    if len(points) < LEAST:
+        raise UserError(f"{len(points)} samples: wants {LEAST} or more, and 2,500 to compare with")
+    make_centres, std = modes.MIXTURES[data.name]
+    real = data.test.items[evenly(len(data.test), len(points))]
+    result = {
+        **modes.mode_coverage(points, make_centres(), std),
+        "count": len(points),
+        "data": data.name,
+        "data_fingerprint": data.fingerprint,
+        "real": modes.mode_coverage(real, make_centres(), std),
+    }
+    return as_json(result)
+
+
+def as_json(value: Any) -> Any:
+    """A result with every number that is not finite as None: JSON has no word for one."""
+    if isinstance(value, dict):
+        return {key: as_json(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,103 @@
+"""What `steadygan evaluate` does: find the samples, the data and the features, and measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steadygan.data import Dataset, DataSettings
+from steadygan.errors import UserError
+from steadygan.features.extract import checked_name, find_features
+from steadygan.metrics import birthday, legibility, sharpness
+from steadygan.metrics.evaluate import Bar, as_json, evaluate, evaluate_points
+from steadygan.metrics.reference import part_of, reference_of
+from steadygan.metrics.samples import Source, classes_drawn, find_source, read_samples
+from steadygan.training.pictures import save_png
+from steadygan.training.precision import find_device
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of the command."""
+
+    source: Path
+    against: str | None = None
+    features: str = "auto"
+    count: int | None = None
+    weights: Path | None = None
+    split: str = "train"
+    sharpness: str = sharpness.DEFAULT
+    best: bool = False
+    pairs: Path | None = None
+    device: str = "auto"
+    seed: int = 0
+    legibility: bool | None = None  # none: where it can be measured
+    trust_code: bool = False
+
+
+def data_of(asked: Asked, settings: DataSettings) -> tuple[str, DataSettings]:
+    """The data set to judge against, and how to decode it."""
+    return find_source(asked.source).data(asked.against, settings)
+
+
+def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) -> dict[str, Any]:
+    """The result, with where the samples come from. Whatever can be refused is refused before
+    anything takes long."""
+    part_of(data, asked.split)
+    sharpness.find_kind(asked.sharpness)
+    pairs = asked.pairs
+    if pairs is not None and (pairs.suffix != ".png" or not pairs.parent.is_dir()):
+        raise UserError(f"--pairs {pairs}: wants NAME.png in a folder that is there")
+    images = len(data.shape) == 3
+    if images:
+        checked_name(asked.features, data, asked.weights)
+    elif asked.features != "auto" or asked.weights or pairs:
+        raise UserError(f"--features, --weights and --pairs are of images, not of {data.spec}")
+    source, device = find_source(asked.source), find_device(asked.device)
+    legible = _reads(asked, source, data)
+    samples = read_samples(
+        source, data, asked.count, seed=asked.seed, best=asked.best, device=device, say=say,
+        progress=bar("drawing samples"), trust_code=asked.trust_code,
+    )  # fmt: skip
+    about = {"source": str(asked.source), "kind": source.kind}
+    if source.kind == "run":
+        about |= {"seed": asked.seed, "at": "best" if asked.best else "last"}
+    if not images:
+        return {**evaluate_points(samples, data), **about}
+    extractor = find_features(
+        asked.features, data, weights_file=asked.weights, device=device, say=say,
+        progress=bar("training the classifier of features"),
+    )  # fmt: skip
+    reference = reference_of(
+        data, extractor, split=asked.split, say=say, progress=bar("features of real images")
+    )
+    result = evaluate(samples, reference, sharpness_kind=asked.sharpness, bar=bar, say=say)
+    if legible:
+        wanted = classes_drawn(asked.source, data, len(samples), asked.seed)
+        result["legibility"] = as_json(
+            legibility.legibility(
+                samples, wanted, data, say=say, progress=bar("reading characters")
+            )
+        )
+    if pairs is not None:
+        save_png(birthday.picture(samples, result["birthday"]["pairs"]), pairs)
+    return {**result, **about}
+
+
+def _reads(asked: Asked, source: Source, data: Dataset) -> bool:
+    """Whether the samples are read as characters: where that is asked for, or where it can be."""
+    if asked.legibility is False:
+        return False
+    if asked.legibility:
+        legibility.require(data)
+    elif not legibility.can_read(data):
+        return False
+    known = source.kind == "run" and classes_drawn(asked.source, data, 1, asked.seed) is not None
+    if asked.legibility and not known:
+        raise UserError(
+            f"--legibility: it is not known which characters {asked.source} should show: it is no "
+            f"run of a generator that takes the classes of {data.spec}"
+        )
+    return known
