@@ -54,10 +54,8 @@ class EMA(Spec):
                 old.copy_(new)
         olds, news = zip(*floats, strict=True)
         get_ema_multi_avg_fn(self.decay(images, batch))(list(olds), list(news), None)
-        power_iteration(
-            g_ema
-        )  # averaged singular vectors fit the averaged weights after an iteration
+        power_iteration(g_ema)  # averaged singular vectors then fit the averaged weights
 
 
 def _tensors(module: nn.Module) -> list[torch.Tensor]:
-    return [*(p.detach() for p in module.parameters()), *module.buffers()]
+    return [*module.parameters(), *module.buffers()]

@@ -45,7 +45,8 @@ class Player:
         for group in self.optimizer.param_groups:
             group.update(settings)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = _laid_out_like(parameter, gradient)
+            same = gradient.stride() == parameter.stride()
+            parameter.grad = gradient if same else _laid_out_like(parameter, gradient)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
@@ -56,8 +57,6 @@ def _laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:
     torch's fused optimizers walk both through memory side by side, whatever their strides, and
     double backward gives transposed gradients of convolutions: uncopied, they move other weights.
     """
-    if gradient.stride() == parameter.stride():
-        return gradient
     return torch.empty_like(parameter).copy_(gradient)
 
 

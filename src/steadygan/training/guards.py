@@ -34,20 +34,22 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
     return all(math.isfinite(torch.stack(each).sum().item()) for each in sums.values())
 
 
-def watched(result: StepResult) -> Iterable[Tensor]:
+def watched(result: StepResult) -> list[Tensor]:
     """Every tensor whose first non-finite value must stop the game at this step."""
     context, player = result.context, result.player
-    yield from seen_by(context).values()
+    found = [
+        *seen_by(context).values(),
+        *result.losses.values(),
+        result.gradient_norm,  # stands for every gradient
+        *player.parameters,
+        *optimizer_tensors(player).values(),
+        *small_states(context.state).values(),
+    ]
     if "fake" in vars(context):  # a replay history takes fakes in that D has not judged
-        yield vars(context)["fake"]
-    yield from result.losses.values()
-    yield result.gradient_norm  # stands for every gradient
-    yield from player.parameters
-    yield from optimizer_tensors(player).values()
-    yield from small_states(context.state).values()
+        found.append(vars(context)["fake"])
     if context.player == "g":
-        yield from context.state.g_ema.parameters()
-        yield from context.state.g_ema.buffers()
+        found += [*context.state.g_ema.parameters(), *context.state.g_ema.buffers()]
+    return found
 
 
 def seen_by(context: StepContext) -> dict[str, Tensor]:

@@ -1,0 +1,21 @@
+"""An iteration is short to read: how many calls it is, by `benchmarks.trace`."""
+
+from tiny import shrunk, trainer
+
+from benchmarks.trace import trace
+from steadygan.methods import find
+
+
+def test_an_iteration_of_dcgan_is_at_most_250_calls():
+    game = trainer(shrunk(find("dcgan").recipe))
+    game.iterate()
+    assert 50 < trace(game.iterate).calls <= 250
+
+
+def test_calls_and_changes_of_module_are_counted():
+    recipe = find("dcgan").recipe
+    assert trace(lambda: None) == (0, 0, 0, 0)
+    found = trace(lambda: recipe.steps("d", 0))
+    assert found == (1, 1, 1, 0)
+    found = trace(lambda: recipe.ema.decay(10, 1) + recipe.batch)
+    assert (found.calls, found.modules, found.switches) == (1, 1, 0)
