@@ -25,12 +25,12 @@ def writing(path: Path, mode: str = "wb") -> Iterator[IO]:
     Whatever ends the block early leaves `path` as it was and nothing beside it. A link is followed.
     Raises `UserError` in one line where the disk is full, read-only, or otherwise in the way.
     """
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
         path = Path(os.path.realpath(path))
         beside = _beside(path)
         try:
-            with beside.open(mode, **text) as file:
+            with beside.open(mode, encoding=encoding, newline=newline) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

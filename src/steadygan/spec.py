@@ -12,7 +12,7 @@ import importlib
 import re
 import sys
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
@@ -28,6 +28,7 @@ from pydantic_core import core_schema
 from steadygan.errors import UserError, did_you_mean
 
 S = TypeVar("S", bound="Spec")
+R = TypeVar("R")
 
 _OWN = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*:[A-Za-z_]\w*(?:\.\w+)*)(?=:|$)")
 
@@ -193,7 +194,7 @@ def _is_tuple(annotation: Any) -> bool:
     )
 
 
-def checked(where: str, build: Any, /, *args: Any, **fields: Any) -> Any:
+def checked(where: str, build: Callable[..., R], /, *args: Any, **fields: Any) -> R:
     """Call `build`; a validation error becomes one `UserError` line that starts with `where`."""
     try:
         return build(*args, **fields)

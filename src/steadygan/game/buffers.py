@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -23,20 +24,20 @@ def frozen_buffers(module: nn.Module) -> Iterator[None]:
     tracking = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     # Instance norm moves its statistics whenever it has some; by nothing at momentum 0.
     instance = {m: m.momentum for m in module.modules() if isinstance(m, _InstanceNorm)}
-    own = [m for m in module.modules() if getattr(m, "frozen_buffers", None) is False]
-    for layer in tracking:
-        layer.track_running_stats = False
-    for layer in instance:
-        layer.momentum = 0.0
+    own: list[Any] = [m for m in module.modules() if getattr(m, "frozen_buffers", None) is False]
+    for norm in tracking:
+        norm.track_running_stats = False
+    for instance_norm in instance:
+        instance_norm.momentum = 0.0
     for layer in own:
         layer.frozen_buffers = True
     try:
         yield
     finally:
-        for layer in tracking:
-            layer.track_running_stats = True
-        for layer, momentum in instance.items():
-            layer.momentum = momentum
+        for norm in tracking:
+            norm.track_running_stats = True
+        for instance_norm, momentum in instance.items():
+            instance_norm.momentum = momentum
         for layer in own:
             layer.frozen_buffers = False
 

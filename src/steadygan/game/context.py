@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -143,12 +143,18 @@ class StepContext:
         """Classes (B,) int64 of `real`, or None where the data has none."""
         return self.batch.labels
 
+    @property
+    def classes(self) -> Tensor:
+        """`labels`, for what a recipe starts only on data with labels."""
+        assert self.labels is not None
+        return self.labels
+
     @cached_property
     def latent(self) -> Tensor:
         """z (B, n) with any codes at its end, and the class of `real` where G takes classes."""
         drawn = self.recipe.prior.sample(self.recipe.batch, self.generator("latents"))
         drawn = self.inputs.to_device(drawn)
-        return with_class(drawn, self.labels) if self.recipe.networks.g_takes_classes else drawn
+        return with_class(drawn, self.classes) if self.recipe.networks.g_takes_classes else drawn
 
     @property
     def fake_labels(self) -> Tensor | None:
@@ -265,7 +271,7 @@ class StepContext:
         """D's features of `fake`, from the same forward as the scores."""
         return self._features(self._fake_output)
 
-    def head(self, name: str, features: Tensor) -> object:
+    def head(self, name: str, features: Tensor) -> Any:
         """What module `name` of player D (InfoGAN's Q, a class head) reads from D's features. Its
         running statistics move only in D's step."""
         module = self.state.players["d"][name]
@@ -318,14 +324,15 @@ class StepContext:
 
     def _forward(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> DOutput:
         features = None
+        given: Any = discriminator  # what it has beside `forward` is for it to show
         with self.inputs.autocast():
-            if hasattr(discriminator, "judge"):
-                features, scores = discriminator.judge(samples, *condition)
-            elif hasattr(discriminator, "features") and hasattr(discriminator, "head"):
-                features = discriminator.features(samples, *condition)
-                scores = discriminator.head(features)
+            if hasattr(given, "judge"):
+                features, scores = given.judge(samples, *condition)
+            elif hasattr(given, "features") and hasattr(given, "head"):
+                features = given.features(samples, *condition)
+                scores = given.head(features)
             else:
-                scores = discriminator(samples, *condition)
+                scores = given(samples, *condition)
         if scores.numel() != len(samples):
             raise UserError(
                 f"the discriminator gives {tuple(scores.shape)} for {len(samples)} samples: it "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from pydantic import Field, field_validator, model_validator
@@ -65,6 +65,10 @@ class Recipe(Spec):
     changeable: ClassVar[frozenset[str]] = frozenset()
     #: Modules that `build` makes for G's player; the others go to D's.
     of_g: ClassVar[tuple[str, ...]] = ("generator", "encoder")
+
+    if TYPE_CHECKING:
+        # A recipe takes more than its fields: `optimizer` for both players.
+        def __init__(self, /, **fields: Any) -> None: ...
 
     @model_validator(mode="before")
     @classmethod
@@ -316,7 +320,8 @@ class Recipe(Spec):
     ) -> Condition:
         """What D is conditioned on beside `samples` (B, ...): their labels (B,) where its networks
         take them. `latent` is what fakes were made of, None for real samples."""
-        return (labels,) if self.networks.d_takes_classes else ()
+        # `build` refuses data without labels.
+        return (cast(Tensor, labels),) if self.networks.d_takes_classes else ()
 
     def on_side(self, player: str) -> tuple[Part, ...]:
         """The parts whose losses and constraints act in a step of `player`."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from steadygan.game.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from steadygan.game.context import StepContext
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Player:
@@ -21,13 +27,13 @@ class Player:
     def __init__(
         self,
         name: str,
-        modules: dict[str, nn.Module],
+        modules: Mapping[str, nn.Module],
         optimizer: Optimizer,
         weights_of: str | None = None,
     ) -> None:
         self.name = name
         self.weights_of = weights_of
-        self.modules = nn.ModuleDict(modules)
+        self.modules = nn.ModuleDict(dict(modules))
         self.spec = optimizer
         self.parameter_names = [n for n, p in self.modules.named_parameters() if p.requires_grad]
         self.parameters = [p for p in self.modules.parameters() if p.requires_grad]
@@ -81,6 +87,10 @@ class GameState:
     def discriminator(self) -> nn.Module:
         return self.players["d"]["discriminator"]
 
+    def part_state(self, name: str, kind: type[M]) -> M:
+        """The state that part `name` has made, which is of the class `kind`."""
+        return cast(M, self.part_states[name])
+
     def networks(self) -> dict[str, nn.Module]:
         """Every module of the game by a stable name; a walk over these sees every tensor."""
         found = {f"players/{n}": p.modules for n, p in self.players.items() if not p.weights_of}
@@ -89,7 +99,8 @@ class GameState:
     def to(self, device: torch.device, memory_format: torch.memory_format) -> None:
         """Move all modules in place; parameters keep their identity, so optimizers hold."""
         for module in self.networks().values():
-            module.to(device=device, memory_format=memory_format)
+            # torch's stubs do not know memory_format.
+            module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
 
 
 @dataclass
@@ -100,7 +111,7 @@ class StepResult:
     """
 
     player: Player
-    context: object
+    context: StepContext
     losses: dict[str, Tensor]
     gradients: list[Tensor]
     gradient_norm: Tensor

@@ -47,8 +47,11 @@ def parsed(text: str | bytes) -> Any:
         value = json.loads(text)
     except RecursionError:
         raise ValueError(f"it is nested deeper than {MOST_NESTED} levels") from None
-    brackets = ("[", "{") if isinstance(text, str) else (b"[", b"{")
-    if sum(map(text.count, brackets)) > MOST_NESTED and _depth(value) > MOST_NESTED:
+    if isinstance(text, str):
+        brackets = text.count("[") + text.count("{")
+    else:
+        brackets = text.count(b"[") + text.count(b"{")
+    if brackets > MOST_NESTED and _depth(value) > MOST_NESTED:
         raise ValueError(f"it is nested deeper than {MOST_NESTED} levels")
     return value
 
