@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -117,25 +117,35 @@ def find_features(
     that are not there. `progress` counts the classifier's training steps where it is trained.
     """
     name = checked_name(name, data, weights_file)
+    network: nn.Module
+    accuracy: float | None = None
     if name == "classifier" and stacked.is_stacked(data):
-        network, accuracy = stacked.channel_classifier_of(data, say, progress)
-        about = network.dimension, "none", accuracy
+        of_channels, accuracy = stacked.channel_classifier_of(data, say, progress)
+        network, dimension, resize = of_channels, of_channels.dimension, "none"
     elif name == "classifier":
         network, accuracy = feature_classifier_of(data, say, progress)
-        about = DIMENSION, "none", accuracy
+        dimension, resize = DIMENSION, "none"
     elif name == "effnet":
-        network, about = effnet.load_effnet(), (effnet.DIMENSION, effnet.RESIZE, None)
+        network, dimension, resize = effnet.load_effnet(), effnet.DIMENSION, effnet.RESIZE
     else:
+        assert weights_file is not None  # see `checked_name`
         network = weights.load_inception(Path(weights_file))
-        about = inception.DIMENSION, inception.RESIZE, None
-    dimension, resize, accuracy = about
+        dimension, resize = inception.DIMENSION, inception.RESIZE
     network.requires_grad_(False)
     digest = digest_of(network.state_dict(), name, resize)
     return Extractor(name, network.to(device), dimension, digest, resize, accuracy)
 
 
+class Images(Protocol):
+    """uint8 images (N, C, H, W), read a slice at a time: an array, or what stands for one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Any: ...
+
+
 @torch.inference_mode()
-def extract(extractor: Extractor, images: np.ndarray, progress: Progress = quiet) -> Features:
+def extract(extractor: Extractor, images: Images, progress: Progress = quiet) -> Features:
     """Features of uint8 images (N, C, H, W), in batches; `progress` counts images."""
     device = next(extractor.network.parameters()).device
     size = BATCHES.get(extractor.name, 64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,14 +51,16 @@ class FeatureClassifier(nn.Module):
             channels = width
         self.convolutions = nn.Sequential(*layers)
         with torch.no_grad():
-            example = torch.zeros(1, self.convolutions[0].in_channels, side, side)
+            first = cast(nn.Conv2d, self.convolutions[0])
+            example = torch.zeros(1, first.in_channels, side, side)
             flat = self.convolutions.eval()(example).numel()
         self.features = nn.Sequential(
             nn.Flatten(), nn.Linear(flat, DIMENSION, bias=False),
             nn.BatchNorm1d(DIMENSION), nn.ReLU(),
         )  # fmt: skip
         self.classes = nn.Linear(DIMENSION, classes)
-        self.to(memory_format=torch.channels_last)
+        # torch's stubs do not know memory_format.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.features(self.convolutions(images))
@@ -136,11 +138,13 @@ class _Logits(nn.Module):
 def fit(network: FeatureClassifier, data: Dataset, progress: Progress) -> None:
     """Train on the train part, each image shifted anew; leaves the network in eval mode."""
     streams, steps = Streams(0), max(1, IMAGES // BATCH)
-    decay = {"lr": LEARNING_RATE, "weight_decay": WEIGHT_DECAY}
-    optimizer = torch.optim.AdamW(network.parameters(), fused=True, **decay)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.2
     )
+    assert data.train.labels is not None  # see `require_classes`
     labels = torch.from_numpy(data.train.labels.copy())
     batches = _Rows(len(data.train), streams)
     network.train()

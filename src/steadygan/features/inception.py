@@ -13,6 +13,8 @@ authors do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
@@ -63,11 +65,13 @@ POOL = "pool"
 class Block(nn.Module):
     """Branches side by side, joined by channel."""
 
-    def __init__(self, before: int, branches: list[list], pool: object) -> None:
+    def __init__(self, before: int, branches: list[list], pool: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.pool, self.chains, self.channels = pool, [], 0
+        self.pool, self.channels = pool, 0
+        self.chains: list[list[str | tuple[str, ...]]] = []
         for branch in branches:
-            width, chain = before, []
+            width = before
+            chain: list[str | tuple[str, ...]] = []
             for link in branch:
                 if link == POOL:
                     chain.append(POOL)
@@ -135,7 +139,7 @@ def block_d(before: int) -> Block:
     ], halving_pool)  # fmt: skip
 
 
-def block_e(before: int, pool: object) -> Block:
+def block_e(before: int, pool: Callable[[Tensor], Tensor]) -> Block:
     """8 x 8: 1x1, 3x3 and two 3x3 that end in 1x3 beside 3x1, pool."""
     return Block(before, [
         [("branch1x1", 320, ONE)],

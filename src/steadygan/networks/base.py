@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from steadygan.spec import Spec
 
 Shape = tuple[int, ...]
 Built = dict[str, nn.Module]
+#: A layer with a weight and perhaps a bias.
+Weighted = TypeVar("Weighted", bound=nn.Linear | nn.Conv2d)
 
 
 class Codes(NamedTuple):

@@ -6,6 +6,7 @@ Donahue et al. 2017, arXiv:1605.09782, section 4 and the authors' code (mnist_ml
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from pydantic import Field
@@ -77,7 +78,7 @@ class BiGANNetworks(Networks):
             first = nn.Linear(math.prod(shape), self.hidden)
             return nn.Sequential(nn.Flatten(), first, nn.LeakyReLU(0.2, inplace=True)), self.hidden
         found = self._convolutional().discriminator(shape)
-        return found.trunk, found.head.in_features
+        return found.trunk, cast(int, found.head.in_features)
 
     def generator(self, shape: Shape, latent_dim: int) -> nn.Sequential:
         if self.stages != 0:

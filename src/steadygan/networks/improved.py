@@ -46,20 +46,16 @@ class ImprovedNetworks(Networks):
     d_dropout: bool = True
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
-        networks = {
-            "generator": self.generator(shape, latent_dim),
-            "discriminator": self.discriminator(shape),
-        }
-        for network in networks.values():
+        generator, discriminator = self.generator(shape, latent_dim), self.discriminator(shape)
+        for network in (generator, discriminator):
             init_normal(network, std=0.05)
         # Half of a ReLU's square is left, and at stride 2 a pixel meets a quarter of the kernel.
-        normalise(networks["generator"][-2], 0.1 * math.sqrt(2 * 4), dim=1)
-        discriminator = networks["discriminator"]
-        convolutions = [m for m in discriminator.trunk if isinstance(m, nn.Conv2d)]
+        normalise(generator[-2], 0.1 * math.sqrt(2 * 4), dim=1)
+        convolutions = [m for m in discriminator.trunk.children() if isinstance(m, nn.Conv2d)]
         for i, layer in enumerate(convolutions):
             normalise(layer, 1.0 if i == 0 else 1.0 / AFTER_LEAKY)
         normalise(discriminator.head, 0.1 / AFTER_LEAKY)
-        return networks
+        return {"generator": generator, "discriminator": discriminator}
 
     def generator(self, shape: Shape, latent_dim: int) -> nn.Sequential:
         sizes = feature_sizes(shape[1], 3)[::-1]
@@ -103,7 +99,7 @@ class ImprovedNetworks(Networks):
 def normalise(layer: nn.Module, length: float, dim: int = 0) -> None:
     """Weight normalisation in place: each output's weights (along `dim`) start at `length`."""
     weight_norm(layer, dim=dim)
-    nn.init.constant_(layer.parametrizations.weight.original0, length)
+    nn.init.constant_(layer.get_parameter("parametrizations.weight.original0"), length)
 
 
 class GlobalMean(nn.Module):

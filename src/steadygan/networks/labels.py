@@ -41,7 +41,7 @@ class LabelledConv(nn.Conv2d):
         super().__init__(channels + extra, out, 5, stride=2, padding=2)
         self.split = [channels, extra]
 
-    def forward(self, maps: Tensor, values: Tensor) -> Tensor:
+    def forward(self, maps: Tensor, values: Tensor) -> Tensor:  # type: ignore[override]  # two inputs
         of_maps, of_values = self.weight.split(self.split, dim=1)
         made = conv2d(maps, of_maps, self.bias, stride=2, padding=2)
         taps = torch.einsum("be,oet->bot", values, of_values.flatten(2))

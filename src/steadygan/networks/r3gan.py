@@ -20,6 +20,7 @@ from steadygan.networks.base import (
     Discriminator,
     Networks,
     Shape,
+    Weighted,
     feature_sizes,
 )
 
@@ -130,6 +131,8 @@ class Resample(nn.Module):
     the borders too, so that a constant stays one.
     """
 
+    matrix: Tensor
+
     def __init__(self, size: int, target: int) -> None:
         super().__init__()
         matrix = _halving(size, target) if size > target else _halving(target, size).T
@@ -156,7 +159,7 @@ def _conv1(width: int, target: int) -> nn.Conv2d:
     return _scaled(nn.Conv2d(width, target, 1, bias=False))
 
 
-def _scaled(layer: nn.Module, gain: float = 1.0) -> nn.Module:
+def _scaled(layer: Weighted, gain: float = 1.0) -> Weighted:
     """`layer` with weights N(0, gain^2 / fan_in) and biases 0. He et al. 2015, arXiv:1502.01852."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:

@@ -11,8 +11,10 @@ import math
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
+from steadygan.networks.base import Weighted
 
-def glorot_(layer: nn.Module, gain: float = 1.0) -> nn.Module:
+
+def glorot_(layer: Weighted, gain: float = 1.0) -> Weighted:
     """`layer` with Glorot-uniform weights times `gain` and biases 0."""
     nn.init.xavier_uniform_(layer.weight, gain)
     if layer.bias is not None:
@@ -20,7 +22,7 @@ def glorot_(layer: nn.Module, gain: float = 1.0) -> nn.Module:
     return layer
 
 
-def _conv3(channels: int, out: int) -> nn.Module:
+def _conv3(channels: int, out: int) -> nn.Conv2d:
     return glorot_(nn.Conv2d(channels, out, 3, padding=1), math.sqrt(2.0))
 
 

@@ -129,7 +129,10 @@ class SNGANNetworks(Networks):
         small = shape[1] <= SMALL_SIDE
         channels = [self.width * (4 if small else min(2**i, 16)) for i in range(stages + 1)]
         first = (channels[-1], sides[-1], sides[-1])
-        layers = [glorot_(nn.Linear(latent_dim, math.prod(first))), nn.Unflatten(1, first)]
+        layers: list[nn.Module] = [
+            glorot_(nn.Linear(latent_dim, math.prod(first))),
+            nn.Unflatten(1, first),
+        ]
         layers += self._attention_at(stages, channels[-1], fused=True)
         for k in reversed(range(stages)):
             layers.append(UpBlock(channels[k + 1], channels[k], sides[k]))

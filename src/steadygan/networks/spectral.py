@@ -27,6 +27,9 @@ class SpectralNorm(nn.Module):
     alone. `dim` is the axis of `out`: 1 for transposed convolutions, else 0.
     """
 
+    u: Tensor
+    v: Tensor
+
     def __init__(self, weight: Tensor, dim: int = 0) -> None:
         super().__init__()
         self.dim = dim
