@@ -50,7 +50,10 @@ class AuxiliaryClassifier(Part):
             self._of(context, "real", context.real_features, context.labels) + of_fake
         )
 
-    def _of(self, context: StepContext, kind: str, features: Tensor, classes: Tensor) -> Tensor:
+    def _of(
+        self, context: StepContext, kind: str, features: Tensor, classes: Tensor | None
+    ) -> Tensor:
+        assert classes is not None  # networks with a class head want labels
         logits = context.head("classifier", features)
         right = (logits.argmax(1) == classes).float().mean()
         context.signals[f"class_accuracy_{kind}"] = right.detach()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import Field
 from torch import Tensor
@@ -54,7 +54,7 @@ class MutualInformation(Part):
         return "mutual-information wants codes to read: set prior=coded networks=infogan"
 
     def loss(self, context: StepContext) -> Tensor:
-        prior = context.recipe.prior
+        prior = cast(Coded, context.recipe.prior)  # see `incompatibility`
         logits, means = context.codes_read
         about_category = category_information(logits, prior.category(context.latent))
         context.signals["mutual_information"] = about_category.detach()

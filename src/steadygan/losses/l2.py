@@ -124,8 +124,12 @@ class DiscriminatorL2(Part):
         return None
 
     def loss(self, context: StepContext) -> Tensor:
-        real, fake = context.real_scores, context.fake_scores
+        real: Tensor | None = context.real_scores
+        fake: Tensor | None = context.fake_scores
         if self.on == "probabilities":
             objective = context.recipe.objective
-            real, fake = objective.probability(real), objective.probability(fake)
+            real = objective.probability(context.real_scores)
+            fake = objective.probability(context.fake_scores)
+        assert real is not None  # see `incompatibility`
+        assert fake is not None
         return self.weight * discriminator_l2(real, fake, self.kind)

@@ -88,7 +88,7 @@ class LeastSquares(Objective):
         return is_pearson(*self.coding)
 
     @property
-    def threshold(self) -> float:
+    def threshold(self) -> float:  # type: ignore[override]  # it follows from the coding
         """The score half-way between the codes of fake and real."""
         return (self.coding[0] + self.coding[1]) / 2
 

@@ -19,7 +19,7 @@ from steadygan.game.draws import one_per_sample
 from steadygan.game.part import Part
 
 if TYPE_CHECKING:
-    from steadygan.game.context import StepContext
+    from steadygan.game.context import Kind, StepContext
     from steadygan.game.recipe import Recipe
 
 Critic = Callable[[Tensor], Tensor]
@@ -232,7 +232,7 @@ class R1(Penalty):
     """
 
     name = "r1"
-    input_gradients: ClassVar = ("real",)
+    input_gradients: ClassVar[tuple[Kind, ...]] = ("real",)
     weight_end: float = Field(1.0, ge=0)
 
     def gamma(self, progress: float) -> float:
@@ -256,4 +256,4 @@ class R2(R1):
     """gamma/2 E ||grad C(g)||^2 at fakes. Mescheder et al. 2018, arXiv:1801.04406, eq. 10."""
 
     name = "r2"
-    input_gradients: ClassVar = ("fake",)
+    input_gradients: ClassVar[tuple[Kind, ...]] = ("fake",)

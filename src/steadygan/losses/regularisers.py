@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch
 from pydantic import Field
@@ -42,6 +43,10 @@ def lecam_loss(
 class Anchors(nn.Module):
     """Exponential averages of D's mean scores, `real` and `fake`; both begin at the first batch."""
 
+    real: Tensor
+    fake: Tensor
+    begun: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("real", torch.zeros(()))
@@ -76,7 +81,7 @@ class LeCam(Part):
         return Anchors()
 
     def loss(self, context: StepContext) -> Tensor:
-        anchors = context.state.part_states[self.name]
+        anchors = context.state.part_state(self.name, Anchors)
         real, fake = context.real_scores, context.fake_scores
         anchors.follow(real, fake, self.decay)
         context.signals |= {
@@ -91,7 +96,7 @@ class LeCam(Part):
 # ---- historical averaging ------------------------------------------------------------------
 
 
-def history_distance(parameters: list[Tensor], means: list[Tensor]) -> Tensor:
+def history_distance(parameters: Sequence[Tensor], means: Sequence[Tensor]) -> Tensor:
     """||theta - mean||_2^2 over all `parameters`; `means` are constants of the same shapes."""
     pairs = zip(parameters, means, strict=True)
     return torch.stack([(p - mean).square().sum() for p, mean in pairs]).sum()
@@ -103,7 +108,9 @@ class RunningMeans(Undoable):
     It moves after the player's step alone, when the guard has passed the update: an update that
     fails has moved nothing here."""
 
-    def __init__(self, parameters: list[Tensor]) -> None:
+    steps: Tensor
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
         super().__init__()
         self.register_buffer("steps", torch.ones(()))
         for i, parameter in enumerate(parameters):
@@ -114,7 +121,7 @@ class RunningMeans(Undoable):
         return [buffer for name, buffer in self.named_buffers() if name != "steps"]
 
     @torch.no_grad()
-    def take_in(self, parameters: list[Tensor]) -> None:
+    def take_in(self, parameters: Sequence[Tensor]) -> None:
         """mean <- mean + (theta - mean) / t, with t one more than before."""
         self.steps += 1
         for mean, parameter in zip(self.means, parameters, strict=True):
@@ -144,10 +151,13 @@ class HistoricalAveraging(Part):
 
     def loss(self, context: StepContext) -> Tensor:
         player = context.state.players[context.player]
-        means = context.state.part_states[self.name][context.player].means
+        means = self._means(context.state, context.player).means
         distance = history_distance(player.parameters, means)
         context.signals[f"{context.player}_history_distance"] = distance.detach()
         return self.weight * distance
 
     def after_step(self, player: Player, state: GameState) -> None:
-        state.part_states[self.name][player.name].take_in(player.parameters)
+        self._means(state, player.name).take_in(player.parameters)
+
+    def _means(self, state: GameState, player: str) -> RunningMeans:
+        return cast(RunningMeans, state.part_state(self.name, nn.ModuleDict)[player])

@@ -55,8 +55,9 @@ def methods() -> dict[str, Method]:
     found: dict[str, Method] = {}
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
-        own = {info.name.replace("_", "-"): getattr(module, "recipe", None)}
-        for name, recipe in (getattr(module, "recipes", None) or own).items():
+        own: dict[str, Any] = {info.name.replace("_", "-"): getattr(module, "recipe", None)}
+        recipes: dict[str, Recipe] = getattr(module, "recipes", None) or own
+        for name, recipe in recipes.items():
             found[name] = Method(
                 name=name,
                 doc=(module.__doc__ or "").strip(),

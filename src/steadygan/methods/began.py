@@ -39,6 +39,12 @@ class BEGANState(nn.Module):
     """What BEGAN remembers between iterations, as scalar buffers: k, the running mean of M, its
     least value and the images seen then, and what learning rates are multiplied by."""
 
+    k: Tensor
+    convergence: Tensor
+    least: Tensor
+    least_at: Tensor
+    rate: Tensor
+
     def __init__(self, k: float) -> None:
         super().__init__()
         self.register_buffer("k", torch.tensor(k))
@@ -46,6 +52,10 @@ class BEGANState(nn.Module):
         self.register_buffer("least", torch.tensor(0.0))
         self.register_buffer("least_at", torch.tensor(-1))
         self.register_buffer("rate", torch.tensor(1.0))
+
+
+def balance_of(state: GameState) -> BEGANState:
+    return state.part_state("balance", BEGANState)
 
 
 class Began(Recipe):
@@ -78,13 +88,11 @@ class Began(Recipe):
 
     def d_loss(self, context: StepContext) -> Tensor:
         """l(x) - k l(g); k is a buffer, so no gradient reaches it."""
-        return began_d_loss(
-            context.real_scores, context.fake_scores, context.state.part_states["balance"].k
-        )
+        return began_d_loss(context.real_scores, context.fake_scores, balance_of(context.state).k)
 
     def settings(self, player: Player, context: StepContext) -> dict[str, Any]:
         settings = super().settings(player, context)
-        return {**settings, "lr": settings["lr"] * context.state.part_states["balance"].rate.item()}
+        return {**settings, "lr": settings["lr"] * balance_of(context.state).rate.item()}
 
     def iterate(self, state: GameState, iteration: Iteration) -> dict[str, StepResult]:
         """An iteration, then k, M and the learning rates by the errors of D's last step: of one and
@@ -92,7 +100,7 @@ class Began(Recipe):
         results = super().iterate(state, iteration)
         d_step, signals = results["d"].context, results["g"].context.signals
         real, fake = (scores.detach().mean() for scores in (d_step.real_scores, d_step.fake_scores))
-        balance, batch = state.part_states["balance"], self.images_in(iteration.index)
+        balance, batch = balance_of(state), self.images_in(iteration.index)
         signals["began_k"] = balance.k.clone()
         convergence = self.moved(balance, real, fake)
         self.halved(balance, convergence, iteration.images + batch, batch)
@@ -121,11 +129,14 @@ class Began(Recipe):
         balance.least_at.copy_(torch.where(lower | halve, images, balance.least_at))
 
 
+ADAM = Adam(lr=1e-4, betas=(0.5, 0.999))
+
 recipe = Began(
     networks=BEGANNetworks(),
     objective=BEGANObjective(),
     prior=Uniform(dim=64),
-    optimizer=Adam(lr=1e-4, betas=(0.5, 0.999)),
+    d_optimizer=ADAM,
+    g_optimizer=ADAM,
     batch=16,
     shared_latents=True,
     horizon_images=8_000_000,

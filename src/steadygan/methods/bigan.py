@@ -30,7 +30,7 @@ class BiGAN(Recipe):
     """A game of pairs: D is given E(x) beside a real sample and z beside a generated one."""
 
     @model_validator(mode="after")
-    def _judges_pairs(self) -> Recipe:
+    def _judges_pairs(self) -> "BiGAN":
         if not self.networks.d_takes_latents:
             raise ValueError("bigan wants a D of pairs and an encoder: set networks=bigan")
         if not self.objective.of_scores_alone:
@@ -64,11 +64,14 @@ class BiGAN(Recipe):
         return self.objective.d_loss(context.fake_scores, context.real_scores)
 
 
+ADAM = Adam(lr=2e-4, betas=(0.5, 0.999), weight_decay=2.5e-5)
+
 recipe = BiGAN(
     networks=BiGANNetworks(),
     objective=NonSaturating(),
     prior=Uniform(dim=50),
-    optimizer=Adam(lr=2e-4, betas=(0.5, 0.999), weight_decay=2.5e-5),
+    d_optimizer=ADAM,
+    g_optimizer=ADAM,
     shared_latents=True,
 )
 vector_networks = BiGANNetworks(stages=0, hidden=128)

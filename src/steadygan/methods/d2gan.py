@@ -81,7 +81,7 @@ class D2GANObjective(Objective):
     beta: float = Field(1.0, gt=0, le=1)
 
     @property
-    def threshold(self) -> float:
+    def threshold(self) -> float:  # type: ignore[override]  # it follows from alpha and beta
         """The score where the densities are equal, with optimal D1 and D2."""
         return math.log(self.alpha / self.beta) / 2
 
@@ -110,7 +110,7 @@ class D2GAN(Recipe):
     """The game with a second discriminator beside the first, of the same networks."""
 
     @model_validator(mode="after")
-    def _two_ratios(self) -> Recipe:
+    def _two_ratios(self) -> "D2GAN":
         if not isinstance(self.objective, D2GANObjective):
             raise ValueError("d2gan has two discriminators: it wants objective=d2gan")
         return self
@@ -122,11 +122,14 @@ class D2GAN(Recipe):
         return built
 
 
+ADAM = Adam(lr=2e-4, betas=(0.5, 0.999))
+
 recipe = D2GAN(
     networks=DCGANNetworks(),
     objective=D2GANObjective(),
     prior=Uniform(dim=100),
-    optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
+    d_optimizer=ADAM,
+    g_optimizer=ADAM,
     shared_latents=True,
 )
 vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)

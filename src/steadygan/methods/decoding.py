@@ -21,7 +21,7 @@ latents, which samples are made of.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from pydantic import Field, model_validator
@@ -49,6 +49,11 @@ CURVE = 100
 class Features(nn.Module):
     """Mean and squared spread of each number of h over the images seen in the stage, by Chan et
     al.'s update, and the mean reconstruction loss in each hundredth of the auto-encoder's stage."""
+
+    count: Tensor
+    mean: Tensor
+    squares: Tensor
+    losses: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -78,6 +83,8 @@ class Features(nn.Module):
 
 class RandomCodes(nn.Module):
     """A fixed N(0, I) vector for each training image: a function of its row and the run's key."""
+
+    key: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -121,8 +128,10 @@ class Decoding(Recipe):
     def start(self, shape: tuple[int, ...], classes: int = 0) -> GameState:
         state = super().start(shape, classes)
         if self.learns_features:
-            modules = {"autoencoder": UNet(shape, self.prior.dim, self.ae == "unet")}
-            state.players["autoencoder"] = Player("autoencoder", modules, self.ae_optimizer)
+            network = UNet(shape, self.prior.dim, self.ae == "unet")
+            state.players["autoencoder"] = Player(
+                "autoencoder", {"autoencoder": network}, self.ae_optimizer
+            )
             state.part_states["features"] = Features(self.prior.dim)
         elif self.decode_weight:
             state.part_states["codes"] = RandomCodes(self.prior.dim)
@@ -134,11 +143,15 @@ class Decoding(Recipe):
             state.players["decode"] = Player("decode", modules, optimizer, weights_of="g")
         return state
 
+    def autoencoder(self, state: GameState) -> UNet:
+        """A, where the recipe `learns_features`."""
+        return cast(UNet, state.players["autoencoder"]["autoencoder"])
+
     def code(self, state: GameState, images: Tensor) -> Tensor:
         """h(x) standardised, (B, dim) float32, for images (B, C, H, W); without a graph."""
         with torch.no_grad():
-            feature, _ = state.players["autoencoder"]["autoencoder"].encode(images)
-            return state.part_states["features"].standardised(feature.float())
+            feature, _ = self.autoencoder(state).encode(images)
+            return state.part_state("features", Features).standardised(feature.float())
 
     def decoded_from(self, context: StepContext) -> Tensor:
         """The latents (B, n) that G should map to `context.real`."""
@@ -147,10 +160,11 @@ class Decoding(Recipe):
                 latent = self.code(context.state, context.real)
             latent = latent.tanh() if self.prior.name == "uniform" else latent
         else:
-            normal = context.state.part_states["codes"].normal(context.batch.rows)
+            assert context.batch.rows is not None  # the training loop gives them
+            normal = context.state.part_state("codes", RandomCodes).normal(context.batch.rows)
             latent = normal if self.features == "normal" else uniform_from_normal(normal)
             latent = context.inputs.to_device(latent)
-        return with_class(latent, context.labels) if self.networks.g_takes_classes else latent
+        return with_class(latent, context.classes) if self.networks.g_takes_classes else latent
 
     # ---- the stages --------------------------------------------------------------------------
 
@@ -165,17 +179,17 @@ class Decoding(Recipe):
         context = StepContext(self, state, "autoencoder", inputs, iteration=iteration.index)
         if stage == "autoencoder":
             result = self.step(context, iteration.guard)
-            self._remember(state.part_states["features"].losses, iteration.index, result)
+            self._remember(state.part_state("features", Features).losses, iteration.index, result)
             if iteration.index == self.autoencoder_steps - 1:
                 player.optimizer.state.clear()  # A is not updated again
             return result
         with torch.no_grad(), inputs.autocast():
-            feature, _ = player["autoencoder"].encode(context.real)
+            feature, _ = self.autoencoder(state).encode(context.real)
         losses = {"spread": feature.float().std()}
         still = [weight.new_zeros(()) for weight in player.parameters]
         result = StepResult(player, context, losses, still, torch.zeros(()))
         iteration.guard(result)
-        state.part_states["features"].add(feature.float())
+        state.part_state("features", Features).add(feature.float())
         return result
 
     def _remember(self, curve: Tensor, step: int, result: StepResult) -> None:
@@ -217,11 +231,14 @@ class Decoding(Recipe):
         return (l1_loss if self.decode == "l1" else mse_loss)(made, context.real)
 
 
+ADAM = Adam(lr=2e-4, betas=(0.5, 0.999))
+
 recipe = Decoding(
     networks=DCGANNetworks(),
     objective=NonSaturating(),
     prior=Normal(dim=100),
-    optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
+    d_optimizer=ADAM,
+    g_optimizer=ADAM,
     shared_latents=True,
 )
 presets = {

@@ -24,6 +24,9 @@ Change = tuple[Tensor | slice, Tensor, Tensor]
 class History(Undoable):
     """Up to `capacity` old fakes of `shape`; the first `filled` of `samples` are in use."""
 
+    samples: Tensor
+    filled: Tensor
+
     def __init__(self, capacity: int, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.register_buffer("samples", torch.zeros(capacity, *shape))
@@ -100,5 +103,5 @@ class Replay(Part):
         count = self.count(len(fake))
         if not count:
             return fake
-        history = context.state.part_states[self.name]
+        history = context.state.part_state(self.name, History)
         return history.exchange(fake, count, context.generator("replay"))

@@ -69,7 +69,8 @@ class LabelNoise(TargetTrick):
 
     def targets(self, context: StepContext, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         stream = context.generator("label noise")
-        return tuple(noisy_targets(kind, self.amount, stream) for kind in (real, fake))
+        noisy = noisy_targets(real, self.amount, stream)
+        return noisy, noisy_targets(fake, self.amount, stream)
 
 
 class LabelFlip(TargetTrick):
@@ -84,4 +85,5 @@ class LabelFlip(TargetTrick):
 
     def targets(self, context: StepContext, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         stream = context.generator("label flip")
-        return tuple(flipped_targets(kind, self.probability, stream) for kind in (real, fake))
+        flipped = flipped_targets(real, self.probability, stream)
+        return flipped, flipped_targets(fake, self.probability, stream)
