@@ -104,7 +104,7 @@ def write_rows(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray]) -
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:
             rows = np.ascontiguousarray(block, dtype=np.uint8)
-            digest.update(rows)
+            digest.update(rows.data)
             file.write(rows.data)
         file.flush()
         os.fsync(file.fileno())

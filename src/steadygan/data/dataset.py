@@ -120,7 +120,7 @@ def fingerprint(
         "train": train,
         "labels": None
         if labels is None
-        else hashlib.sha256(np.ascontiguousarray(labels, dtype="<i8")).hexdigest(),
+        else hashlib.sha256(np.ascontiguousarray(labels, dtype="<i8").data).hexdigest(),
         "class_names": None if class_names is None else list(class_names),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

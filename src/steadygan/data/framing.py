@@ -52,5 +52,5 @@ def trimmed(image: Image.Image, ground: int | tuple[int, ...]) -> Image.Image:
     margin = -int(-max(right - left, bottom - top) * MARGIN // 1)
     box = (left - margin, top - margin, right + margin, bottom + margin)
     about = Image.new(image.mode, (int(box[2] - box[0]), int(box[3] - box[1])), ground)
-    about.paste(image.crop(tuple(map(int, (left, top, right, bottom)))), (margin, margin))
+    about.paste(image.crop((int(left), int(top), int(right), int(bottom))), (margin, margin))
     return about

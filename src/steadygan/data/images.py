@@ -14,10 +14,10 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Only these decoders: Pillow has some fifty, among them one that starts Ghostscript.
@@ -26,7 +26,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", *(["AVIF"] if AVIF else 
 SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 ) | ({".avif"} if AVIF else set())
-KNOWN = f"PNG, JPEG, WebP, {'AVIF, ' * AVIF}BMP, GIF or TIFF"
+KNOWN = f"PNG, JPEG, WebP, {'AVIF, ' if AVIF else ''}BMP, GIF or TIFF"
 WHITE = 65535  # of 16-bit grey, where its data set is not known
 MAX_PIXELS = 2**24  # 16.8 Mpx; a 481 KB PNG of more once took 676 MB
 LARGE = 2**22  # pictures of more pixels are decoded by one thread: each takes up to 150 MB
@@ -127,8 +127,8 @@ def picture(
                 grey, levels = _sixteen_bit_grey(image, white)
                 yield grey, Traits(levels=levels)
             else:
-                image = _eight_bit(image)
-                yield image, Traits(upper=_greatest(image) if deep_colour else None)
+                eight = _eight_bit(image)
+                yield eight, Traits(upper=_greatest(eight) if deep_colour else None)
     except UnidentifiedImageError as error:  # its own text holds a memory address
         raise BadImage(f"no {KNOWN}, or a damaged header") from error
     except Image.DecompressionBombError as error:
@@ -166,7 +166,7 @@ def _check_png(data: bytes) -> None:
         at = end + 4
 
 
-def _deep_colour(image: Image.Image) -> bool:
+def _deep_colour(image: ImageFile.ImageFile) -> bool:
     """Whether a picture that is not loaded yet has 16 bits a channel, of which Pillow reads 8."""
     arguments = image.tile[0].args if image.tile else ""
     raw_mode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
@@ -174,8 +174,13 @@ def _deep_colour(image: Image.Image) -> bool:
 
 
 def _greatest(image: Image.Image) -> int:
-    extrema = image.getextrema()
-    return max(each[1] for each in (extrema if len(image.getbands()) > 1 else [extrema]))
+    return max(greatest for _, greatest in _extrema(image))
+
+
+def _extrema(image: Image.Image) -> list[tuple[int, int]]:
+    """The least and the greatest value of each band of an 8-bit picture."""
+    found: Any = image.getextrema()  # one pair of a single band, a tuple of pairs of more
+    return list(found) if len(image.getbands()) > 1 else [found]
 
 
 def _sixteen_bit_grey(image: Image.Image, white: int) -> tuple[Image.Image, tuple[int, int]]:
@@ -209,9 +214,9 @@ def _over_white(image: Image.Image) -> Image.Image:
     over, opaque = Image.new("RGB", image.size), True
     for top in range(0, image.height, _STRIP):
         strip = image.crop((0, top, image.width, min(top + _STRIP, image.height))).convert("RGBA")
-        opaque = opaque and strip.getextrema()[3][0] == 255
+        opaque = opaque and _extrema(strip)[3][0] == 255
         white = Image.new("RGBA", strip.size, "white")
         over.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
-    if not opaque and all(least == 255 for least, _ in over.getextrema()):
+    if not opaque and all(least == 255 for least, _ in _extrema(over)):
         raise BadImage(_BLANK)
     return over

@@ -151,7 +151,7 @@ def _walk(root: Path, kind: str, progress: Progress | None) -> tuple[list[Found]
     seen: set[tuple[int, int]] = set()
     files = 0
     # Links wait until all real folders are read, so that a link never takes another's images.
-    real, links = deque([""]), deque()
+    real, links = deque([""]), deque[str]()
     while real or links:
         below = real.popleft() if real else links.popleft()
         for entry in _inside(root, below, kind, seen):

@@ -53,7 +53,8 @@ def read_seal(folder: Path, progress: Progress | None = None) -> dict[str, Any]:
     """
     try:
         record = _record(folder)
-        blocks, wanted = [], []
+        blocks: list[tuple[Path, int, int]] = []
+        wanted: list[str] = []
         for name, sealed in record["files"].items():
             size = (folder / name).stat().st_size
             if size != sealed["bytes"]:

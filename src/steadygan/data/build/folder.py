@@ -113,7 +113,9 @@ def _build(images: ImageSet, home: Path, options: Options, progress: Progress | 
     made = Made(options, len(images.found))
     staged = home / "staged"
     staged.mkdir()
-    good, digests, thumbs = [], [], []
+    good: list[Found] = []
+    digests: list[bytes] = []
+    thumbs: list[np.ndarray] = []
     for each, pixels in _prepared(images, options, made, progress):
         _image(pixels).save(staged / f"{len(good)}.png", "PNG")
         good.append(each)
@@ -185,7 +187,7 @@ def _place(
     names = sorted({each.label for each in good if each.label is not None})
     position = {name: index for index, name in enumerate(names)}
     made.class_names = [printable(name) for name in names]
-    labels = [position.get(each.label, 0) for each in good]
+    labels = [0 if each.label is None else position.get(each.label, 0) for each in good]
     if held is None:
         share = 1 - (made.options.split or SPLIT)
         train, test = split_by_content(digests, labels, share)
@@ -234,7 +236,7 @@ def _draw_sheet(home: Path, made: Made) -> None:
     train = [(name, label) for name, label, part in made.kept if part == "train"]
     labels = None
     if made.class_names:
-        labels = np.array([made.class_names.index(label) for _, label in train])
+        labels = np.array([made.class_names.index(label or "") for _, label in train])
     rows = chosen_rows(labels, len(train))
     pixels = [[_pixels(home / train[i][0]) for i in row] for row in rows]
     contact_sheet(pixels).save(home / SHEET, "PNG")

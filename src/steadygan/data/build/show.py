@@ -23,8 +23,9 @@ def facts_of(data: Dataset, progress: Progress | None = None) -> dict[str, Any]:
     facts = {**data.describe(), "bytes": sum(part.items.nbytes for part in parts.values())}
     if data.class_names is not None:
         counts = {
-            name: np.bincount(part.labels, minlength=data.classes).tolist()
+            name: np.bincount(labels, minlength=data.classes).tolist()
             for name, part in parts.items()
+            if (labels := part.labels) is not None  # always, where there are classes
         }
         facts["counts"] = {
             name: {"train": counts["train"][index], "test": counts["test"][index]}
@@ -73,6 +74,7 @@ def write_sheet(data: Dataset, path: Path) -> list[str]:
     save_sheet(contact_sheet([[data.train.items[i] for i in row] for row in rows]), path)
     if data.class_names is None:
         return []
+    assert data.train.labels is not None  # classes are those of labels
     return [data.class_names[data.train.labels[row[0]]] for row in rows]
 
 

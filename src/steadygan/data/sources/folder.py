@@ -38,7 +38,7 @@ def images_under(path: Path, spec: str, progress: Progress | None) -> tuple[Imag
     data = _labels_file(path, spec)
     labels = None if data is None else parse_labels(data, spec)
     digest = listing_digest(found)
-    if labels is not None:
+    if data is not None and labels is not None:
         others[".json"] -= 1
         digest = hashlib.sha256(digest.encode() + data).hexdigest()
     chosen = arranged(found, labels, spec)

@@ -45,7 +45,7 @@ def _mixture(name: str, centres: np.ndarray, std: float, settings: DataSettings)
     items = (centres[labels] + noise).astype(np.float32)
     items.flags.writeable = labels.flags.writeable = False
     names = [f"mode {index}" for index in range(len(centres))]
-    digest = hashlib.sha256(items.astype("<f4")).hexdigest()
+    digest = hashlib.sha256(items.astype("<f4").data).hexdigest()
     facts = {
         "train": TRAIN,
         "class_names": names,

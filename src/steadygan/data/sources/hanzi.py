@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def open_hanzi(path: Path | None, settings: DataSettings, progress: Progress | N
         labels = _array(path, "labels", np.int64, record)
         pixels = hashlib.sha256()
         for start in range(0, len(images), 1000):
-            pixels.update(np.ascontiguousarray(images[start : start + 1000]))
+            pixels.update(np.ascontiguousarray(images[start : start + 1000]).data)
         facts = pixels.hexdigest(), images.shape[1:], record["train"], labels, names
         if fingerprint(*facts) != record["fingerprint"]:
             raise _damaged(path, "its images or labels are not those that were built")
@@ -93,7 +94,7 @@ def _read_record(path: Path) -> tuple[dict, str]:
 
 
 def _array(
-    path: Path, name: str, dtype: type, record: dict, mmap_mode: str | None = None
+    path: Path, name: str, dtype: type, record: dict, mmap_mode: Literal["r"] | None = None
 ) -> np.ndarray:
     """An array of the set, of the type and as many rows as it must have."""
     try:

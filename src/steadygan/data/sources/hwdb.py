@@ -224,10 +224,10 @@ def _build(
         if good:
             held.append((name, good))
     if len(held) < 2:
-        first = f"; first damage: {quarantine[0]['reason']}" if quarantine else ""
+        damage = f"; first damage: {quarantine[0]['reason']}" if quarantine else ""
         raise UserError(
             f"hwdb:{root}: {len(held)} of {len(names)} files can be read, and holding out a writer "
-            f"needs 2{first}"
+            f"needs 2{damage}"
         )
     train, test = _parts(held, holdout)
     order = [*train, *test]

@@ -81,7 +81,10 @@ def _build(
     _require_two(images, good.pixels, bad)
     names = list(images.class_names or sorted({e.label for e in good.found if e.label is not None}))
     position = {name: index for index, name in enumerate(names)}
-    all_labels = np.array([position.get(each.label, 0) for each in good.found], dtype=np.int64)
+    all_labels = np.array(
+        [0 if each.label is None else position.get(each.label, 0) for each in good.found],
+        dtype=np.int64,
+    )
     train, test, known = _sides(images, good, all_labels.tolist(), holdout)
     bad += known
     order = np.concatenate([train, test])
@@ -118,7 +121,7 @@ def _decoded_to(
             else:
                 good.found.append(each)
                 good.files.append(got.file)
-                good.pixels.append(hashlib.sha256(got.pixels).digest())
+                good.pixels.append(hashlib.sha256(got.pixels.data).digest())
                 good.tally.add(got.traits)
                 file.write(got.pixels.data)
     return good, sorted(bad, key=lambda each: each["path"])
