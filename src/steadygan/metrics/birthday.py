@@ -72,7 +72,8 @@ def support(samples: Tensor, threshold: float) -> dict[str, Any]:
     `support_at_least` stands for it. `pairs`: rows of the nearest samples with their distance.
     """
     size = len(samples)
-    pairs, distances, duplicates = nearest_pairs(*centred(samples), threshold)
+    (moved,) = centred(samples)
+    pairs, distances, duplicates = nearest_pairs(moved, threshold)
     possible = size * (size - 1) / 2
     return {
         "support": possible / duplicates if duplicates else None,

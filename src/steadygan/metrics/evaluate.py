@@ -129,11 +129,9 @@ def evaluate(
         "birthday": born,
         "notes": _notes(found, reference, numbers),
     }
-    if extractor.knows_classes and reference.labels() is not None:
+    if extractor.knows_classes and (labels := reference.labels()) is not None:
         predicted = found.probabilities.argmax(1).numpy()
-        result["classes"] = classes.class_histogram(
-            predicted, reference.labels(), data.class_names or ()
-        )
+        result["classes"] = classes.class_histogram(predicted, labels, data.class_names or ())
     if stacked.is_stacked(data):
         result |= stacked_result(images, found, reference, bar, say)
     tick()
@@ -168,7 +166,8 @@ def ordered(images: np.ndarray) -> np.ndarray:
     of ten splits, would then hold few of the images that repeat.
     """
     digests = [
-        hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest() for image in images
+        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+        for image in images
     ]
     by_digest = np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64)
     return by_digest[np.random.default_rng(ORDER_SEED).permutation(len(by_digest))]

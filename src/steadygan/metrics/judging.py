@@ -61,7 +61,7 @@ def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) ->
         source, data, asked.count, seed=asked.seed, best=asked.best, device=device, say=say,
         progress=bar("drawing samples"), trust_code=asked.trust_code,
     )  # fmt: skip
-    about = {"source": str(asked.source), "kind": source.kind}
+    about: dict[str, Any] = {"source": str(asked.source), "kind": source.kind}
     if source.kind == "run":
         about |= {"seed": asked.seed, "at": "best" if asked.best else "last"}
     if not images:
@@ -76,6 +76,7 @@ def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) ->
     result = evaluate(samples, reference, sharpness_kind=asked.sharpness, bar=bar, say=say)
     if legible:
         wanted = classes_drawn(asked.source, data, len(samples), asked.seed)
+        assert wanted is not None  # see `_reads`
         result["legibility"] = as_json(
             legibility.legibility(
                 samples, wanted, data, say=say, progress=bar("reading characters")

@@ -101,7 +101,8 @@ def chance_of_one(blank: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 def is_chinese(names: Sequence[str] | None) -> bool:
     """Whether the classes are single Chinese characters, two at least."""
-    return len(names or ()) > 1 and all(
+    names = names or ()
+    return len(names) > 1 and all(
         len(name) == 1 and ("\u3400" <= name <= "\u9fff" or "\U00020000" <= name <= "\U000323af")
         for name in names
     )
@@ -132,7 +133,10 @@ def require(data: Dataset) -> None:
 @lru_cache(maxsize=1)
 def reader() -> Reader:
     """The network of the installed rapidocr. Raises UserError where it holds none."""
-    home = Path(importlib.util.find_spec("rapidocr").origin).parent / "models"
+    package = importlib.util.find_spec("rapidocr")
+    assert package is not None  # see `require`
+    assert package.origin is not None
+    home = Path(package.origin).parent / "models"
     found = sorted(home.glob("*rec*.onnx"))
     if not found:
         raise UserError(f"{home} holds no recognition model: install the rapidocr of constraints")
@@ -154,23 +158,24 @@ def legibility(
     character the network does not know, `unknown`, are left out. Raises UserError as `require`.
     """
     require(data)
+    characters, test_labels = data.class_names, data.test.labels
+    assert characters is not None
+    assert test_labels is not None
     network = reader()
-    unknown = [name for name in data.class_names if name not in network.places]
+    unknown = [name for name in characters if name not in network.places]
 
     def measured(images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-        known = np.array([name in network.places for name in data.class_names])
+        known = np.array([name in network.places for name in characters])
         kept = np.flatnonzero(known[labels])
         kept = kept[evenly(len(kept), COUNT)]
         if not len(kept):
             raise UserError(f"--legibility: {network.name} knows none of the characters")
-        names = [data.class_names[label] for label in labels[kept]]
+        names = [characters[label] for label in labels[kept]]
         right, chance = network.read(images[kept], names, progress)
         return {"accuracy": float(right.mean()), "p": float(chance.mean()), "count": len(kept)}
 
     key = {"version": 1, "data": data.fingerprint, "model": network.hash, "count": COUNT}
-    real = cached_facts(
-        "legibility-real", key, say, lambda: measured(data.test.items, data.test.labels)
-    )
+    real = cached_facts("legibility-real", key, say, lambda: measured(data.test.items, test_labels))
     made = measured(images, labels)
     return {
         **made,

@@ -49,7 +49,8 @@ def reach(features: Tensor, *ks: int) -> list[Tensor]:
 
 def real_balls(real: Tensor, k: int = PRECISION_K, coverage_k: int = COVERAGE_K) -> list[Tensor]:
     """What `prdc` needs of the real side alone: its two sets of squared radii (M,), unbounded."""
-    return reach(*centred(real), k, coverage_k)
+    (moved,) = centred(real)
+    return reach(moved, k, coverage_k)
 
 
 def most(radii: Tensor, bound: float | None) -> float:

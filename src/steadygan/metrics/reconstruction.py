@@ -7,16 +7,20 @@ so good pictures prove nothing about the feature: it is also asked for an image 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from steadygan.data.dataset import Split
+from steadygan.networks.unet import UNet
 from steadygan.training import Trainer, pictures
 from steadygan.training.loop import as_played
 from steadygan.training.runfolder import read_facts
+
+if TYPE_CHECKING:
+    from steadygan.methods.decoding import Decoding
 
 #: Images of each part that are judged: so many, or where they are large, so many values in all.
 COUNT, VALUES = 2000, 30_000_000
@@ -122,12 +126,13 @@ class Rebuilder:
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
-        self.network = trainer.state.players["autoencoder"]["autoencoder"]
+        self.network = cast(UNet, trainer.state.players["autoencoder"]["autoencoder"])
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
         """Standardised features (N, dim) of images (N, C, H, W)."""
-        to_device, code = self.trainer.device_config.to_device, self.trainer.recipe.code
+        to_device = self.trainer.device_config.to_device
+        code = cast("Decoding", self.trainer.recipe).code
         chunks = [code(self.trainer.state, to_device(each)).cpu() for each in images.split(BATCH)]
         return torch.cat(chunks)
 
@@ -188,6 +193,7 @@ def measure(trainer: Trainer) -> tuple[dict[str, Any], np.ndarray]:
     features = rebuilder.features(test)
     found["retrieved"] = round(retrieved(features, rebuilder.features(copies)), 4)
     if labels is not None:
+        assert train_labels is not None  # both parts have labels, or none has
         known = rebuilder.features(train)
         found["same_class"] = round(same_class(features, labels, known, train_labels), 4)
         found["same_class_by_pixels"] = round(same_class(test, labels, train, train_labels), 4)
@@ -202,7 +208,7 @@ def judge_stage(trainer: Trainer, stage: str) -> None:
     if stage != trainer.recipe.stages[-1] or "autoencoder" not in trainer.state.players:
         return
     found, rows = measure(trainer)
-    losses = trainer.state.part_states["features"].losses.tolist()
+    losses = cast(Tensor, trainer.state.part_states["features"].losses).tolist()
     found |= {"steps": trainer.stage_steps["autoencoder"], "losses": [round(v, 6) for v in losses]}
     path = trainer.folder.path
     found["picture"] = "samples/autoencoder.png"

@@ -72,7 +72,7 @@ KINDS: dict[str, Callable[[Tensor], Tensor]] = {
     "laplacian": lambda x: _variance(_laplacian(x)),
     "brenner": lambda x: _mean((x[..., 2:] - x[..., :-2]).square()),
     "gradient": lambda x: _mean((_squares(_differences(x)) / 2).sqrt()),
-    "smd": lambda x: _mean(sum(_sizes(_differences(x)))),
+    "smd": lambda x: _mean(torch.add(*_sizes(_differences(x)))),
     "smd2": lambda x: _mean(torch.mul(*_sizes(_differences(x)))),
     "eog": lambda x: _mean(_squares(_differences(x))),
     "variance": _variance,

@@ -82,6 +82,8 @@ class Levels:
 
     @property
     def usable_limit(self) -> float:
+        assert self.noise is not None  # only asked where the levels are `known`
+        assert self.real is not None
         return self.noise - USABLE * (self.noise - self.real)
 
 

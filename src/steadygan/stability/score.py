@@ -175,7 +175,7 @@ def why_not(distances: Sequence[float], levels: Levels, end: End) -> str:
     return end.unrecognised
 
 
-def _facts_of(excesses: Sequence[float]) -> dict[str, float | None]:
+def _facts_of(excesses: Sequence[float]) -> dict[str, Any]:
     several = len(excesses) > 1
     return {
         "excess": excesses[-1],
@@ -201,7 +201,7 @@ def _score_of(
     elif got is None:
         unscored = unscored or "the start was no worse than real data"
     parts = {} if few else _steadiness_of(curve)
-    score = None if unscored else got * parts["steadiness"]
+    score = None if unscored or got is None else got * parts["steadiness"]
     return {"learned": got, **parts, "score": score, "unscored": unscored}
 
 
@@ -222,7 +222,7 @@ def _steadiness_of(curve: Sequence[float]) -> dict[str, float]:
     return {**parts, "steadiness": math.prod(parts.values()) ** (1 / len(parts))}
 
 
-def _signs(history: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+def _signs(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the players' signals say."""
     norms = [n for line in history if (n := number(line.get("g_gradient_norm"))) is not None]
     return {

@@ -35,8 +35,8 @@ def is_saturated(line: Line) -> bool | None:
         (number(line.get("d_accuracy_real")), number(line.get("d_accuracy_fake"))),
         (number(line.get("d_real_probability")), complement(line.get("d_fake_probability"))),
     )
-    known = [pair for pair in pairs if None not in pair]
-    return any(min(pair) >= SURE for pair in known) if known else None
+    known = [min(a, b) for a, b in pairs if a is not None and b is not None]
+    return any(least >= SURE for least in known) if known else None
 
 
 def complement(value: Any) -> float | None:

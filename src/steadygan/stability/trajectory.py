@@ -10,7 +10,7 @@ import math
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,7 @@ BATCH = 250
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 #: Measures samples (N, ...) as networks give them: flat names and numbers, a distance among them.
-Measure = Callable[[Tensor], dict[str, float]]
+Measure = Callable[[Tensor], Mapping[str, float | None]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Schedule:
             return self.steps, self.seconds
         if goal.steps is not None:
             return max(1, round(self.share * goal.steps)), None
+        assert goal.budget_seconds is not None  # a goal has one of the two
         return None, self.share * goal.budget_seconds
 
 
@@ -147,6 +148,7 @@ class Evaluator:
         if steps is not None:
             passed = trainer.iteration // steps > self.last_iteration // steps
         else:
+            assert seconds is not None
             passed = trainer.seconds // seconds > self.last_seconds // seconds
         return passed and self.affordable(trainer)
 
@@ -155,9 +157,11 @@ class Evaluator:
         evaluation of the run reckoned in."""
         if self.schedule.cost is None:
             return True
-        expected = self.goal.budget_seconds
         if self.goal.steps is not None:
             expected = trainer.seconds * self.goal.steps / trainer.iteration
+        else:
+            assert self.goal.budget_seconds is not None  # a goal has one of the two
+            expected = self.goal.budget_seconds
         free = self.schedule.cost * expected - 2 * self.cost
         return self.spent + self.cost <= free * trainer.seconds / expected
 
@@ -165,6 +169,7 @@ class Evaluator:
 
     def evaluated(self, trainer: Trainer) -> dict[str, Any]:
         """The measures of the averaged generator's samples; None for one that is not finite."""
+        assert self.latents is not None  # `take_up` draws them
         made = pictures.generate(trainer.state.g_ema, self.latents, BATCH)
         with torch.no_grad():
             found = self.measure(torch.cat(list(made)))

@@ -27,6 +27,9 @@ from steadygan.errors import CheckpointError, UserError
 from steadygan.files import sync_folder
 from steadygan.records import CheckpointRecord, misshapen, open_regular, parsed
 
+#: `os.write`, or a stand-in for it.
+Write = Callable[[int, bytes | memoryview], int]
+
 FORMAT = "steadygan-1"
 BLANK = "0" * 64
 KEEP = 2
@@ -95,7 +98,7 @@ def save(
     step: int,
     tensors: dict[str, Tensor],
     info: dict[str, object],
-    write: Callable[[int, bytes], int] = os.write,
+    write: Write = os.write,
     keep: int = KEEP,
 ) -> Path:
     """Write the checkpoint of `step` into `folder`, then delete all but the newest `keep`.
@@ -121,7 +124,7 @@ def save(
     return path
 
 
-def _write_synced(path: Path, data: bytes, write: Callable[[int, bytes], int]) -> None:
+def _write_synced(path: Path, data: bytes, write: Write) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
         view = memoryview(data)

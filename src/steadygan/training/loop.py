@@ -29,6 +29,9 @@ from steadygan.training.runfolder import RunFolder, read_history
 from steadygan.training.streams import Streams
 from steadygan.training.undo import Undo
 
+#: An iteration (or a step of a stage), a player or stage, and a step of it.
+Place = tuple[int, str, int]
+
 
 @dataclass
 class Trainer:
@@ -60,7 +63,7 @@ class Trainer:
         self.stage_steps = dict.fromkeys(self.recipe.stages, 0)
         self.last: dict[str, StepResult] = {}
         self._undo = Undo()
-        self._place: tuple[int, str, int] = (0, "d", 0)
+        self._place: Place = (0, "d", 0)
         self.draws_before: dict[str, int] = {}
         self.failure: Path | None = None  # where this failure was kept before
 
@@ -72,9 +75,9 @@ class Trainer:
         self.draws_before = dict(self.draws)
         self._undo.begin(self.state)
         self.streams.seed_global_rng(*self._place)
-        return self._inputs_at(*self._place)
+        return self._inputs_at(self._place)
 
-    def _inputs_at(self, *place: int | str) -> StepInputs:
+    def _inputs_at(self, place: Place) -> StepInputs:
         return StepInputs(
             real=lambda: self.next_batch(place),
             generator=lambda name: self.streams.generator(name, *place),
@@ -82,7 +85,7 @@ class Trainer:
             to_device=self.device_config.to_device,
         )
 
-    def next_batch(self, place: tuple[int | str, ...]) -> RealBatch:
+    def next_batch(self, place: Place) -> RealBatch:
         """The next batch of the train part in the order of the player or stage that draws it."""
         train, (_, player, _) = self.data.train, place
         order = self.streams.key("data order", player)

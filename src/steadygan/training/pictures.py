@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -124,7 +125,7 @@ def draw_samples(
     those of the best evaluation, which may come between two logged steps."""
     grids = {"samples": (fixed_latents(prior, seed), 8)}
     if prior.codes_in_latent[0]:
-        grids["codes"] = (swept_codes(prior, seed), SWEEP)
+        grids["codes"] = (swept_codes(cast(Coded, prior), seed), SWEEP)
     if isinstance(prior, ClassConditionalPrior):
         grids["classes"] = (swept_classes(prior, seed), SWEEP)
     drawn = {}

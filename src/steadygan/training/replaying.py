@@ -76,14 +76,16 @@ def replay(
 
 def _require_failure(trainer: Trainer, player: str, batch: dict[str, Tensor]) -> None:
     """Refuse a kept failure whose player or batch this game does not have."""
-    known = {*trainer.state.players, *trainer.recipe.stages}
-    if player not in known:
+    if player not in {*trainer.state.players, *trainer.recipe.stages}:
         raise CheckpointError(f"metadata place: no player or stage {player!r} in this game")
     count, classes = trainer.recipe.batch, trainer.data.classes
     real = (count, *trainer.data.shape)
     latent = trainer.recipe.sampling_prior(classes).sample(1, torch.Generator()).shape[1:]
-    known = {"real": (real, torch.float32), "labels": ((count,), torch.int64),
-             "rows": ((count,), torch.int64)}  # fmt: skip
+    known: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+        "real": (real, torch.float32),
+        "labels": ((count,), torch.int64),
+        "rows": ((count,), torch.int64),
+    }
     for name, tensor in batch.items():
         shape, kind = known.get(name.removeprefix("failure/"), ((-1,), torch.float32))
         if name == "failure/latents":

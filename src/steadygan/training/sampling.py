@@ -204,6 +204,7 @@ def sample(
     if interpolate and (text is not None or len(several) > 1):
         raise UserError("--interpolate: walks in one class; give one --class, or --out NAME.gif")
     a_cell = 2 if out.suffix == ".gif" else 1
+    one = several[0] if several else None
     if text is not None or len(several) > 1:
         columns = len(several) if text is not None else count
         latents = draw_table(
@@ -211,12 +212,12 @@ def sample(
         )
     elif interpolate and a_cell == 1:
         columns = min(10, count)
-        ends = draw_latents(prior, 2 * -(-count // columns), seed, *several, class_names=names)
+        ends = draw_latents(prior, 2 * -(-count // columns), seed, one, names)
         rows = [path_between(prior, pair, columns) for pair in ends.split(2)]
         latents = torch.cat(rows)[:count]
     else:
         columns = max(1, int(np.ceil(np.sqrt(count))))
-        latents = draw_latents(prior, a_cell * count, seed, *several, class_names=names)
+        latents = draw_latents(prior, a_cell * count, seed, one, names)
     if out.suffix == ".gif":
         _write_walk(generator, prior, latents, columns, out)
         return out

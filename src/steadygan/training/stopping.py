@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from steadygan.training.goals import Stopped
 
-EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
+EXIT_CODES: dict[int, int] = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 #: A closed pipe is no signal here: Python ignores SIGPIPE, and a broken socket is nobody's wish.
 CLOSED_PIPE = 141
 
