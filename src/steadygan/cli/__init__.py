@@ -61,7 +61,7 @@ def main() -> None:
         raise SystemExit(code)
 
 
-def _run(stdout: object, debug: bool) -> int:
+def _run(stdout: streams._Stream | None, debug: bool) -> int:
     """The exit code of the command."""
     try:
         streams.require_open(stdout)

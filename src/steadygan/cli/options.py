@@ -9,12 +9,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from steadygan.cli import streams
 from steadygan.errors import UserError
+
+if TYPE_CHECKING:
+    from steadygan.data import Dataset
+    from steadygan.study.request import Request
+    from steadygan.training import StopAsked
 
 DATA_HELP = "mnist, folder:DIR, zip:FILE, ...; `steadygan data list` names all."
 KEYS_HELP = (
@@ -122,7 +127,7 @@ def command_line() -> str:
     return shlex.join(["steadygan", *sys.argv[1:]])
 
 
-def opened(source: str, request: object) -> object:
+def opened(source: str, request: Request) -> Dataset:
     """The data set, decoded with a progress bar; bad files and what else was lost are said."""
     from steadygan.data import open_data
     from steadygan.study.bars import Phases, bars
@@ -138,7 +143,7 @@ def opened(source: str, request: object) -> object:
     return data
 
 
-def require_keys_of_data(request: object, command: str) -> None:
+def require_keys_of_data(request: Request, command: str) -> None:
     """Refuse keys other than those of data and `threads`, for a command that trains nothing."""
     for key in (*request.recipe, *sorted(request.run.model_fields_set - {"threads"})):
         raise UserError(
@@ -146,7 +151,7 @@ def require_keys_of_data(request: object, command: str) -> None:
         )
 
 
-def use_threads(request: object, elsewhere: bool = False) -> None:
+def use_threads(request: Request, elsewhere: bool = False) -> None:
     """Set the threads that are asked for; refused where there are fewer cores, unless the work is
     done `elsewhere`."""
     import torch
@@ -159,7 +164,7 @@ def use_threads(request: object, elsewhere: bool = False) -> None:
     torch.set_num_threads(min(asked, cores))
 
 
-def stop_after_or_unread(stop_after: str | None) -> object:
+def stop_after_or_unread(stop_after: str | None) -> StopAsked:
     """What stops a run: a signal, the time of --stop-after, and output that nobody reads."""
     from steadygan.training import StopAsked
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,6 +38,12 @@ from steadygan.cli.options import (
     use_threads,
 )
 from steadygan.errors import UserError
+
+if TYPE_CHECKING:
+    from steadygan.data import Dataset
+    from steadygan.training import Goal, Trainer
+
+    Evaluate = Callable[[Trainer], dict[str, Any] | None]
 
 app = typer.Typer()
 
@@ -269,8 +276,8 @@ def _budget_of(run: Path, steps: int | None, budget: str | None, more: str | Non
 
 
 def _evaluator(
-    data: object, goal: object, every: str | None, device: str, **settings: object
-) -> object:
+    data: Dataset, goal: Goal, every: str | None, device: str, **settings: Any
+) -> Evaluate:
     """The `evaluate` hook of a run that is judged on its way, if it is."""
     from steadygan.study.bars import bars, counting
     from steadygan.study.judge import Judge
@@ -284,7 +291,7 @@ def _evaluator(
         return judge.evaluator(goal)
 
 
-def _evaluated_before(facts: dict, goal: object, run: Path) -> tuple[object, object]:
+def _evaluated_before(facts: dict, goal: Goal, run: Path) -> tuple[Dataset | None, Evaluate]:
     """The data of a run, and its `evaluate` hook as before; nothing and none where it was not
     judged on its way."""
     from steadygan.records import named_in

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 from steadygan.errors import UserError
 
@@ -38,7 +38,7 @@ class _Stream(io.RawIOBase):
     def isatty(self) -> bool:
         return os.isatty(self.handle)
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Any) -> int:
         if self.lost is None:
             try:
                 return os.write(self.handle, data)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -37,6 +38,9 @@ from steadygan.cli.options import (
     use_threads,
 )
 from steadygan.errors import UserError
+
+if TYPE_CHECKING:
+    from steadygan.study.queue import Engine
 
 app = typer.Typer()
 
@@ -219,7 +223,7 @@ def report(folder: Annotated[Path, typer.Argument(help="A run or study folder.")
     print(path)
 
 
-def _engine(name: str, address: str | None, jobs: int | None) -> object:
+def _engine(name: str, address: str | None, jobs: int | None) -> Callable[..., Engine]:
     """What a study's runs are worked on by, but for `trust_code`."""
     from steadygan.errors import did_you_mean
     from steadygan.study.cluster import on_ray
@@ -229,7 +233,9 @@ def _engine(name: str, address: str | None, jobs: int | None) -> object:
         raise UserError(f"--engine {name}{did_you_mean(name, ('local', 'ray'))}")
     if name == "local" and address is not None:
         raise UserError(f"--address {address}: belongs to --engine ray")
-    return partial(local, jobs or 1) if name == "local" else partial(on_ray, address, jobs)
+    if name == "local":
+        return partial(local, jobs or 1)
+    return partial(on_ray, address, jobs)
 
 
 def _known(layout: str, features: str, weights: Path | None) -> None:

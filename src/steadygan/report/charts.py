@@ -108,9 +108,14 @@ class Gallery:
     def add(self, chart: Chart | Bars | Bands | Cloud) -> int:
         """Takes a chart up and returns its number."""
         if isinstance(chart, Chart):
-            self.charts.append(_curves(chart, self.most))
+            drawn = _curves(chart, self.most)
+        elif isinstance(chart, Bars):
+            drawn = _bars(chart)
+        elif isinstance(chart, Bands):
+            drawn = _bands(chart)
         else:
-            self.charts.append({Bars: _bars, Bands: _bands, Cloud: _cloud}[type(chart)](chart))
+            drawn = _cloud(chart)
+        self.charts.append(drawn)
         return len(self.charts) - 1
 
     def payload(self) -> dict[str, Any]:

@@ -98,8 +98,11 @@ def _not_finished(runs: list[tuple[int, Run]]) -> list[Notice]:
 def _shown_none(study: Study) -> list[Notice]:
     """A warning for each run that shows nothing of its data; one for all such seeds of a method."""
     if not study.seeded:
-        none = [(i, run) for i, run in enumerate(study.runs) if shows_data(run) is False]
-        return [Notice("warn", index, _shows_none(run)) for index, run in none]
+        return [
+            Notice("warn", index, _shows_none(run))
+            for index, run in enumerate(study.runs)
+            if shows_data(run) is False
+        ]
     found: list[Notice] = []
     short: list[str] = []
     for name, members in families(study.runs).items():

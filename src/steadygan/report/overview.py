@@ -64,9 +64,9 @@ def summary(study: Study) -> str:
     finished = [run for run in study.runs if run.state == "finished"]
     measured = [run for run in finished if shows_data(run) is not None]
     if measured and study.single:
-        share = percent(run_share(measured[0]))
+        recognised = percent(run_share(measured[0]))
         verdict = verdict_of(measured[0])
-        said.append(f"The run {verdict}: {share} of its samples are recognised.")
+        said.append(f"The run {verdict}: {recognised} of its samples are recognised.")
     elif measured:
         good = sum(map(bool, map(shows_data, measured)))
         all_judged = len(measured) == len(finished)
@@ -221,7 +221,10 @@ def verdict_of(run: Run) -> str:
     said = run.get("measures", "recognisable", "verdict")
     if isinstance(said, str) and said:
         return said
-    return {True: "shows known classes", False: "shows no known classes"}.get(shows_data(run), NONE)
+    shows = shows_data(run)
+    if shows is None:
+        return NONE
+    return "shows known classes" if shows else "shows no known classes"
 
 
 def _classes_seen(run: Run) -> str:

@@ -167,10 +167,11 @@ def doubt_of(run: Run, at: str) -> str:
 
 
 def _spread(value: Any) -> Spread | None:
-    numbers = {key: number(dig(value, key)) for key in ("n", "mean", "sd", "low", "high")}
-    if numbers["mean"] is None or numbers["n"] is None:
+    known = (number(dig(value, key)) for key in ("n", "mean", "sd", "low", "high"))
+    n, centre, sd, low, high = known
+    if centre is None or n is None:
         return None
-    return Spread(int(numbers.pop("n")), **numbers)
+    return Spread(int(n), centre, sd, low, high)
 
 
 def _spread_of(values: list[float]) -> Spread | None:
@@ -192,7 +193,8 @@ def numbers_of(study: Study) -> list[tuple[Metric, str, str, str]]:
             value = measured(run.get("measures", "quality", at, metric.key))
             doubtful = metric.key == "precision" and doubt_of(run, at)
             said.append(f"{value} {DOUBTFUL}" if doubtful else value)
-        rows.append((metric, *said, measured(real_value([run], metric.key))))
+        last, best = said
+        rows.append((metric, last, best, measured(real_value([run], metric.key))))
     return rows
 
 
@@ -220,6 +222,7 @@ def _chart(metric: Metric, found: list[Band], runs: list[Run]) -> Bands:
     least, most = min(values), max(values)
     log = metric.key in ON_LOG and least > 0 and most / least > WIDE
     guides = [(value, name) for value, name in _guides(metric.key, runs) if value is not None]
+    limits: tuple[float, float] | None
     if log:
         guides = [g for g in guides if least / NEAR < g[0] < most * NEAR]
         low = min([least, *(value for value, _ in guides)])
@@ -256,21 +259,21 @@ def said_of_references(runs: list[Run]) -> str:
 
 def precision_recall(study: Study) -> Cloud | None:
     """Recall against precision: a dot a run, a large one a method's mean, one for real images."""
-    dots = []
+    dots: list[Dot] = []
     for family, members in families(study.runs).items():
-        known = [(i, *_pair(study.runs[i])) for i in members]
-        known = [(i, r, p) for i, r, p in known if r is not None and p is not None]
+        pairs = [(i, *_pair(study.runs[i])) for i in members]
+        known = [(i, r, p) for i, r, p in pairs if r is not None and p is not None]
         if not known:
             continue
         if len(known) > 1 or len(members) > 1:
             dots += [Dot(members[0], r, p, study.runs[i].label, "run") for i, r, p in known]
-        at = [mean(values) for values in ([r for _, r, _ in known], [p for *_, p in known])]
-        dots.append(Dot(members[0], *at, family, "method"))
-    real = [real_value(study.runs, key) for key in ("recall", "precision")]
+        recall, precision = mean([r for _, r, _ in known]), mean([p for *_, p in known])
+        dots.append(Dot(members[0], recall, precision, family, "method"))
     if not dots:
         return None
-    if None not in real:
-        dots.append(Dot(None, *real, "real images", "real"))
+    of_real = real_value(study.runs, "recall"), real_value(study.runs, "precision")
+    if of_real[0] is not None and of_real[1] is not None:
+        dots.append(Dot(None, of_real[0], of_real[1], "real images", "real"))
     return Cloud("Recall ↑", "Precision ↑", dots)
 
 

@@ -49,7 +49,8 @@ def difference(runs: list[Run], flats: list[dict[Path, Any]]) -> tuple[Table, Ta
     """The keys in which the runs differ, and those that all share; one column a distinct recipe."""
     columns = _distinct(runs, flats)
     keys = _merged([list(flats[index]) for index in columns])
-    differs, shared = [], []
+    differs: list[tuple[Path, list[str]]] = []
+    shared: list[tuple[Path, list[str]]] = []
     for key in keys:
         cells = [words(flats[index].get(key)) for index in columns]
         (differs if len(set(cells)) > 1 else shared).append((key, cells))

@@ -69,7 +69,7 @@ def signal_groups(runs: list[Run]) -> list[Group]:
     wanted = [key for key in every if key not in elsewhere and not LOSS.fullmatch(key)]
     names = [key for key in wanted if any(finite(column(run, key)) for run in runs)]
     by_kind: dict[str, list[Chart | Bands]] = {kind: [] for kind, _, _ in GROUPS}
-    by_kind["scores"] = _score_panels(runs, [key for key in names if _kind(key) == "scores"])
+    by_kind["scores"] += _score_panels(runs, [key for key in names if _kind(key) == "scores"])
     order = {key: place for place, key in enumerate(_TITLES)}
     for key in sorted(names, key=lambda key: order.get(key, len(order))):
         if (kind := _kind(key)) != "scores":

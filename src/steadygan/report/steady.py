@@ -121,7 +121,7 @@ def _usable(mine: list[RunStability]) -> tuple[str, str]:
     known = [run for run in mine if run.usable_images is not None]
     if not known:
         return "", ""
-    images = count(mean(run.usable_images for run in known))
+    images = count(mean(run.usable_images or 0 for run in known))
     time = duration(mean(run.usable_seconds or 0.0 for run in known))
     of = f" in {len(known)} of {len(mine)} runs" if len(mine) > 1 else ""
     return f"{images} images", f"{time}{of}"

@@ -81,6 +81,7 @@ class Phases:
         if phase != self.phase:
             self.phase, self.next_line = phase, time.monotonic() + SHORT
             self.task = self.progress.add_task(phase, total=total, detail="", visible=False)
+        assert self.task is not None
         if done != total:  # a phase that is over at its first call has no bar
             self.progress.update(self.task, visible=True)
         self.progress.update(self.task, completed=done, total=total)

@@ -83,10 +83,11 @@ class Judge:
             return None
         file = self.evaluation.weights
         progress = self.bar("training the classifier of features")
-        given = {"weights_file": None if file is None else Path(file), "device": self.device,
-                 "say": self.say, "progress": progress}  # fmt: skip
         try:
-            return find_features(name, self.data, **given)
+            return find_features(
+                name, self.data, weights_file=None if file is None else Path(file),
+                device=self.device, say=self.say, progress=progress,
+            )  # fmt: skip
         except UserError as error:
             if name != "auto":
                 raise
@@ -100,9 +101,16 @@ class Judge:
         progress = self.bar("features of real images")
         return reference_of(self.data, self.extractor, say=self.say, progress=progress)
 
+    def _real_side(self) -> tuple[Extractor, Reference]:
+        """Both, for what is only asked for where there are features."""
+        assert self.extractor is not None
+        assert self.reference is not None
+        return self.extractor, self.reference
+
     @cached_property
     def real_sharpness(self) -> float:
-        return self.reference.sharpness(sharpness.DEFAULT)
+        _, reference = self._real_side()
+        return reference.sharpness(sharpness.DEFAULT)
 
     @cached_property
     def references(self) -> dict[str, float | int | None]:
@@ -113,13 +121,16 @@ class Judge:
             reach = 1.25 * float(np.abs(self.data.test.items).max())
             noise = np.random.default_rng(0).uniform(-reach, reach, (count, *self.data.shape))
             return {**levels(self.distances_of_draws(count)), "noise": self.from_real(noise)}
-        key = {"version": 2, "data": self.data.fingerprint, "features": self.extractor.hash,
+        extractor = self.extractor
+        assert extractor is not None
+        key = {"version": 2, "data": self.data.fingerprint, "features": extractor.hash,
                "count": count}  # fmt: skip
 
         def make() -> dict[str, Any]:
             noise = np.random.default_rng(0).integers(0, 256, (count, *self.data.shape), np.uint8)
             progress = self.bar("distances of real images")
-            return {**levels(self.reference.fid_of_draws(count, DRAWS, progress)),
+            _, reference = self._real_side()
+            return {**levels(reference.fid_of_draws(count, DRAWS, progress)),
                     "noise": self.draft(noise, self.bar("features of noise"))["fid"]}  # fmt: skip
 
         return cached_facts("distance-references", key, self.say, make)
@@ -137,8 +148,7 @@ class Judge:
         every, measure = self.evaluation.every, self.measure()
         if every is None or measure is None:
             return lambda trainer: None
-        facts = {"every": every}
-        facts |= self.references
+        facts: dict[str, Any] = {"every": every, **self.references}
         if self.extractor is not None:
             facts |= {**self.extractor.facts(), "weights": self.evaluation.weights}
         return Evaluator(Schedule.read(every), goal, measure, self.evaluation.draft, facts)
@@ -154,8 +164,9 @@ class Judge:
     def draft(self, images: np.ndarray, progress: Progress = quiet) -> dict[str, float | None]:
         """The numbers of uint8 images (N, C, H, W) that are cheap: against the whole reference,
         precision to coverage against as many of it."""
-        found, reference = extract(self.extractor, images, progress), self.reference
-        few = too_few(min(len(found), len(reference)), self.extractor.dimension)
+        extractor, reference = self._real_side()
+        found = extract(extractor, images, progress)
+        few = too_few(min(len(found), len(reference)), extractor.dimension)
         sharp = float(sharpness.sharpness(images).mean())
         kid, _ = kernel_distance(reference.features.values, found.values, DRAFT_SUBSETS)
         return {
@@ -203,8 +214,9 @@ class Judge:
         last |= self.legibility(run, samples)
         if "classes" in last:
             last["class_kl"] = last["classes"]["kl"]
+        extractor, _ = self._real_side()
         found = {
-            **self.extractor.facts(),
+            **extractor.facts(),
             "count": self.evaluation.count,
             "real": {"inception_score": last["inception_score_real"],
                      "sharpness": last["sharpness_real"],
@@ -224,16 +236,17 @@ class Judge:
             asked = classes_drawn(run, self.data, len(samples), 0)
         if asked is None:
             return {}
-        given = {"say": self.say, "progress": self.bar("reading characters")}
-        found = legibility.legibility(samples, asked, self.data, **given)
+        progress = self.bar("reading characters")
+        found = legibility.legibility(samples, asked, self.data, say=self.say, progress=progress)
         return {"legibility": found, "legible": found["accuracy"]}
 
     def at_best(self, run: Path) -> dict[str, float | None]:
         """The distances of the run's kept best generator."""
         images = self.samples(run, best=True)
         images = images[ordered(images)]  # as `evaluate` orders them
-        found = extract(self.extractor, images, self.bar("features of the best samples"))
-        return quality(images, found, self.reference, say=self.say)
+        extractor, reference = self._real_side()
+        found = extract(extractor, images, self.bar("features of the best samples"))
+        return quality(images, found, reference, say=self.say)
 
     def quality_of_points(self, run: Path) -> dict[str, Any]:
         points = self.samples(run)
@@ -241,9 +254,9 @@ class Judge:
         step = read_facts(run)["status"]["step"]
         found = {"count": self.evaluation.count, "last": {"step": step, **last}}
         if kept_best := checkpoint.listed(run / "best"):
-            points = torch.from_numpy(self.samples(run, best=True))
+            best = torch.from_numpy(self.samples(run, best=True))
             step = checkpoint.step_of(kept_best[0])
-            found["best"] = {"step": step, **self.draft_of_points(points)}
+            found["best"] = {"step": step, **self.draft_of_points(best)}
         return found
 
     def samples(self, run: Path, best: bool = False) -> np.ndarray:

@@ -12,7 +12,7 @@ from steadygan.losses.least_squares import is_pearson
 from steadygan.stability.signals import number
 from steadygan.study import papers
 from steadygan.study.render import Cell, Table
-from steadygan.study.results import EntryResult, Results
+from steadygan.study.results import EntryResult, Results, RunResult
 from steadygan.study.statistics import Spread, spread
 
 #: What a game minimises between the two distributions, by its objective, as papers put it.
@@ -177,10 +177,10 @@ def time_cost(results: Results) -> Table:
         done = [run for run in entry.runs if run.count("status", "step")]
         if not done or not train:
             continue
-        step, images, seconds, wall = (
-            [run.count("status", key) for run in done]
-            for key in ("step", "images", "seconds", "wall_seconds")
+        step, images, seconds = (
+            [_status(run, key) for run in done] for key in ("step", "images", "seconds")
         )
+        wall = [run.count("status", "wall_seconds") for run in done]
         rows.append([
             entry.name,
             spread([1000 * s / n for s, n in zip(seconds, step, strict=True)]),
@@ -190,6 +190,13 @@ def time_cost(results: Results) -> Table:
             spread([s / 60 for s in wall if s is not None]),
         ])  # fmt: skip
     return Table("time", "Time cost", head, rows, _note(results), intervals=False)
+
+
+def _status(run: RunResult, key: str) -> float:
+    """A number of the status of a run that has trained."""
+    found = run.count("status", key)
+    assert found is not None
+    return found
 
 
 def images_a_second(entry: EntryResult) -> Spread | None:

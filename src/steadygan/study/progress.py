@@ -26,8 +26,8 @@ class Pulse:
 
     def __init__(self, goal: Goal, tell: Callable[[float, str], None], every: float) -> None:
         self.goal, self.tell, self.every = goal, tell, every
-        self.last, self.images = 0.0, None
-        self.rate = 0.0
+        self.last, self.rate = 0.0, 0.0
+        self.images: int | None = None
 
     def __call__(self, trainer: Trainer) -> None:
         now = time.monotonic()
@@ -43,6 +43,7 @@ class Pulse:
     def share(self, trainer: Trainer) -> float:
         if self.goal.steps is not None:
             return min(1.0, trainer.iteration / self.goal.steps)
+        assert self.goal.budget_seconds is not None  # a goal has one of the two
         return min(1.0, trainer.seconds / self.goal.budget_seconds)
 
     def detail(self, trainer: Trainer) -> str:

@@ -81,6 +81,7 @@ class Worker:
         """Ask it to save and end."""
         if self.stopping is None:
             self.stopping = time.monotonic()
+            assert self.process.stdin is not None
             self.process.stdin.close()
 
     def ended(self) -> int | None:
@@ -94,6 +95,7 @@ class Worker:
         for reader in self.readers:
             reader.join()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert pipe is not None
             pipe.close()
         return self.process.returncode
 
@@ -128,7 +130,8 @@ class _Queue:
         self, out: Path, runs: list[str], watch: Watch, stop: Stop, trust_code: bool
     ) -> None:
         self.out, self.watch, self.stop, self.trust_code = out, watch, stop, trust_code
-        self.waiting, self.working = deque(runs), {}
+        self.waiting = deque(runs)
+        self.working: dict[str, Worker] = {}
         self.tries: dict[str, int] = {}
         self.failures: dict[str, Failure] = {}
         self.events: SimpleQueue = SimpleQueue()

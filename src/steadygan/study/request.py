@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from steadygan.data import DataSettings
 from steadygan.errors import UserError
-from steadygan.spec import Spec, checked
+from steadygan.spec import checked
 from steadygan.training import LogSchedule
+
+T = TypeVar("T", bound=BaseModel)
 
 KEY = re.compile(r"^([A-Za-z_][\w.\-]*)=(.*)$", re.DOTALL)
 #: What is an option of the command and no key.
@@ -67,7 +69,7 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _typed(cls: type[Spec], values: dict[str, str]) -> Spec:
+def _typed(cls: type[T], values: dict[str, str]) -> T:
     where = " ".join(f"{k}={v}" for k, v in values.items())
     return checked(where, cls, **values)
 

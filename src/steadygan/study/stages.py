@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from steadygan.study.bars import QUIET_EVERY, line
 from steadygan.training import Trainer
@@ -20,7 +20,8 @@ class StageBar:
     def __init__(self, progress: Progress, name: str) -> None:
         self.progress, self.name = progress, name
         self.drawn = progress.console.is_terminal
-        self.stage, self.task = "", None
+        self.stage = ""
+        self.task: TaskID | None = None
         self.begun, self.first, self.last = 0.0, 0, 0.0
 
     def __call__(self, trainer: Trainer) -> None:
@@ -36,6 +37,7 @@ class StageBar:
         self.last = now
         rate = (done - self.first) / (now - self.begun) if done > self.first else 0.0
         detail = self.detail(trainer, stage, rate)
+        assert self.task is not None
         self.progress.update(self.task, completed=done, detail=detail)
         if not self.drawn:
             left = f"{(whole - done) / rate:.0f} s left" if rate else ""

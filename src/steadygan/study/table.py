@@ -58,7 +58,7 @@ def heading(results: Results) -> str:
     )
 
 
-def _length(study: dict[str, Any]) -> str:
+def _length(study: Mapping[str, Any]) -> str:
     """How long a run of the study is, in words."""
     if "steps" not in study:
         return f"{study['budget_seconds']:g} s"
