@@ -8,7 +8,7 @@ BIN := .venv/bin
 help:
 	@echo "make demo         install, train five GANs on real digits, print the report's path"
 	@echo "make test         install, run the test suite"
-	@echo "make lint         ruff check and ruff format --check"
+	@echo "make lint         ruff check, ruff format --check and mypy"
 	@echo "make format       let ruff fix and format"
 	@echo "make reliability  the long fault counts, with a table"
 	@echo "make bench        speed of a training step against a textbook loop"
@@ -31,6 +31,7 @@ test: .venv/installed
 lint: .venv/installed
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 
 format: .venv/installed
 	$(BIN)/python -m ruff check --fix .
