@@ -1,0 +1,44 @@
+"""Draw docs/images/demo.png: the last sample grid of each method of a study, side by side.
+
+    python tools/draw_demo.py runs/compare-mnist docs/images/demo.png
+
+Takes the study's first seed, and needs nothing but its folder.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+GAP, HEAD, FOOT = 24, 30, 26
+ORDER = ("gan", "dcgan", "infogan", "wgan", "wgan-gp")
+
+
+def panel(run: Path, name: str) -> Image.Image:
+    """A run's last grid under its name, above its steps and the images that D has seen."""
+    status = json.loads((run / "run.json").read_text(encoding="utf-8"))["status"]
+    grid = Image.open(run / "samples" / f"step-{status['step']:06d}.png").convert("RGB")
+    made = Image.new("RGB", (grid.width + GAP, grid.height + HEAD + FOOT), "white")
+    made.paste(grid, (GAP // 2, HEAD))
+    draw = ImageDraw.Draw(made)
+    draw.text((GAP // 2, 6), name, "black", ImageFont.load_default(18))
+    seen = f"step {status['step']:,} · {status['images']:,} images"
+    draw.text((GAP // 2, HEAD + grid.height + 6), seen, "#555555", ImageFont.load_default(14))
+    return made
+
+
+def main() -> None:
+    study, out = Path(sys.argv[1]), Path(sys.argv[2])
+    seed = json.loads((study / "study.json").read_text(encoding="utf-8"))["seeds"][0]
+    panels = [panel(study / "runs" / f"{name}-s{seed}", name) for name in ORDER]
+    whole = Image.new("RGB", (sum(p.width for p in panels), panels[0].height), "white")
+    for k, each in enumerate(panels):
+        whole.paste(each, (sum(p.width for p in panels[:k]), 0))
+    whole.save(out, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
