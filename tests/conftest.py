@@ -11,6 +11,15 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]  # t
 
 from tests.reliability import children  # noqa: E402
 
+#: The longest tests, which start first, so that no worker is left alone with one at the end.
+LONGEST = (
+    "test_whatever_ends_a_studys_processes", "test_a_cut_run_ends_bit_for_bit", "test_a_killed_run",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
+
 
 @pytest.fixture(autouse=True, scope="session")
 def session_cache(tmp_path_factory):
