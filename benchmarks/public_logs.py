@@ -3,11 +3,10 @@
     python -m benchmarks.public_logs FILE.csv [RUN ...]
 
 FILE has a row a run with the columns dataset, run, best_fid and last_fid (of Inception). A summary
-has no curve, so of the steadiness only `kept` is known: relapses and jumps of runs with 21 to 583
-evaluations are not on one grid. Nor is it known what real samples and an untrained generator get:
-`LEVELS` and `START` are assumed, and the last lines say how much hangs on that. Prints a Markdown
-table of all runs, or of those named.
-"""
+has no curve, so of the steadiness only `retention` is known: relapses and jumps of runs with 21 to
+583 evaluations are not on one grid. Nor is it known what real samples and an untrained generator
+get: `LEVELS` and `START` are assumed, and the last lines say how much hangs on that. Prints a
+Markdown table of all runs, or of those named."""
 
 from __future__ import annotations
 

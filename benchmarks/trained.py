@@ -28,7 +28,7 @@ def game(method: str, data: Dataset, seed: int = 0, **keys: object) -> Trainer:
 
 
 def played(trainer: Trainer, iterations: float) -> Trainer:
-    """`trainer` after its pre-training stages and `turns` turns."""
+    """`trainer` after its pre-training stages and `iterations` iterations."""
     for stage in trainer.recipe.stages:
         while trainer.stage_steps[stage] < trainer.recipe.stage_length(stage):
             trainer.take_stage_step(stage)

@@ -13,6 +13,8 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
@@ -28,6 +30,21 @@ from pydantic_core import core_schema
 from steadygan.errors import UserError, did_you_mean
 
 S = TypeVar("S", bound="Spec")
+
+_IMPORTS: ContextVar[bool] = ContextVar("imports", default=False)
+
+
+@contextmanager
+def importing_members() -> Iterator[None]:
+    """Within (or in a function that this decorates), text that names a member as `module:Class`
+    imports its module: for what the user types, never for what a file holds."""
+    before = _IMPORTS.set(True)
+    try:
+        yield
+    finally:
+        _IMPORTS.reset(before)
+
+
 R = TypeVar("R")
 
 _OWN = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*:[A-Za-z_]\w*(?:\.\w+)*)(?=:|$)")
@@ -67,7 +84,7 @@ class Spec(BaseModel):
     def named(cls: type[S], name: str, /, **fields: Any) -> S:
         """Build the member called `name`; an unknown name lists the nearest."""
         if ":" in name:
-            return own_member(cls, name, importing=False)(**fields)
+            return own_member(cls, name)(**fields)
         members = cls.members()
         key = name.strip().lower().replace("_", "-")
         if key not in members:
@@ -84,13 +101,12 @@ class Spec(BaseModel):
     @classmethod
     def read(cls: type[S], value: Any) -> Any:
         """A member from itself, its dict, its name, or `name:key=value,...`. A user's own is named
-        as `module:Class`, then perhaps `:key=value,...`; its module is imported, but not for a
-        dict."""
+        as `module:Class`, then perhaps `:key=value,...`; see `importing_members`."""
         if isinstance(value, str):
             if (own := own_name(value)) is not None and value.partition(":")[
                 0
             ] not in cls.members():
-                found = own_member(cls, own, importing=True)
+                found = own_member(cls, own)
                 pairs = read_pairs(value[len(own) + 1 :], value)
                 return found(**{k: split_commas(found, k, v) for k, v in pairs.items()})
             name, _, rest = value.partition(":")
@@ -110,10 +126,10 @@ def own_name(text: str) -> str | None:
     return found[1] if found else None
 
 
-def own_member(family: type[S], name: str, importing: bool) -> type[S]:
-    """The class that `name`, `module:Class`, is; its module is imported only where `importing`."""
+def own_member(family: type[S], name: str) -> type[S]:
+    """The class that `name`, `module:Class`, is; see `importing_members`."""
     module, _, qualname = name.partition(":")
-    if not importing and module not in sys.modules:
+    if not _IMPORTS.get() and module not in sys.modules:
         raise ValueError(f"'{name}' is code of its own, which is not imported to be looked at")
     try:
         found: Any = importlib.import_module(module)

@@ -196,7 +196,7 @@ def groups_of(names: Iterable[str]) -> list[str]:
 
 
 def play_on(trainer: Trainer, iterations: int) -> None:
-    """The rest of the stages and `turns` turns, without logs and pictures."""
+    """The rest of the stages and `iterations` iterations, without logs and pictures."""
     for stage in trainer.recipe.stages:
         while trainer.stage_steps[stage] < trainer.recipe.stage_length(stage):
             trainer.take_stage_step(stage)

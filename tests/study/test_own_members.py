@@ -173,3 +173,41 @@ def test_a_recipe_names_what_it_would_import():
     for family in (Objective, Part):
         with pytest.raises(ValueError, match="not imported to be looked at"):
             family.read({"name": "nowhere_at_all:Thing"})
+
+
+def in_segments(facts, name):
+    facts["segments"] = [{"step": 9, "images": 9, "changed": {"objective": [name, "ns"]}}]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda facts, name: facts["recipe"].update(objective=name),
+        lambda facts, name: facts["recipe"].update(objective=f"{name}:x=1"),
+        lambda facts, name: facts["recipe"].update(on_d=[name.replace("Cubic", "Ring")]),
+        lambda facts, name: facts["recipe"].update(on_d=[{"name": name.replace("Cubic", "Ring")}]),
+        in_segments,
+    ],
+    ids=["objective", "with keys", "part", "a part's dict", "a segment"],
+)
+@pytest.mark.parametrize("command", ["resume", "sample", "replay", "report"])
+def test_nothing_that_a_file_holds_is_imported_however_it_is_written(steadygan, write, command):
+    code, err = steadygan("train", "gan", *GIVEN, "--out", "run")
+    assert code == 0, err
+    path = steadygan.here / "run/run.json"
+    facts = json.loads(path.read_text())
+    write(facts, f"{steadygan.module}:Cubic")
+    path.write_text(json.dumps(facts))
+    sys.path.insert(0, str(steadygan.here))  # where an import would find it
+    more = {"resume": ("--steps", "5"), "sample": ("--out", "s.npy", "--force")}
+    code, err = steadygan(command, "run", *more.get(command, ()))
+    assert not (steadygan.here / "seen.txt").exists()
+    assert "Traceback" not in err
+
+
+def test_what_is_trusted_is_said_once(steadygan):
+    code, err = steadygan("train", "gan", *GIVEN, "objective=mine:Cubic", "--out", "run")
+    assert code == 0, err
+    code, err = steadygan("resume", "run", "--steps", "5", "--trust-code")
+    assert code == 0, err
+    assert err.count("importing ") == 1

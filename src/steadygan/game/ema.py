@@ -44,7 +44,7 @@ class EMA(Spec):
 
     @torch.no_grad()
     def update(self, g_ema: nn.Module, generator: nn.Module, images: int, batch: int) -> None:
-        """Move `average` towards `generator`; counters and other integers are copied."""
+        """Move `g_ema` towards `generator`; counters and other integers are copied."""
         pairs = zip(_tensors(g_ema), _tensors(generator), strict=True)
         floats: list[tuple[torch.Tensor, torch.Tensor]] = []
         for old, new in pairs:

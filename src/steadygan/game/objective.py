@@ -17,7 +17,7 @@ class Objective(Spec):
     """The two losses of a game. Members give `d_loss` and `g_loss`, or, where scores are not all
     they read, `d_loss_in` and `g_loss_in` of a context."""
 
-    #: True where D is asked for targets, which tricks may soften: then `d_loss_to` is there.
+    #: True where D is asked for targets, which parts may soften: then `d_loss_to` is there.
     has_targets: ClassVar[bool] = False
     real_is_high: ClassVar[bool] = True
     #: The score at which D is undecided; None where no score is, so that D has no accuracy.

@@ -61,7 +61,7 @@ class Part(Spec):
     def start(self, state: GameState) -> nn.Module | None:
         """The part's state, as a module whose buffers are all it remembers; None for none.
 
-        `table` has its players (and `shape`, that of one sample), but no states yet."""
+        `state` has its players (and `shape`, that of one sample), but no states yet."""
         return None
 
     def fakes_for_d(self, context: StepContext, fake: Tensor) -> Tensor:

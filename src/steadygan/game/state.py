@@ -1,4 +1,5 @@
-"""Players: named groups of modules, each with one optimizer."""
+"""Players (named groups of modules, each with one optimizer), the state of a game, and the result
+of a step."""
 
 from __future__ import annotations
 

@@ -40,13 +40,18 @@ def input_gradient(critic: Critic, at: Tensor) -> Tensor:
 
 
 def squared_norm(gradient: Tensor) -> Tensor:
-    """||s||_2^2 of each sample of `slope` (B, ...), shape (B,)."""
+    """||s||_2^2 of each sample of a gradient s (B, ...), shape (B,)."""
     return gradient.flatten(1).square().sum(1)
 
 
 def input_gradient_norm(critic: Critic, at: Tensor) -> Tensor:
     """||grad_x C(x)||_2 of each sample of `at` (B, ...): (B,), with a graph to C's weights."""
-    return (squared_norm(input_gradient(critic, at)) + NORM_EPS).sqrt()
+    return norm_of(squared_norm(input_gradient(critic, at)))
+
+
+def norm_of(squares: Tensor) -> Tensor:
+    """The norms (B,) of squared ones, differentiable at 0."""
+    return (squares + NORM_EPS).sqrt()
 
 
 def interpolates(real: Tensor, fake: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -180,7 +185,7 @@ class GradientPenalty(Penalty):
         return interpolates(context.real, context.fake, context.generator("penalties"))
 
     def cost(self, squares: Tensor) -> Tensor:
-        return ((squares + NORM_EPS).sqrt() - self.target).square()
+        return (norm_of(squares) - self.target).square()
 
 
 class LipschitzPenalty(GradientPenalty):
@@ -190,7 +195,7 @@ class LipschitzPenalty(GradientPenalty):
     name = "lipschitz-penalty"
 
     def cost(self, squares: Tensor) -> Tensor:
-        return relu((squares + NORM_EPS).sqrt() - self.target).square()
+        return relu(norm_of(squares) - self.target).square()
 
 
 class LocalGradientPenalty(GradientPenalty):

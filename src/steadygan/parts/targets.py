@@ -1,8 +1,7 @@
 """Tricks that soften or disturb the targets of D's loss.
 
-A target is what D is asked to say of a sample, in [0, 1]; 1 says real. The tricks act on D's update
-alone, in the order in which they stand in the recipe; G is always asked for 1.
-"""
+A target is what D is asked to say of a sample, in [0, 1]; 1 says real. The parts here act on D's
+update alone, in the order in which they stand in the recipe; G is always asked for 1."""
 
 from __future__ import annotations
 
@@ -35,7 +34,7 @@ def flipped_targets(
 
 
 class TargetTrick(Part):
-    """Base of tricks on D's targets: they want an objective that has some."""
+    """Base of parts on D's targets: they want an objective that has some."""
 
     sides: ClassVar = ("shared",)
     sets_targets: ClassVar = True

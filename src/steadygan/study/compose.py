@@ -10,12 +10,13 @@ from steadygan.game.part import Part
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method
 from steadygan.recipes.overrides import override, override_all
-from steadygan.spec import checked
+from steadygan.spec import checked, importing_members
 
 #: One change to a recipe; a `UserError` where it does not fit the recipe as it is.
 Change = Callable[[Recipe], Recipe]
 
 
+@importing_members()
 def compose(
     method: Method,
     shape: tuple[int, ...],
@@ -72,6 +73,7 @@ def preset_of(method: Method, preset: str, shape: tuple[int, ...]) -> dict:
     return {k: v for k, v in method.presets[preset].items() if k not in foreign}
 
 
+@importing_members()
 def keys_taken(
     method: Method, shape: tuple[int, ...], own: Mapping[str, str], shared: Mapping[str, str]
 ) -> dict[str, str]:

@@ -46,7 +46,8 @@ def replay(
         recorded, where = read_facts(path), path / "run.json"
         with named_in(f"{where}: segments"):
             settings = recorded_settings(recorded, path, recipe, trust_code, say)
-        require_trusted(settings.recipe, where, trust_code, say, given=recipe)
+        known = recipe or recorded["recipe"]
+        require_trusted(settings.recipe, where, trust_code, say, given=known)
         trainer = rebuilt(recorded, RunFolder(path), settings, data)
         iteration, player, k = found.info("place")
         try:

@@ -111,7 +111,7 @@ def resume(
                                          recorded.get("segments", []),
                                          segments.turn_of(found), say)  # fmt: skip
         now = segments.changed(was, changes or {})
-        require_trusted(now.recipe, where, trust_code, say, given=recipe)
+        require_trusted(now.recipe, where, trust_code, say, given=recipe or recorded["recipe"])
         trainer = rebuilt(recorded, folder, now, data)
         with named_in(f"{where}: segments"):
             differences = segments.unlike(recorded, found, trainer, was, kept)
