@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from steadygan.data import batch_indices, open_data
+from steadygan.data import open_data
+from steadygan.training.inputs import batch_indices
 
 
 def main() -> None:

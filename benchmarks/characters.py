@@ -29,7 +29,7 @@ LOSS, SCORE = 1e-3, 10.0
 ZOOM, HEAD = 2, 18
 COLUMNS = (
     "run", "images", "steps", "D loss < 1e-3", "scores > 10", "largest score",
-    "G gradient, median", "5th percentile", "read rightly", "of real", "FID", "sharpness",
+    "G gradient, median", "5th percentile", "read correctly", "of real", "FID", "sharpness",
 )  # fmt: skip
 
 

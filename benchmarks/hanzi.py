@@ -38,7 +38,7 @@ def main() -> None:
     some = read_characters(asked.package, [names[i] for i in spread(len(names), 100)])[0]
     read = read_characters(asked.package, [names[i] for i in spread(len(names), asked.read)])[0]
     print(f"{network.name}, {asked.read} of {CLASSES} characters")
-    print("size  drawn/s  read rightly  mean p  blurred: read  mean p  sharpness  ms a character")
+    print("size  drawn/s  read correctly  mean p  blurred: read  mean p  sharpness  ms a character")
     for size in asked.sizes:
         started = time.process_time()
         for each in some:

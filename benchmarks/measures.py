@@ -25,7 +25,7 @@ from steadygan.metrics.frechet import frechet_distance, moments
 from steadygan.metrics.kernel import kernel_distance
 from steadygan.metrics.prdc import prdc
 from steadygan.metrics.reference import Reference, evenly
-from steadygan.training.loop import as_played
+from steadygan.training.inputs import as_played
 
 
 def say(text: str) -> None:

@@ -33,11 +33,11 @@ from benchmarks.trained import (
 )
 from steadygan.data import open_data
 from steadygan.features.classifier import classifier_of
-from steadygan.game.buffers import frozen_buffers
-from steadygan.game.priors import class_of
+from steadygan.game.player import frozen_buffers
 from steadygan.losses.objectives import bce_d_loss, minimax_g_loss, wasserstein_d_loss
 from steadygan.losses.penalties import gradient_penalty, r1_penalty
 from steadygan.methods import find
+from steadygan.networks.labels import split_class
 from steadygan.networks.spectral import normalised_layers
 
 
@@ -313,7 +313,7 @@ def classes(scale: float) -> list[Finding]:
         latents = drawn_latents(trainer, 1000)
         with torch.no_grad():
             chosen = judge.probabilities(trainer.state.g_ema(latents)).argmax(1)
-        found[method] = (chosen == class_of(latents)).float().mean().item()
+        found[method] = (chosen == split_class(latents)[1]).float().mean().item()
     return [
         Finding(f"{method}: share of samples of the class asked for (chance: at most .10)",
                 f"{share:.2f}", "above .3", share > 0.3)

@@ -27,7 +27,8 @@ from steadygan.data import Dataset, DataSettings, Split
 from steadygan.game.recipe import Recipe
 from steadygan.methods import find
 from steadygan.parts.normalisation import SpectralNormalisation
-from steadygan.training.loop import Trainer, as_played, needs_double_backward
+from steadygan.training.inputs import as_played
+from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import arithmetic_of, find_device, has_bf16, place
 from steadygan.training.runfolder import RunFolder
 

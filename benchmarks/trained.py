@@ -14,7 +14,8 @@ from steadygan.game.context import StepContext
 from steadygan.losses.objectives import minimax_g_loss
 from steadygan.methods import find
 from steadygan.study.compose import compose
-from steadygan.training.loop import Trainer, as_played, needs_double_backward
+from steadygan.training.inputs import as_played
+from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import place
 from steadygan.training.runfolder import RunFolder
 

@@ -13,13 +13,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from steadygan.data import Dataset, DataSettings, Split
 from steadygan.game.context import RealBatch, StepContext, StepInputs
+from steadygan.game.player import Player
 from steadygan.game.recipe import Recipe
-from steadygan.game.state import GameState, Player
+from steadygan.game.state import GameState
 from steadygan.recipes.overrides import override
 from steadygan.training.loop import Trainer
 from steadygan.training.precision import DeviceConfig
 from steadygan.training.runfolder import RunFolder
-from steadygan.training.state_dict import optimizer_tensors
 
 IMAGE, GREY, POINT = (3, 32, 32), (1, 28, 28), (2,)
 
@@ -95,7 +95,7 @@ def inputs(recipe: Recipe, shape: tuple[int, ...] = IMAGE, seed: int = 0) -> Ste
         real=lambda: RealBatch(real, torch.arange(recipe.batch) % 4, torch.arange(recipe.batch)),
         generator=lambda name: torch.Generator().manual_seed(zlib.crc32(name.encode()) + seed),
         autocast=nullcontext,
-        to_device=lambda tensor: tensor,
+        device=torch.device("cpu"),
     )
 
 
@@ -128,7 +128,7 @@ def parameters(player: Player) -> dict[str, Tensor]:
 
 def moments(player: Player) -> dict[str, Tensor]:
     """A copy of a player's optimizer state by name."""
-    return {name: value.clone() for name, value in optimizer_tensors(player).items()}
+    return {name: value.clone() for name, value in player.optimizer_tensors().items()}
 
 
 def buffers(module: torch.nn.Module) -> dict[str, Tensor]:

@@ -10,30 +10,53 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steadygan.data import Dataset, DataSettings, open_data
-    from steadygan.errors import SteadyGanError, UserError
-    from steadygan.game.recipe import Recipe
-    from steadygan.losses.information import category_information
-    from steadygan.losses.l2 import discriminator_l2, generator_l2
-    from steadygan.losses.least_squares import least_squares_d_loss, least_squares_g_loss
+    from steadygan.data import Dataset as Dataset
+    from steadygan.data import DataSettings as DataSettings
+    from steadygan.data import open_data as open_data
+    from steadygan.errors import SteadyGanError as SteadyGanError
+    from steadygan.errors import UserError as UserError
+    from steadygan.game.recipe import Recipe as Recipe
+    from steadygan.losses.information import category_information as category_information
+    from steadygan.losses.l2 import discriminator_l2 as discriminator_l2
+    from steadygan.losses.l2 import generator_l2 as generator_l2
+    from steadygan.losses.least_squares import least_squares_d_loss as least_squares_d_loss
+    from steadygan.losses.least_squares import least_squares_g_loss as least_squares_g_loss
     from steadygan.losses.objectives import (
-        bce_d_loss,
-        hinge_d_loss,
-        hinge_g_loss,
-        minimax_g_loss,
-        non_saturating_g_loss,
-        wasserstein_d_loss,
-        wasserstein_g_loss,
+        bce_d_loss as bce_d_loss,
     )
-    from steadygan.losses.penalties import GradientPenalty, gradient_penalty, r1_penalty
-    from steadygan.methods import find as find_method
-    from steadygan.methods import methods as all_methods
-    from steadygan.networks import OwnNetworks
-    from steadygan.parts.constraints import WeightClip
-    from steadygan.report import write_report
-    from steadygan.training import replay, resume, train
-    from steadygan.training.sampling import load_generator, sample
+    from steadygan.losses.objectives import (
+        hinge_d_loss as hinge_d_loss,
+    )
+    from steadygan.losses.objectives import (
+        hinge_g_loss as hinge_g_loss,
+    )
+    from steadygan.losses.objectives import (
+        minimax_g_loss as minimax_g_loss,
+    )
+    from steadygan.losses.objectives import (
+        non_saturating_g_loss as non_saturating_g_loss,
+    )
+    from steadygan.losses.objectives import (
+        wasserstein_d_loss as wasserstein_d_loss,
+    )
+    from steadygan.losses.objectives import (
+        wasserstein_g_loss as wasserstein_g_loss,
+    )
+    from steadygan.losses.penalties import GradientPenalty as GradientPenalty
+    from steadygan.losses.penalties import gradient_penalty as gradient_penalty
+    from steadygan.losses.penalties import r1_penalty as r1_penalty
+    from steadygan.methods import find as find_method  # noqa: F401 - in _HOME
+    from steadygan.methods import methods as all_methods  # noqa: F401 - in _HOME
+    from steadygan.networks import OwnNetworks as OwnNetworks
+    from steadygan.parts.constraints import WeightClip as WeightClip
+    from steadygan.report import write_report as write_report
+    from steadygan.training import replay as replay
+    from steadygan.training import resume as resume
+    from steadygan.training import train as train
+    from steadygan.training.sampling import load_generator as load_generator
+    from steadygan.training.sampling import sample as sample
 
+#: Where each public name is: a module, and the name there where it is another.
 _HOME = {
     "DataSettings": "data",
     "Dataset": "data",
@@ -68,39 +91,7 @@ _HOME = {
     "write_report": "report",
 }
 
-__all__ = [
-    "DataSettings",
-    "Dataset",
-    "GradientPenalty",
-    "OwnNetworks",
-    "Recipe",
-    "SteadyGanError",
-    "UserError",
-    "WeightClip",
-    "all_methods",
-    "bce_d_loss",
-    "category_information",
-    "discriminator_l2",
-    "find_method",
-    "generator_l2",
-    "gradient_penalty",
-    "hinge_d_loss",
-    "hinge_g_loss",
-    "least_squares_d_loss",
-    "least_squares_g_loss",
-    "load_generator",
-    "minimax_g_loss",
-    "non_saturating_g_loss",
-    "open_data",
-    "r1_penalty",
-    "replay",
-    "resume",
-    "sample",
-    "train",
-    "wasserstein_d_loss",
-    "wasserstein_g_loss",
-    "write_report",
-]
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:
@@ -111,4 +102,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(_HOME)

@@ -1,9 +1,8 @@
 """Errors that end a command in one clear line, with the exit code that each kind has.
 
-Exit codes: 0 done; 2 the user's mistake; 3 non-finite numbers; 4 no whole checkpoint;
-5 a study with failed runs; 75 stopped on time, run me again; 128 + its number for a signal: 129
-SIGHUP, 130 SIGINT, 143 SIGTERM, and 141 for a closed pipe; 1 anything unforeseen, and out of
-memory.
+Exit codes: 0 done; 2 the user's mistake; 3 non-finite numbers; 4 no intact checkpoint; 5 a study
+with failed runs; 75 time limit reached, run again; 128 + its number for a signal: 129 SIGHUP, 130
+SIGINT, 143 SIGTERM, and 141 for a closed pipe; 1 anything unexpected, and out of memory.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class NonFiniteError(SteadyGanError):
 
 
 class CheckpointError(SteadyGanError):
-    """No whole checkpoint, or a damaged one; the message carries its path."""
+    """No intact checkpoint, or a damaged one; the message has its path."""
 
     exit_code = 4
 
@@ -42,7 +41,7 @@ class StudyError(SteadyGanError):
     exit_code = 5
 
 
-#: How torch's allocators say that there is no memory, in a RuntimeError.
+#: Texts of the RuntimeErrors that torch's allocators raise when memory runs out.
 NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 
 
@@ -62,7 +61,7 @@ def in_a_line(error: BaseException) -> tuple[str, int]:
     return f"unexpected {text}", 1
 
 
-#: So many names are listed where none is near; the parts and the methods are fewer.
+#: At most this many names are listed where none is near; parts and methods are fewer.
 FEW = 40
 
 

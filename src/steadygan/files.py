@@ -1,8 +1,8 @@
-"""Files that appear when they are whole: written beside their place, synced, renamed over it.
+"""Atomic file writes: to a temporary file in the same folder, synced, then renamed.
 
-Every file that the program writes goes through here (tests/test_imports.py holds that), but for
-checkpoints, which count their own writes, lines added to a history, and what is written into a
-folder that is itself renamed when it is whole.
+Every file that the program writes goes through here (tests/test_imports.py checks it), except
+checkpoints, which count their own writes, lines appended to a history, and files in a folder that
+is itself renamed when complete.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def writing(path: Path, mode: str = "wb") -> Iterator[IO]:
     """A new file to write, `wb` or `w` (UTF-8, \\n), which replaces `path` at the end of `with`.
 
     Whatever ends the block early leaves `path` as it was and nothing beside it. A link is followed.
-    Raises `UserError` in one line where the disk is full, read-only, or otherwise in the way.
+    Raises `UserError` in one line where the disk is full, read-only, or otherwise not writable.
     """
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
@@ -51,7 +51,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def json_text(value: Any) -> str:
-    """JSON for a file of UTF-8; half characters, which that cannot hold, are written as escapes."""
+    """JSON for a UTF-8 file; lone surrogates, which UTF-8 cannot encode, are escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=1)
     try:
         text.encode()
@@ -73,7 +73,7 @@ def why(error: OSError, path: Path) -> str:
     """Why `path` cannot be written, in one line."""
     if error.errno == errno.EROFS:
         return f"{path}: is on a read-only file system; give a folder that can be written"
-    short = error.errno is None and "requested and" in str(error)  # how numpy says it
+    short = error.errno is None and "requested and" in str(error)  # numpy's message
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or short:
         return f"{path}: the disk is full; make room and run again"
     if error.errno == errno.ENAMETOOLONG:
@@ -82,7 +82,7 @@ def why(error: OSError, path: Path) -> str:
 
 
 def _beside(path: Path) -> Path:
-    """A hidden name in the same folder, of this process, and no longer than `path`'s own may be."""
+    """A hidden temporary name in the same folder, for this process, within the length limit."""
     end = f".{os.getpid()}.part"
     kept = path.name.encode()[: 254 - len(end)].decode(errors="ignore")
     return path.with_name(f".{kept}{end}")

@@ -1,7 +1,7 @@
 """Locks of run and study folders: one writer at a time, and whether there is one now.
 
 The lock is flock(2) on the folder's `.lock`. The kernel drops it with the process that holds it,
-whatever ended that process, so it says more about a run than anything the process wrote down.
+whatever ended that process, so it is more reliable than anything that the process wrote.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def acquire(folder: Path, busy: str) -> int:
 
 
 def is_held(folder: Path) -> bool | None:
-    """Whether a process holds the lock of `folder`; None on a file system that knows no locks."""
+    """Whether a process holds the lock of `folder`; None on a file system without locks."""
     return is_locked(folder / NAME)
 
 
 def is_locked(path: Path) -> bool | None:
-    """Whether a process has a flock on a file or a folder, which need not be there; None on a file
-    system that knows no locks."""
+    """Whether a process has a flock on a file or a folder, which need not exist; None on a file
+    system without locks."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # it may be a FIFO
     except FileNotFoundError:  # never locked, or a copy without its lock file
@@ -76,8 +76,8 @@ def is_locked(path: Path) -> bool | None:
 def as_it_stands(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """`facts` of a run.json, with a status that is true now.
 
-    A process that is killed leaves its run "running". Where nobody holds the run's lock that state
-    becomes "interrupted", with the reason.
+    A process that is killed leaves its run "running". Where no process holds the run's lock that
+    state becomes "interrupted", with the reason.
     """
     status = facts.get("status")
     if not isinstance(status, dict) or status.get("state") != "running":

@@ -37,7 +37,7 @@ _IMPORTS: ContextVar[bool] = ContextVar("imports", default=False)
 @contextmanager
 def importing_members() -> Iterator[None]:
     """Within (or in a function that this decorates), text that names a member as `module:Class`
-    imports its module: for what the user types, never for what a file holds."""
+    imports its module: for text typed by the user, never for text read from a file."""
     before = _IMPORTS.set(True)
     try:
         yield
@@ -74,7 +74,7 @@ class Spec(BaseModel):
 
     @classmethod
     def members(cls: type[S]) -> dict[str, type[S]]:
-        """Every named subclass by name; the first of a name."""
+        """Every named subclass by name; the first of several with one name."""
         found = {cls.name: cls} if cls.name else {}
         for sub in cls.__subclasses__():
             found = {**sub.members(), **found}
@@ -127,7 +127,7 @@ def own_name(text: str) -> str | None:
 
 
 def own_member(family: type[S], name: str) -> type[S]:
-    """The class that `name`, `module:Class`, is; see `importing_members`."""
+    """The class that `name`, `module:Class`, refers to; see `importing_members`."""
     module, _, qualname = name.partition(":")
     if not _IMPORTS.get() and module not in sys.modules:
         raise ValueError(f"'{name}' is code of its own, which is not imported to be looked at")
@@ -162,7 +162,7 @@ def family_of(cls: type[Spec]) -> str:
 
 
 class _ByName:
-    """Lets a field take a member of its family as `Spec.read` does: by name, too."""
+    """Lets a field take a member of its family in every form that `Spec.read` takes."""
 
     def __get_pydantic_core_schema__(
         self, family: type[Spec], handler: GetCoreSchemaHandler

@@ -10,7 +10,7 @@ from torch import nn
 
 from steadygan.data import Split
 from steadygan.data.sources.gaussians import ring_centres
-from steadygan.game.ema import EMA
+from steadygan.game.optimizers import EMA
 from steadygan.methods import find
 
 
@@ -89,8 +89,8 @@ def test_the_average_is_nearer_to_the_data_than_the_generator_itself():
     random = np.random.RandomState(0)
     points = ring_centres()[np.arange(4096) % 8] + 0.05 * random.standard_normal((4096, 2))
     game = trainer(recipe, POINT)
-    game.data = replace(game.data, train=Split(points.astype(np.float32), None))
-    real = torch.from_numpy(game.data.train.items[:500])
+    game.source.data = replace(game.data, train=Split(points.astype(np.float32), None))
+    real = torch.from_numpy(game.source.data.train.items[:500])
     latents = recipe.prior.sample(500, torch.Generator().manual_seed(1))
     distances = []
     for iteration in range(300):

@@ -7,7 +7,7 @@ from tiny import context, go_on, parameters, shrunk
 
 from steadygan.game.context import StepContext
 from steadygan.game.optimizers import SGD, Adam, Optimizer, RMSProp
-from steadygan.game.state import Player
+from steadygan.game.player import Player
 from steadygan.methods import find
 
 HORIZON, BATCH = 10_000, 50

@@ -12,12 +12,9 @@ from steadygan.game.priors import (
     Prior,
     Sphere,
     Uniform,
-    class_of,
     uniform_from_normal,
-    with_class,
-    without_class,
 )
-from steadygan.networks.labels import noise_and_class
+from steadygan.networks.labels import split_class, with_class
 
 
 def seeded(seed=0):
@@ -130,10 +127,10 @@ def test_a_class_can_be_read_from_the_latent_it_rides_in():
     latent = with_class(noise, classes)
     assert latent.shape == (5, 4)
     assert latent.dtype == torch.float32
-    assert torch.equal(class_of(latent), classes)
-    assert class_of(latent).dtype == torch.int64
-    assert torch.equal(without_class(latent), noise)
-    for one, other in zip(noise_and_class(latent), (noise, classes), strict=True):
+    assert torch.equal(split_class(latent)[1], classes)
+    assert split_class(latent)[1].dtype == torch.int64
+    assert torch.equal(split_class(latent)[0], noise)
+    for one, other in zip(split_class(latent), (noise, classes), strict=True):
         assert torch.equal(one, other)  # as networks read it
 
 
@@ -141,10 +138,10 @@ def test_drawn_classes_are_uniform_and_the_noise_is_that_of_the_prior():
     prior = ClassConditionalPrior(dim=4, base=Normal(dim=4), classes=10)
     latent = prior.sample(20_000, seeded())
     assert latent.shape == (20_000, prior.total_dim) == (20_000, 5)
-    share = torch.bincount(class_of(latent), minlength=10) / 20_000
+    share = torch.bincount(split_class(latent)[1], minlength=10) / 20_000
     assert len(share) == 10
     assert (share - 0.1).abs().max() < 0.01
-    assert torch.equal(without_class(latent), Normal(dim=4).sample(20_000, seeded()))
+    assert torch.equal(split_class(latent)[0], Normal(dim=4).sample(20_000, seeded()))
 
 
 @pytest.mark.parametrize("base", [Uniform(dim=4), Coded(dim=4, categories=3, continuous=1)])
@@ -152,16 +149,20 @@ def test_the_class_comes_after_whatever_the_prior_draws(base):
     prior = ClassConditionalPrior(dim=4, base=base, classes=6)
     latent = prior.sample(9, seeded())
     assert latent.shape == (9, base.total_dim + 1)
-    assert torch.equal(without_class(latent), base.sample(9, seeded()))
+    assert torch.equal(split_class(latent)[0], base.sample(9, seeded()))
 
 
 def test_fixed_latents_take_every_class_in_turn_or_spread_over_many():
     normal = torch.randn(64, 4, generator=seeded())
     few = ClassConditionalPrior(dim=4, base=Normal(dim=4), classes=10).latents(normal)
-    assert class_of(few).tolist() == [i % 10 for i in range(64)]
-    assert torch.equal(without_class(few), normal)
-    many = class_of(ClassConditionalPrior(dim=4, base=Normal(dim=4), classes=3740).latents(normal))
+    assert split_class(few)[1].tolist() == [i % 10 for i in range(64)]
+    assert torch.equal(split_class(few)[0], normal)
+    many = split_class(
+        ClassConditionalPrior(dim=4, base=Normal(dim=4), classes=3740).latents(normal)
+    )[1]
     assert many.tolist() == [i * 3740 // 64 for i in range(64)]
     assert many.unique().numel() == 64
-    as_many = class_of(ClassConditionalPrior(dim=4, base=Normal(dim=4), classes=64).latents(normal))
+    as_many = split_class(
+        ClassConditionalPrior(dim=4, base=Normal(dim=4), classes=64).latents(normal)
+    )[1]
     assert as_many.tolist() == list(range(64))

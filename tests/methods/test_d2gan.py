@@ -159,7 +159,7 @@ def test_a_game_minimises_minus_the_value_and_gs_terms_of_it():
 def test_the_value_is_logged_and_no_mean_is_taken_for_another():
     game = trainer(shrunk(METHOD.recipe), GREY)
     game.iterate()
-    line = signals.of_iteration(game.last, game.held_out())
+    line = signals.of_iteration(game.last, game.source.held_out(game.iteration))
     assert line["d2gan_value"] == pytest.approx(-line["d_loss"], rel=1e-6)
     assert 0 <= line["d_heldout_probability"] <= 1
 

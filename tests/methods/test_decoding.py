@@ -22,10 +22,10 @@ from tiny import (
 
 from steadygan.errors import NonFiniteError, UserError
 from steadygan.game.context import StepContext
+from steadygan.losses.decoding import Features, RandomCodes
 from steadygan.methods import find
-from steadygan.methods.decoding import Features, RandomCodes
 from steadygan.study.compose import compose
-from steadygan.training.loop import as_played
+from steadygan.training.inputs import as_played
 from steadygan.training.state_dict import gather
 
 DECODING = find("decoding")
@@ -45,7 +45,7 @@ def after_stages(recipe, shape=GREY, seed=0):
 
 def decode_step(game):
     update = StepContext(game.recipe, game.state, "decode", game.inputs("decode", 0), 0)
-    return game.recipe.step(update, game.guard)
+    return game.recipe.step(update, game.guard.check)
 
 
 def tensors_of(player):
@@ -103,10 +103,10 @@ def test_turns_leave_the_auto_encoder_as_its_stage_left_it():
 
 def test_the_step_comes_before_d_and_g_with_an_order_of_its_own_through_the_data():
     game, seen = after_stages(tiny()), []
-    game.guard = lambda update: seen.append((update.player.name, list(update.losses)))
+    game.guard.check = lambda update: seen.append((update.player.name, list(update.losses)))
     game.iterate()
     assert seen == [("decode", ["decode"]), ("d", ["adversarial"]), ("g", ["adversarial"])]
-    assert set(game.draws) == {"autoencoder", "features", "decode", "d"}
+    assert set(game.source.draws) == {"autoencoder", "features", "decode", "d"}
     assert set(game.last) == {"decode", "d", "g"}
 
 
@@ -317,14 +317,14 @@ def test_a_non_finite_image_in_the_features_stage_stops_it_before_it_counts(tmp_
     game.folder.path = tmp_path
     for _ in range(4):
         game.take_stage_step("autoencoder")
-    deal = game.next_batch
+    deal = game.source.next_batch
 
     def poisoned(place):
         batch = deal(place)
         batch.samples.view(-1)[5] = float("nan")
         return batch
 
-    game.next_batch = poisoned
+    game.source.next_batch = poisoned
     with pytest.raises(NonFiniteError, match="stage features, step 0: NaN or Inf in the real"):
         game.take_stage_step("features")
     assert game.state.part_states["features"].count == 0

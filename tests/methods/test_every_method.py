@@ -177,7 +177,7 @@ def test_an_update_leaves_every_other_players_weights_and_moments(method, shape)
         moved = update.player
         since.update({n: (moved, of(p, moved)) for n, p in players.items() if p is not moved})
 
-    game.guard = watch
+    game.guard.check = watch
     play_stages(game)
     for iteration in range(2):
         game.recipe.iterate(game.state, Iteration(iteration, 0, game.inputs, watch))

@@ -20,7 +20,7 @@ def test_g_looks_at_real_samples_in_an_order_of_its_own():
     game = trainer(shrunk(find("rpgan").recipe), GREY)
     for _ in range(2):
         game.iterate()
-    assert game.draws == {"d": 2, "g": 2}
+    assert game.source.draws == {"d": 2, "g": 2}
 
 
 def test_a_constant_on_ds_scores_changes_no_gradient():

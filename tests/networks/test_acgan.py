@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
-from steadygan.game.priors import with_class
 from steadygan.networks import ACGANNetworks
 from steadygan.networks.base import Codes
+from steadygan.networks.labels import with_class
 
 
 def built(shape, latent=8, classes=10, **fields):

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from steadygan.game.priors import with_class
 from steadygan.networks import ConditionalNetworks
 from steadygan.networks.base import Codes
 from steadygan.networks.conditional import ConditionalGenerator
+from steadygan.networks.labels import with_class
 from steadygan.networks.mlp import Maxout
 from steadygan.networks.multiclass import LabelledGenerator
 

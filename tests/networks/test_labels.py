@@ -6,8 +6,7 @@ from tiny import Shapes
 from torch import nn
 from torch.nn.functional import conv2d, one_hot
 
-from steadygan.game.priors import with_class
-from steadygan.networks.labels import LabelledConv, LabelMap, noise_and_class
+from steadygan.networks.labels import LabelledConv, LabelMap, split_class, with_class
 
 CLASSES, DIM = 12, 5
 
@@ -23,7 +22,7 @@ def label_map(seed=0):
 def test_a_class_can_be_read_from_the_latent_it_rides_in():
     noise = torch.randn(6, 4)
     classes = torch.tensor([0, 3739, 7, 1, 999_999, 2])
-    z, y = noise_and_class(with_class(noise, classes))
+    z, y = split_class(with_class(noise, classes))
     assert torch.equal(z, noise)
     assert torch.equal(y, classes)
     assert y.dtype == torch.int64

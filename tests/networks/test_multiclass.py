@@ -5,9 +5,9 @@ import torch
 from tiny import Shapes
 from torch import nn
 
-from steadygan.game.priors import with_class
 from steadygan.networks import MulticlassNetworks
 from steadygan.networks.base import Codes
+from steadygan.networks.labels import with_class
 
 GREY = (1, 28, 28)
 

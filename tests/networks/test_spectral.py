@@ -9,9 +9,9 @@ from tiny import GREY, buffers, context, differing, go_on, inputs, shrunk, start
 from torch import nn
 from torch.nn.utils import parametrize
 
-from steadygan.game.buffers import frozen_buffers
 from steadygan.game.context import StepContext
 from steadygan.game.optimizers import Adam
+from steadygan.game.player import frozen_buffers
 from steadygan.losses.penalties import gradient_penalty
 from steadygan.methods import find
 from steadygan.networks.spectral import (

@@ -16,7 +16,6 @@ from steadygan.errors import NonFiniteError
 from steadygan.game.priors import Prior
 from steadygan.game.recipe import Recipe
 from steadygan.training import Goal, Hooks, Trainer, checkpoint, guards, replay
-from steadygan.training.state_dict import optimizer_tensors
 from tests.reliability import games, resuming
 
 NAN, INF = float("nan"), float("inf")
@@ -63,7 +62,7 @@ class Poison:
         return tensor
 
     def _data(self, trainer: Trainer, _player: str, stack: contextlib.ExitStack) -> None:
-        deal = trainer.next_batch
+        deal = trainer.source.next_batch
 
         def batch(place: tuple) -> tuple:
             dealt = deal(place)
@@ -71,7 +70,7 @@ class Poison:
                 dealt = dealt._replace(samples=self._set(dealt.samples.contiguous()))
             return dealt
 
-        stack.enter_context(mock.patch.object(trainer, "next_batch", batch))
+        stack.enter_context(mock.patch.object(trainer.source, "next_batch", batch))
 
     def _latent(self, trainer: Trainer, _player: str, stack: contextlib.ExitStack) -> None:
         kind: type[Prior] = type(trainer.recipe.prior)
@@ -102,7 +101,7 @@ class Poison:
 
     def _moment(self, trainer: Trainer, player: str, stack: contextlib.ExitStack) -> None:
         def total_steps() -> Tensor:
-            found = optimizer_tensors(trainer.state.players[player])
+            found = trainer.state.players[player].optimizer_tensors()
             return next(t for t in found.values() if t.dim())
 
         self._before(trainer, total_steps, stack)

@@ -23,7 +23,7 @@ SUBJECTS = (*games.METHODS, STAGED)
 KINDS = ("wgan-gp", "began", STAGED)
 #: What a trainer holds beside its state: the data set (in the fingerprint), what the last turn saw
 #: (dealt anew each turn, for the log), and the copies that a failure file is made of.
-OUTSIDE = {"data", "last", "_undo"}
+OUTSIDE = {"data", "last", "guard"}
 #: A tensor that follows from a network's sizes and never changes: R3GAN's resampling.
 CONSTANT = "._buffers.[matrix]"
 
@@ -182,7 +182,7 @@ def walked(subject: str, folder: Path) -> None:
 def numbers(trainer: Trainer) -> dict[str, object]:
     """Every number a trainer remembers, less where it stands inside a turn."""
     kept = {k: v for k, v in vars(trainer).items() if isinstance(v, (int, float, str))}
-    return {**kept, "stage_steps": trainer.stage_steps, "draws": trainer.draws}
+    return {**kept, "stage_steps": trainer.stage_steps, "draws": trainer.source.draws}
 
 
 # ---- R3: each group counts --------------------------------------------------------------------

@@ -28,8 +28,8 @@ def test_each_tensor_is_watched_for_itself(value, tmp_path):
     def guard(update):
         assert guards.all_finite(guards.watched(update))
         context, player = update.context, update.player
-        alone = guards.seen_by(context) | {"norm": update.gradient_norm} | update.losses
-        alone |= {f"moment {k}": v for k, v in guards.optimizer_tensors(player).items()}
+        alone = context.used() | {"norm": update.gradient_norm} | update.losses
+        alone |= {f"moment {k}": v for k, v in player.optimizer_tensors().items()}
         alone |= {f"weight {k}": v for k, v in player.named_parameters().items()}
         if context.player == "g":
             alone |= {f"EMA {k}": v for k, v in context.state.g_ema.state_dict().items()}
@@ -43,7 +43,7 @@ def test_each_tensor_is_watched_for_itself(value, tmp_path):
                 flat[-1] = kept
                 kinds.add(name.split()[0])
 
-    trainer.guard = guard
+    trainer.guard.check = guard
     trainer.iterate()
     assert unseen == []
     assert kinds == {
@@ -119,8 +119,9 @@ def test_a_signal_that_is_not_finite_stops_the_run_in_one_line(tmp_path, monkeyp
     trainer = games.trainer_of(games.small("gan"), tmp_path / "run")
     trainer.schedule = games.LogSchedule(log_every=1)
     monkeypatch.setattr(StepContext, "signals", {"odd": torch.tensor(poisoning.INF)}, raising=False)
-    plain = trainer.held_out
-    monkeypatch.setattr(trainer, "held_out", lambda: RealBatch(plain().samples * poisoning.INF))
+    source, plain = trainer.source, trainer.source.held_out
+    endless = lambda at: RealBatch(plain(at).samples * poisoning.INF)  # noqa: E731
+    monkeypatch.setattr(source, "held_out", endless)
     with pytest.raises(NonFiniteError, match=r"step 1: NaN or Inf in the log's d_"):
         trainer.run(Goal(steps=2), Hooks())
     assert [line["step"] for line in games.history(trainer.folder.path)] == [0]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from steadygan.methods import find
 from steadygan.report import write_report
 from steadygan.report.autoencoder import autoencoders
 from steadygan.report.read import read_folder
@@ -129,7 +130,10 @@ def test_the_decode_steps_losses_and_gradients_have_their_names(make, tmp_path):
     lines = make.history("dcgan", lines=20)
     for line in lines:
         line |= {"decode_loss": 0.1, "decode_loss/decode": 0.1, "decode_gradient_norm": 2.0}
-    folder = make.write_run(tmp_path / "run", make.run_json("dcgan"), lines, pictures=False)
+    facts = {**make.run_json("dcgan"), "signal_titles": find("decoding").recipe.titles_of_signals()}
+    folder = make.write_run(tmp_path / "run", facts, lines, pictures=False)
     said = page_of(make, folder).said
     assert "decode step" in said
     assert "generator in the decode step" in said
+    nameless = make.write_run(tmp_path / "older", make.run_json("dcgan"), lines, pictures=False)
+    assert "decode gradient norm" in page_of(make, nameless).said, "an older run has its keys"

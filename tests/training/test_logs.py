@@ -115,7 +115,7 @@ def test_held_out_scores_are_those_of_the_step_that_was_logged(tmp_path):
     trainer.iterate()
     from steadygan.training import signals
 
-    line = signals.of_iteration(trainer.last, trainer.held_out())
+    line = signals.of_iteration(trainer.last, trainer.source.held_out(trainer.iteration))
     without = signals.of_iteration(trainer.last, None)
     assert {k for k in line if "heldout" in k} == set(line) - set(without)
     assert {k: line[k] for k in without} == without
@@ -136,11 +136,12 @@ def test_held_out_samples_are_shown_as_real_ones_are(tmp_path, part):
     augment = []
     trunk = trainer.state.discriminator.trunk
     watch = trunk.register_forward_pre_hook(lambda module, given: augment.append(given[0]))
-    held, real = context.held_out_scores(trainer.held_out()), context.real_scores
+    batch = trainer.source.held_out(trainer.iteration)
+    held, real = context.held_out_scores(batch), context.real_scores
     watch.remove()
     spread = [images.std().item() for images in augment]
     assert spread[0] == pytest.approx(spread[1], rel=0.05)
-    assert spread[0] != pytest.approx(trainer.held_out().samples.std().item(), rel=0.05)
+    assert spread[0] != pytest.approx(batch.samples.std().item(), rel=0.05)
     error = (held.var() / len(held) + real.var() / len(real)).sqrt().item()
     assert held.mean().item() == pytest.approx(real.mean().item(), abs=4 * error)
 

@@ -8,14 +8,8 @@ from PIL import Image
 from steadygan.data import DataSettings, open_data
 from steadygan.data.dataset import from_rows
 from steadygan.errors import CheckpointError, UserError
-from steadygan.game.priors import (
-    ClassConditionalPrior,
-    Coded,
-    Normal,
-    Uniform,
-    class_of,
-    without_class,
-)
+from steadygan.game.priors import ClassConditionalPrior, Coded, Normal, Uniform
+from steadygan.networks.labels import split_class
 from steadygan.training import checkpoint, pictures, train
 from steadygan.training.runfolder import read_history
 from steadygan.training.sampling import (
@@ -155,11 +149,11 @@ def test_a_class_is_held_in_every_latent_and_the_rest_is_as_without_it(classed):
     assert prior.classes == 4
     names = facts["data"]["class_names"]
     free = draw_latents(prior, 50, 0)
-    assert set(class_of(free).tolist()) == {0, 1, 2, 3}
+    assert set(split_class(free)[1].tolist()) == {0, 1, 2, 3}
     for name, index in (("永", 1), ("1", 2), ("Caf\u00e9", 3), ("0", 0)):
         held = draw_latents(prior, 50, 0, name, names)
-        assert set(class_of(held).tolist()) == {index}
-        assert torch.equal(without_class(held), without_class(free))
+        assert set(split_class(held)[1].tolist()) == {index}
+        assert torch.equal(split_class(held)[0], split_class(free)[0])
 
 
 def test_samples_of_a_class_are_those_that_g_makes_of_it(classed, tmp_path):
@@ -243,8 +237,8 @@ def test_a_walk_stays_in_the_class_it_begins_in():
     ends = prior.sample(2, torch.Generator().manual_seed(0))
     ends[:, -1] = torch.tensor([4.0, 2.0])
     path = path_between(prior, ends, 6)
-    assert class_of(path).tolist() == [4] * 6
-    assert torch.equal(without_class(path), path_between(prior.base, ends[:, :-1], 6))
+    assert split_class(path)[1].tolist() == [4] * 6
+    assert torch.equal(split_class(path)[0], path_between(prior.base, ends[:, :-1], 6))
 
 
 def test_a_run_draws_a_table_of_its_classes(classed):
@@ -257,12 +251,12 @@ def test_a_run_draws_a_table_of_its_classes(classed):
 def test_the_table_of_classes_changes_one_thing_a_direction():
     prior = ClassConditionalPrior(dim=5, base=Normal(dim=5), classes=4)
     state = pictures.swept_classes(prior, 3)
-    assert class_of(state).tolist() == [k for k in range(4) for _ in range(10)]
-    noise = without_class(state).unflatten(0, (4, 10))
+    assert split_class(state)[1].tolist() == [k for k in range(4) for _ in range(10)]
+    noise = split_class(state)[0].unflatten(0, (4, 10))
     assert all(torch.equal(row, noise[0]) for row in noise)
     assert torch.equal(noise[0], pictures.fixed_latents(Normal(dim=5), 3, 10))
     many = pictures.swept_classes(prior.model_copy(update={"classes": 3740}), 3)
-    assert class_of(many)[::10].tolist() == [k * 374 for k in range(10)]
+    assert split_class(many)[1][::10].tolist() == [k * 374 for k in range(10)]
 
 
 def test_points_are_an_array_of_floats_or_a_scatter(tmp_path):

@@ -1,10 +1,10 @@
 import torch
 
-from steadygan.training.streams import Streams
+from steadygan.training.inputs import Streams
 from tests.reliability import games
 
 
-def test_a_stream_is_a_function_of_seed_rank_name_and_place_alone():
+def test_a_stream_is_a_function_of_seed_name_and_place_alone():
     one = Streams(3).generator("latents", 7, "d", 1)
     Streams(3).generator("latents", 7, "d", 0)
     torch.rand(100)  # nothing drawn elsewhere moves it
@@ -15,9 +15,8 @@ def test_a_stream_is_a_function_of_seed_rank_name_and_place_alone():
 
 def test_every_use_has_a_stream_of_its_own():
     keys = [
-        Streams(seed, rank).key(name, *place)
+        Streams(seed).key(name, *place)
         for seed in (0, 1, 2**62)
-        for rank in (0, 1)
         for name in ("latents", "penalties", "augmentation")
         for place in ((), (0,), (1,), (0, "d", 0), (0, "d", 1), (0, "g", 0), (1, "d", 0), (10,))
     ]
@@ -73,9 +72,11 @@ def test_flips_are_drawn_by_place_and_hit_half_of_the_images(tmp_path):
     data = games.images()
     flipped = dataclasses.replace(data, settings=data.settings.model_copy(update={"flip": True}))
     recipe = games.small("gan", batch=100)
-    plain = games.trainer_of(recipe, tmp_path / "a", data).next_batch((4, "d", 0))[0]
+    plain = games.trainer_of(recipe, tmp_path / "a", data).source.next_batch((4, "d", 0))[0]
     mirrored = [
-        games.trainer_of(recipe, tmp_path / str(n), flipped).next_batch((iteration, "d", 0))[0]
+        games.trainer_of(recipe, tmp_path / str(n), flipped).source.next_batch((iteration, "d", 0))[
+            0
+        ]
         for n, iteration in enumerate((4, 4, 5))
     ]
     assert torch.equal(mirrored[0], mirrored[1])
@@ -87,22 +88,24 @@ def test_flips_are_drawn_by_place_and_hit_half_of_the_images(tmp_path):
 
 
 def test_the_held_out_batch_is_of_the_test_part_and_chosen_by_the_turn(tmp_path):
-    from steadygan.training.loop import as_played
+    from steadygan.training.inputs import as_played
 
     data = games.images()
     trainer = games.trainer_of(games.small("gan"), tmp_path / "run", data)
-    first = trainer.held_out().samples
-    assert torch.equal(first, trainer.held_out().samples)
+    first = trainer.source.held_out(trainer.iteration).samples
+    assert torch.equal(first, trainer.source.held_out(trainer.iteration).samples)
     test = as_played(torch.from_numpy(data.test.items))
     assert all(any(torch.equal(image, other) for other in test) for image in first)
     trainer.iteration = 1
-    assert not torch.equal(first, trainer.held_out().samples)
+    assert not torch.equal(first, trainer.source.held_out(trainer.iteration).samples)
     few = games.trainer_of(games.small("gan"), tmp_path / "few", games.images(held_out=7))
-    assert len(few.held_out().samples) == 7, "fewer than a batch is still worth a log line"
+    assert len(few.source.held_out(few.iteration).samples) == 7, (
+        "fewer than a batch is still worth a log line"
+    )
 
 
 def test_images_are_played_between_minus_one_and_one():
-    from steadygan.training.loop import as_played
+    from steadygan.training.inputs import as_played
 
     values = as_played(torch.tensor([0, 255, 51], dtype=torch.uint8))
     assert torch.allclose(values, torch.tensor([-1.0, 1.0, -0.6]))

@@ -120,13 +120,13 @@ def test_running_means_move_after_the_guard_alone():
     played = game("historical-averaging")
     means = [m for m in played.state.part_states.modules() if isinstance(m, RunningMeans)]
     before = [m.steps.clone() for m in means]
-    guard, seen = played.guard, []
+    check, seen = played.guard.check, []
 
     def looks(update):
         seen.append([int(m.steps - b) for m, b in zip(means, before, strict=True)])
-        guard(update)
+        check(update)
 
-    played.guard = looks
+    played.guard.check = looks
     played.iterate()
     assert seen == [[0, 0], [1, 0]]
     assert [int(m.steps) for m in means] == [2, 2]
@@ -141,8 +141,8 @@ def test_a_failing_update_leaves_the_history_as_it_was(iteration, tmp_path):
         played.iterate()
     before = {k: v.clone() for k, v in played.gathered().items() if "states/" in k}
     assert int(before["states/replay.filled"]) == min(4 * iteration, 6)
-    batch = played.next_batch
-    played.next_batch = lambda place: batch(place)._replace(
+    batch = played.source.next_batch
+    played.source.next_batch = lambda place: batch(place)._replace(
         samples=torch.full((8, *GREY), torch.nan)
     )
     with pytest.raises(NonFiniteError, match="real batch"):

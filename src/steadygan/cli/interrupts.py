@@ -9,13 +9,13 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: Each ends with 128 + its number, as shells say it.
+#: Each ends with 128 + its number, as in shells.
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """A signal asked the command to end. No `Exception`, so that nothing on the way takes it for
-    an error of its own; cleaning up (`finally`, `with`) goes on as ever."""
+    """A signal asked the command to end. Not an `Exception`, so that no handler on the call stack
+    catches it; clean-up (`finally`, `with`) runs as usual."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(number).name}")
@@ -23,14 +23,14 @@ class Interrupted(BaseException):
 
 
 def _end(number: int, _frame: object) -> None:
-    signal.signal(number, signal.SIG_DFL)  # a second one does not wait for the cleaning up
+    signal.signal(number, signal.SIG_DFL)  # a second one does not wait for the clean-up
     raise Interrupted(number)
 
 
 @contextmanager
 def ending() -> Iterator[None]:
-    """Raise `Interrupted` on SIGINT, SIGTERM and SIGHUP while inside; one that is ignored, as
-    `nohup` does, stays so."""
+    """Raise `Interrupted` on SIGINT, SIGTERM and SIGHUP while inside; one that is ignored, as under
+    `nohup`, stays ignored."""
     old = {number: signal.getsignal(number) for number in NUMBERS}
     for number, handler in old.items():
         if handler is not None and handler != signal.SIG_IGN:

@@ -35,7 +35,7 @@ UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}
 Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
 Steps = Annotated[
     int | None,
-    typer.Option("--steps", help="Training steps; each is all updates of D, then those of G."),
+    typer.Option("--steps", help="Training steps (iterations): all D steps, then all G steps."),
 ]
 Budget = Annotated[
     str | None,
@@ -110,8 +110,8 @@ def examples(*commands: str) -> str:
 
 
 def names_own_code(words: Iterable[str]) -> bool:
-    """Whether something typed names code of the user's own, as `module:Class`: no --trust-code is
-    asked for that."""
+    """Whether an argument names the user's own code as `module:Class`, which needs no
+    --trust-code."""
     return any(re.search(r"(^|[=,:])[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?=$|[:,])", w) for w in words)
 
 
@@ -128,7 +128,7 @@ def command_line() -> str:
 
 
 def opened(source: str, request: Request) -> Dataset:
-    """The data set, decoded with a progress bar; bad files and what else was lost are said."""
+    """The data set, decoded with a progress bar; bad files and what else was lost are reported."""
     from steadygan.data import open_data
     from steadygan.study.bars import Phases, bars
 
@@ -152,7 +152,7 @@ def require_keys_of_data(request: Request, command: str) -> None:
 
 
 def use_threads(request: Request, elsewhere: bool = False) -> None:
-    """Set the threads that are asked for; refused where there are fewer cores, unless the work is
+    """Set the requested number of threads; refused where there are fewer cores, unless the work is
     done `elsewhere`."""
     import torch
 
@@ -165,7 +165,7 @@ def use_threads(request: Request, elsewhere: bool = False) -> None:
 
 
 def stop_after_or_unread(stop_after: str | None) -> StopAsked:
-    """What stops a run: a signal, the time of --stop-after, and output that nobody reads."""
+    """What stops a run: a signal, the time of --stop-after, and a closed output pipe."""
     from steadygan.training import StopAsked
 
     return StopAsked(seconds(stop_after), reader_left=streams.reader_left)
@@ -188,7 +188,7 @@ def schedule(text: str) -> str | None:
 
 @contextmanager
 def reported_if_it_stops(folder: Path) -> Iterator[None]:
-    """A run or study that fails or is stopped half-way has its report all the same."""
+    """Write the report also of a run or study that fails or is stopped."""
     from steadygan.errors import NonFiniteError
     from steadygan.report import write_report
     from steadygan.training import Stopped

@@ -252,7 +252,7 @@ def replay(
     run: Annotated[Path, typer.Argument(help="A run that stopped on NaN or Inf.")],
     trust_code: TrustCode = False,
 ) -> None:
-    """Repeat the update that stopped a run on NaN or Inf, and say where the first one appears."""
+    """Repeat the step that failed on NaN or Inf, and report where the first one appears."""
     load_torch()
     from steadygan.training import replay
 
@@ -278,7 +278,7 @@ def _budget_of(run: Path, steps: int | None, budget: str | None, more: str | Non
 def _evaluator(
     data: Dataset, goal: Goal, every: str | None, device: str, **settings: Any
 ) -> Evaluate:
-    """The `evaluate` hook of a run that is judged on its way, if it is."""
+    """The `evaluate` hook of a run; it does nothing where `every` is None."""
     from steadygan.study.bars import bars, counting
     from steadygan.study.judge import Judge
     from steadygan.study.plan import Evaluation
@@ -292,8 +292,8 @@ def _evaluator(
 
 
 def _evaluated_before(facts: dict, goal: Goal, run: Path) -> tuple[Dataset | None, Evaluate]:
-    """The data of a run, and its `evaluate` hook as before; nothing and none where it was not
-    judged on its way."""
+    """The data of a run, and its `evaluate` hook as before; None and a hook that does nothing where
+    it was not evaluated during training."""
     from steadygan.records import named_in
     from steadygan.training.recorded import recorded_data
     from steadygan.training.runs import device_or_auto

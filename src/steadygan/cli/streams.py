@@ -49,7 +49,7 @@ class _Stream(io.RawIOBase):
 
 @contextmanager
 def guarded() -> Iterator[_Stream | None]:
-    """Put guards in place of sys.stdout and sys.stderr; gives that of stdout.
+    """Put guards in place of sys.stdout and sys.stderr; yields that of stdout.
 
     Streams that another program has replaced (a notebook, a test) are left alone: None then.
     """
@@ -85,8 +85,8 @@ def _text(raw: _Stream, like: TextIO | None, by_line: bool) -> TextIO:
 
 
 def _open_missing() -> None:
-    """Open what is closed of descriptors 0 to 2 on /dev/null: a file that took the number of a
-    standard stream would get what libraries print."""
+    """Open the closed ones of descriptors 0 to 2 on /dev/null: a file that got the number of a
+    standard stream would receive what libraries print."""
     for handle in range(3):
         try:
             os.fstat(handle)

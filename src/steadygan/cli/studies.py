@@ -184,7 +184,7 @@ def work(
     from steadygan.study.work import work
 
     use_own_code(trust_code)
-    if fed:  # its output is a pipe to the study, whose end stdin tells
+    if fed:  # its output is a pipe to the study, which closes stdin at its end
         stop = training.StopAsked(seconds(stop_after))
         tell = queue.fed(stop)
         with stop.listening():
@@ -224,7 +224,7 @@ def report(folder: Annotated[Path, typer.Argument(help="A run or study folder.")
 
 
 def _engine(name: str, address: str | None, jobs: int | None) -> Callable[..., Engine]:
-    """What a study's runs are worked on by, but for `trust_code`."""
+    """The engine of a study's runs, still without `trust_code`."""
     from steadygan.errors import did_you_mean
     from steadygan.study.cluster import on_ray
     from steadygan.study.queue import local
@@ -239,7 +239,7 @@ def _engine(name: str, address: str | None, jobs: int | None) -> Callable[..., E
 
 
 def _known(layout: str, features: str, weights: Path | None) -> None:
-    """Refuse a layout or features that nobody knows, before anything runs."""
+    """Refuse an unknown layout or features, before anything runs."""
     from steadygan.errors import did_you_mean
     from steadygan.features.extract import NAMES
     from steadygan.study.table import layout_called

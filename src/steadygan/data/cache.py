@@ -1,10 +1,10 @@
-"""Decoded images on disk: built once, memory-mapped ever after, never seen half-built or stale.
+"""Decoded images on disk: built once, then memory-mapped, never used incomplete or stale.
 
 An entry is a folder `<name>-<slot>-<key>` with `items.npy` (uint8 rows, the training part first),
 `labels.npy` and `entry.json`, which holds the facts and the digests of both (seal.py); every byte
-is compared with them before an entry is used. The slot stands for who asked (path and settings),
-the key for the content too. It is built in a folder beside and renamed, so two processes may build
-at once; a builder holds a lock on its folder, so that what a killed one left is known and removed.
+is compared with them before an entry is used. The slot is a digest of path and settings, the key
+one of the content too. It is built in a temporary folder and renamed, so two processes may build at
+once; each locks its folder, so that one left by a killed process is recognised and removed.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ def open_entry(
     """The entry for `content` (a digest) in `slot` (plain JSON values), built where missing.
 
     `build(folder)` writes `items.npy` by `write_rows`, `labels.npy` where there are labels, and
-    returns the facts. A damaged entry is said (a warning of the log, which the command line
-    prints) and built again. Raises UserError where the cache cannot be written, or is too full.
+    returns the facts. A damaged entry is reported (a log warning, which the command line prints)
+    and rebuilt. Raises UserError where the cache cannot be written, or the disk is full.
     """
-    # Pillow's version too: its decoders and kernels decide the pixels.
+    # Pillow's version too: its decoders and kernels determine the pixels.
     versions = [VERSION, PIL.__version__]
     key = {"versions": versions, "slot": slot, "content": content}
     prefix = f"{name}-{_digest(slot)[:12]}-"
@@ -150,10 +150,10 @@ def _remove_stale(home: Path, prefix: str) -> None:
 @contextmanager
 def _building(root: Path) -> Iterator[Path]:
     """A new folder in `root`, locked while this process lives and builds in it, then removed."""
-    with _locked(root, fcntl.LOCK_SH):  # nobody sweeps between the two
+    with _locked(root, fcntl.LOCK_SH):  # no sweep between the two
         path = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=root))
         lock = _opened(path)
-        with suppress(OSError):  # no locks on this file system: its age tells
+        with suppress(OSError):  # no locks on this file system: its age decides
             fcntl.flock(lock, fcntl.LOCK_EX)
     try:
         yield path
@@ -163,7 +163,7 @@ def _building(root: Path) -> Iterator[Path]:
 
 
 def _sweep(root: Path) -> None:
-    """Remove what builders left that were killed."""
+    """Remove what killed builders left."""
     with suppress(OSError):  # no cache yet, or one that cannot be written: the build says so
         left = [path for path in root.iterdir() if path.name.startswith(_BUILDING)]
         if left:
@@ -174,7 +174,7 @@ def _sweep(root: Path) -> None:
 
 
 def _abandoned(path: Path) -> bool:
-    """Whether nobody builds in the folder: its lock is free, or it is old where none can be had."""
+    """Whether no process builds in the folder: its lock is free or, without locks, it is old."""
     locked = is_locked(path)
     if locked is None:
         return time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
@@ -183,7 +183,7 @@ def _abandoned(path: Path) -> bool:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    """A lock on the cache itself, for moments. Without, where the file system has no locks."""
+    """A short lock on the cache itself; none where the file system has no locks."""
     lock = _opened(folder)
     try:
         with suppress(OSError):
@@ -198,7 +198,7 @@ def _opened(folder: Path) -> int:
 
 
 def _discard(path: Path) -> None:
-    """Remove an entry; moved away first, so that nobody sees it half removed."""
+    """Remove an entry; moved away first, so that no reader finds it half removed."""
     grave = path.with_name(f"{_BUILDING}{os.getpid()}-{time.monotonic_ns()}")
     try:
         os.replace(path, grave)

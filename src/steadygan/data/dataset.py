@@ -1,4 +1,4 @@
-"""What a source of data gives: two splits, a shape, a fingerprint, and how it was asked for."""
+"""An opened data set: two splits, a shape, a fingerprint, and its settings."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ Progress = Callable[[str, int, int | None], None]
 
 
 def _digit(value: object) -> object:
-    """Text from the command line as the number it names: pydantic reads no literal from text."""
+    """Text from the command line as the number it names: pydantic does not parse a Literal from
+    text."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class DataSettings(BaseModel):
-    """Every `key=value` override that the data owns.
+    """Every `key=value` setting of the data.
 
     `size`: side of the square images in pixels, 8 to 512; none keeps the source's own (28 for the
     digits and garments, 64 for a folder). `channels`: 1 is grey (BT.601 luma of colour), 3 is
     colour (grey repeated); none keeps the source's own (1 for IDX, 3 for a folder). `flip`: the
-    training loop mirrors half of its images. `holdout`: share of a folder that training never
-    sees, between 0 and 1. `allow_bad`: go on where more than 1 % of a folder cannot be decoded.
-    `attribute`: which of CelebA's becomes the class, such as Smiling; none for no labels.
+    training loop mirrors half of its images. `holdout`: share of a folder that training never sees,
+    between 0 and 1. `allow_bad`: continue where more than 1 % of a folder cannot be decoded.
+    `attribute`: which CelebA attribute is the class, such as Smiling; none for no labels.
 
     Raises pydantic's ValidationError for an unknown key or a value out of range.
     """
@@ -63,13 +64,13 @@ class Split:
 class Dataset:
     """An opened source with its fixed split; `test` is held out and training never sees it.
 
-    `spec` is what was asked for, its path made absolute. `shape` is that of one item, (C, H, W)
+    `spec` is the requested source, its path made absolute. `shape` is that of one item, (C, H, W)
     or (2,). `fingerprint` is a hex sha256 over pixels, labels, class names and the split, so it
-    moves with content, size and channels, and not with a file's path or time. `quarantine` holds
-    `{"path", "reason"}` of each file left out, and `notes` what else is to be said of how the files
-    were read, a line each. `settings` has size and channels filled in.
-    `writers`: who wrote each item of handwriting, int64 (N,) into `writer_names`, those of `train`
-    first; none where that is not known.
+    changes with content, size and channels, not with a file's path or time. `quarantine` holds
+    `{"path", "reason"}` of each file left out, and `notes` what else is reported about reading the
+    files, a line each. `settings` has size and channels filled in. `writers`: who wrote each item
+    of handwriting, int64 (N,) into `writer_names`, those of `train` first; none where that is not
+    known.
     """
 
     name: str
@@ -91,7 +92,7 @@ class Dataset:
         return len(self.class_names or ())
 
     def describe(self) -> dict:
-        """What a run records of its data, as plain JSON values; the quarantine is apart."""
+        """What a run records of its data, as plain JSON values, without the quarantine."""
         return {
             "name": self.name,
             "spec": self.spec,

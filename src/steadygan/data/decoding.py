@@ -1,4 +1,4 @@
-"""Encoded images by name, from wherever they lie, decoded on all cores."""
+"""Encoded images of any source, decoded on all cores."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ _BLOCK = 256  # images in memory at once, and between two calls of progress
 class ImageSet:
     """Encoded images before they are decoded.
 
-    `spec`: what was asked for, such as `folder:/x`. `found`: the images, whose `label` is a class
+    `spec`: the requested source, such as `folder:/x`. `found`: the images, whose `label` is a class
     name or none. `read(each)`: an image's bytes. `decode(bytes, size, channels, large, white)`:
     uint8 (channels, size, size) and traits; none is that of images.py. Both raise BadImage with the
-    reason, and are called from threads.
-    `held`: names of the images that are held out, where the split is given; none splits by
-    content. `class_names`: in their order, where that is not the sorted labels. `notes`: what is
-    to be said of the files. `settled()`, called once all are decoded, raises UserError where the
-    source has changed meanwhile.
+    reason, and are called from threads. `held`: names of the images that are held out, where the
+    split is given; none splits by content. `class_names`: in their order, where that is not the
+    sorted labels. `notes`: what to report about the files. `settled()`, called once all are
+    decoded, raises UserError where the source has changed meanwhile.
     """
 
     spec: str
@@ -47,7 +46,7 @@ class ImageSet:
 
 
 class Decoded(NamedTuple):
-    """What became of an image: the SHA-256 of its file, its pixels and their traits, or the reason
+    """The result for an image: the SHA-256 of its file, its pixels and their traits, or the reason
     why there are none."""
 
     file: bytes = b""
@@ -59,8 +58,8 @@ class Decoded(NamedTuple):
 def decode_all(
     images: ImageSet, size: int, channels: int, progress: Progress | None
 ) -> Iterator[tuple[Found, Decoded]]:
-    """Each image with what became of it, in order; but those of 16-bit grey come last, since one
-    scale for all of them is known once all are read (they are decoded twice)."""
+    """Each image with its result, in order; those of 16-bit grey come last, since their common
+    scale is known only once all are read (they are decoded twice)."""
     deep: list[Found] = []
     greatest = 0
     for each, got in _pass(images, images.found, (size, channels), WHITE, "decoding", progress):
@@ -81,7 +80,7 @@ def _pass(
     phase: str,
     progress: Progress | None,
 ) -> Iterator[tuple[Found, Decoded]]:
-    """Decode `found` in order. Threads, because Pillow lets go of the GIL."""
+    """Decode `found` in order. Threads, because Pillow releases the GIL."""
     decoded = images.decode or decode
 
     def work(each: Found, large: bool) -> Decoded:
@@ -93,7 +92,7 @@ def _pass(
         return Decoded(hashlib.sha256(data).digest(), np.ascontiguousarray(pixels), traits)
 
     # One thread for all large files and pictures: eight at a time would fill the memory, and so
-    # would what the allocator keeps for each thread that has ever held one.
+    # would the memory that the allocator keeps for each thread that ever held one.
     large_ones = ThreadPoolExecutor(max_workers=1)
 
     def one(each: Found) -> Decoded:

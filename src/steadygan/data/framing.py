@@ -1,4 +1,4 @@
-"""A picture's empty margins cut off, and the rest made square."""
+"""Trims a picture's empty margins and makes it square."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def background(image: Image.Image) -> int | tuple[int, ...]:
 
 
 def trimmed(image: Image.Image, ground: int | tuple[int, ...]) -> Image.Image:
-    """A picture without its margins of background, but for 1/32 of the longer side about it.
+    """A picture without its margins of background, except 1/32 of the longer side around it.
 
     Raises BadImage where there is nothing but background.
     """

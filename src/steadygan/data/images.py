@@ -1,9 +1,9 @@
 """One image file's bytes to one uint8 array, or one line that says why not.
 
-What a file becomes: its first frame; turned upright by EXIF; alpha over white; 16-bit grey scaled
+How a file is decoded: its first frame; turned upright by EXIF; alpha over white; 16-bit grey scaled
 by 255 over the data set's white level; CMYK, palette and YCbCr to RGB; BT.601 luma where one
-channel is asked for; cropped to the centre square; resized. 32-bit integer and float pixels have
-no fixed white, and of a picture that is white on transparent nothing is left: refused.
+channel is asked for; cropped to the centre square; resized. Refused: 32-bit integer and float
+pixels, which have no fixed white, and pictures that are blank over white.
 """
 
 from __future__ import annotations
@@ -60,19 +60,19 @@ _CONVERTIBLE = ("1", "L", "P", "RGB", "CMYK", "YCbCr")  # by planes(), without a
 
 
 class BadImage(Exception):
-    """A file that cannot be decoded whole; the text is the reason, in one line."""
+    """A file that cannot be decoded completely; the text is the reason, in one line."""
 
 
 class LargeImage(Exception):
-    """A picture of more than LARGE pixels, where it was not to be decoded."""
+    """A picture of more than LARGE pixels, where `large` is false."""
 
 
 class Traits(NamedTuple):
-    """What a picture may lose on its way to 8 bits and a square.
+    """What conversion to 8 bits and a square may lose.
 
-    `levels`: the least and the greatest value of 16-bit grey; none of other pictures. `upper`: the
+    `levels`: the least and the greatest value of 16-bit grey; None for other pictures. `upper`: the
     greatest of 0..255 in a picture of 16 bits a colour channel, of which Pillow reads the upper 8;
-    none of other pictures. `cropped`: its centre square is taken, and it is no square.
+    None for other pictures. `cropped`: it is not square, and its centre square is taken.
     """
 
     levels: tuple[int, int] | None = None
@@ -82,9 +82,9 @@ class Traits(NamedTuple):
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Mute Pillow's warnings (odd metadata, its own pixel limit): the reasons say it better.
+    """Mute Pillow's warnings (odd metadata, its own pixel limit): the errors state the reasons.
 
-    For the thread that starts the decoding threads: warning filters are not a thread's own.
+    To be entered in the thread that starts the decoding threads: warning filters are global.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
@@ -155,7 +155,8 @@ def planes(image: Image.Image, size: int, channels: int, crop: int | None = None
 
 
 def _check_png(data: bytes) -> None:
-    """Pillow skips the checksums of a PNG's pixels: one flipped bit would pass as a picture."""
+    """Pillow skips the checksums of a PNG's pixels: an image with one flipped bit would be
+    accepted."""
     at = len(_PNG) if data.startswith(_PNG) else len(data)
     while at + 12 <= len(data):
         kind, end = data[at + 4 : at + 8], at + 8 + int.from_bytes(data[at : at + 4], "big")
@@ -210,7 +211,8 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    """A picture with alpha over white, in strips: whole, it would take three more of its size."""
+    """A picture with alpha over white, in strips: at once, it would need three more images of its
+    size."""
     over, opaque = Image.new("RGB", image.size), True
     for top in range(0, image.height, _STRIP):
         strip = image.crop((0, top, image.width, min(top + _STRIP, image.height))).convert("RGBA")

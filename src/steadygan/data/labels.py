@@ -1,7 +1,7 @@
 """`dataset.json`, the labels of a folder or zip as StyleGAN's tools write them.
 
 `{"labels": [["00000/img00000000.png", 6], ...]}`, or `{"labels": null}` for images without. The
-folders beside it are no classes then, but shards. Karras et al., github.com/NVlabs/stylegan3,
+folders beside it are then shards, not classes. Karras et al., github.com/NVlabs/stylegan3,
 dataset_tool.py; a label is a whole number from 0 on, vectors are not read.
 """
 
@@ -18,8 +18,8 @@ MAX_BYTES = 2**26  # of the file; that of a million images has some 35 MB
 
 
 class Arranged(NamedTuple):
-    """Images with their class, the names of those held out where the split is given, the classes
-    in their order where that is not the sorted labels, and what is to be said."""
+    """Images with their class, the names of those held out where the split is given, the classes in
+    their order where that is not the sorted labels, and notes."""
 
     found: list[Found]
     held: frozenset[str] | None
@@ -29,7 +29,7 @@ class Arranged(NamedTuple):
 
 def parse_labels(data: bytes, where: str) -> dict[str, int] | None:
     """The label of each path in a dataset.json, empty where it says there are none; none where it
-    has no `labels`, so is another's file. Raises UserError for one that is damaged."""
+    has no `labels`, so is a file of another program. Raises UserError for one that is damaged."""
     if len(data) > MAX_BYTES:
         raise UserError(f"{where}: {LABELS} has over {MAX_BYTES:,} bytes; no such file is read")
     try:
@@ -60,7 +60,7 @@ def arranged(found: list[Found], labels: dict[str, int] | None, where: str) -> A
     """`found` with the classes of `labels` (by name), or else of the folders; where the first-level
     folders are `train` and `test`, they are the split.
 
-    An image that `labels` lack has no class. Raises UserError as `given_split`.
+    An image that is not in `labels` has no class. Raises UserError as `given_split`.
     """
     if labels is None:
         return Arranged(*given_split(found, where), None)

@@ -1,5 +1,5 @@
-"""The image files under a folder: names, classes, and a stamp that moves when a file does. And
-what other files there are, since a picture that is not read should not go unsaid."""
+"""The image files under a folder: names, classes, and a stamp that changes when a file does. Other
+files are counted too, so that pictures that are not read can be reported."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def require_classes_for_all(found: list[Found], where: str) -> None:
 
 def given_split(found: list[Found], where: str) -> tuple[list[Found], frozenset[str] | None]:
     """Where the first-level folders are `train` and `test`: the images with the class that is the
-    folder below, and the names of those in `test`. As they are, and none, otherwise.
+    folder below, and the names of those in `test`. Otherwise the images as they are, and None.
 
     Raises UserError as `require_classes_for_all`.
     """
@@ -129,7 +129,7 @@ def _exists(root: Path, kind: str) -> bool:
 
 
 def listing_digest(found: list[Found]) -> str:
-    """Hex sha256 of names and stamps: moves when a file comes, goes, or is written.
+    """Hex sha256 of names and stamps: changes when a file is added, removed or written.
 
     The stamp holds ctime, which no program can set back as it can mtime.
     """
@@ -208,7 +208,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _stamp(entry: os.DirEntry[str]) -> tuple[int, ...]:
     try:
         return stamp_of(entry.stat())
-    except OSError:  # a dead link, or gone since: its reading says so
+    except OSError:  # a dead link, or gone since: reading it reports that
         return ()
 
 

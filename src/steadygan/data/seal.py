@@ -1,8 +1,8 @@
 """Whether the files of a folder still are what was written: sizes and SHA-256 of their blocks.
 
-Against accidents (a disk that fails, a copy that was cut, a stray write), not against forgery.
-SHA-256 because it is the fastest in the standard library where the processor has instructions
-for it, and lets go of the GIL: blocks are read and hashed on all cores.
+Against accidents (a failing disk, a truncated copy, a stray write), not against forgery. SHA-256
+because it is the fastest in the standard library where the processor has instructions for it, and
+releases the GIL: blocks are read and hashed on all cores.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def _blocks(path: Path, size: int) -> Iterator[tuple[Path, int, int]]:
 
 
 def _digest(path: Path, start: int, length: int) -> str:
-    """Hex SHA-256 of a part of a file. By plain reads: a map of a failing disk ends the process."""
+    """Hex SHA-256 of a part of a file. By plain reads: a memory map on a failing disk ends the
+    process."""
     digest, chunk = hashlib.sha256(), memoryview(bytearray(min(_CHUNK, length)))
     with open(path, "rb", buffering=0) as file:
         file.seek(start)

@@ -13,7 +13,7 @@ def split_by_content(
     """Rows for training and rows held out, as int64 indices, each ordered by digest.
 
     A function of content alone, not of names or times. Equal digests stay on one side; each class
-    gives its share to within one image; each side has at least one. Needs two unlike digests.
+    gives its share to within one image; each side has at least one. Needs two different digests.
     """
     first_label: dict[bytes, int] = {}
     for digest, label in zip(digests, labels, strict=True):
@@ -44,8 +44,8 @@ def split_as_given(
 def without_trained(
     train: np.ndarray, test: np.ndarray, pixels: Sequence[bytes]
 ) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Of the rows in `test` those whose `pixels` (a digest a row) no row in `train` has; and the
-    others, each with the first row in `train` that has them."""
+    """The rows of `test` whose `pixels` (a digest a row) no row of `train` has; and the others,
+    each with the first row of `train` that has the same."""
     trained = {pixels[row]: row for row in reversed(train.tolist())}
     kept = [row for row in test.tolist() if pixels[row] not in trained]
     known = [(row, trained[pixels[row]]) for row in test.tolist() if pixels[row] in trained]

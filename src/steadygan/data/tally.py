@@ -1,4 +1,4 @@
-"""What the images of a data set lost on their way in, counted, and in words."""
+"""Counts what decoding lost of the images of a data set, and reports it in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from steadygan.data.images import WHITE, Traits
 
-_FEW = 64  # of 256: fewer grey levels in use are worth a word
+_FEW = 64  # of 256: fewer grey levels in use are reported
 
 
 @dataclass
@@ -65,6 +65,6 @@ class Tally:
 
 
 def white_of(greatest: int) -> int:
-    """The white level of 16-bit grey images that hold up to `greatest`: that of the fewest bits, 8
-    or more, that hold it. 12-bit scans in 16-bit files have 4095."""
+    """The white level of 16-bit grey images that hold up to `greatest`: that of the smallest bit
+    depth, 8 or more, that holds it. 12-bit scans in 16-bit files have 4095."""
     return max(255, 2 ** greatest.bit_length() - 1)

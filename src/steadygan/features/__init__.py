@@ -1,1 +1,1 @@
-"""What distances are taken on: networks that turn images into features, and their caches."""
+"""Networks that turn images into the features of distances, and their caches."""

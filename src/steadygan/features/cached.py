@@ -1,7 +1,7 @@
-"""What takes long to make and is made once: kept in the cache under what it was made from.
+"""Results that take long to compute: stored in the cache under a key of their inputs.
 
 An entry is one safetensors file with the sha256 of the whole and the full key in its metadata, so
-neither a damaged file nor one that was made from anything else is ever used.
+neither a damaged file nor one computed from other inputs is ever used.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ Made = tuple[dict[str, Tensor], dict[str, Any]]
 def cached(
     kind: str, key: dict[str, Any], say: Callable[[str], None], make: Callable[[], Made]
 ) -> Made:
-    """Tensors and facts by name: shipped, from the cache, or from `make()`, which is then kept.
+    """Tensors and facts by name: shipped, from the cache, or from `make()`, whose result is then
+    cached.
 
-    `kind` is the folder in the cache, `key` (plain JSON values) everything that decides the
-    result. A damaged entry is said and made again; where the cache cannot be written, that is said.
+    `kind` is the folder in the cache, `key` (plain JSON values) everything that determines the
+    result. A damaged entry is reported and made again; a cache that cannot be written is reported.
     """
     text = key_text(key)
     place = cache_root() / kind / hashlib.sha256(text.encode()).hexdigest()[:24]

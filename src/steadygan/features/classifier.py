@@ -1,8 +1,8 @@
-"""A small classifier of a data set's images, with one class more: "not from this data".
+"""A small classifier of a data set's images, with one additional class: "not from this data".
 
-Trained on the train part, judged on the held-out part, cached by the data's fingerprint. The extra
-class is made of what failed generators show: noise, blur, blends of two images, images put
-together from wrong pieces. So "which class, and is it one at all" is one question.
+Trained on the train part, tested on the held-out part, cached by the data's fingerprint. The extra
+class is made of what failed generators show: noise, blur, blends of two images, images put together
+from wrong pieces. So one network answers which class an image has, and whether it has any.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from torch.nn.functional import avg_pool2d, cross_entropy, interpolate
 from steadygan.data import Dataset
 from steadygan.errors import UserError
 from steadygan.features.cached import Made, cached
-from steadygan.training.loop import as_played
-from steadygan.training.streams import Streams
+from steadygan.training.inputs import Streams, as_played
 
 #: Raise when the network, the corruptions or their training change: cached ones are then stale.
 VERSION = 3
@@ -34,9 +33,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Classifier:
-    """Judges images (B, C, H, W) in [-1, 1]; the last of its classes is "not from this data".
+    """Classifies images (B, C, H, W) in [-1, 1]; the last of its classes is "not from this data".
 
-    `accuracy` is that on the held-out part, over the real classes and with none taken for false.
+    `accuracy` is the share of held-out images that get their own class; "not from this data" is
+    wrong.
     """
 
     network: nn.Module
@@ -62,7 +62,7 @@ def build(channels: int, side: int, classes: int) -> nn.Sequential:
 
 
 def corruptions(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A batch of what no image of the data looks like, each fifth of it made another way."""
+    """A batch of corrupted images unlike the data, a fifth of it by each of five methods."""
     others = images[torch.randperm(len(images), generator=generator)]
     noise = torch.rand(images.shape, generator=generator) * 2 - 1
     side = images.shape[-1]
@@ -112,7 +112,7 @@ def classifier_of(
 
 
 def key_of(data: Dataset) -> dict[str, Any]:
-    """What decides the classifier of a data set."""
+    """What determines the classifier of a data set."""
     return {"version": VERSION, "data": data.fingerprint}
 
 

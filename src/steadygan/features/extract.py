@@ -1,4 +1,4 @@
-"""Features that distances are taken between: a network, its name and the hash of its weights.
+"""The features of distances: a network, its name and the hash of its weights.
 
 A distance on other features is another number, so the name goes with it everywhere: FID-classifier,
 FID-effnet, and plain FID for the published Inception weights alone.
@@ -24,7 +24,7 @@ from steadygan.features.feature_classifier import (
     feature_classifier_of,
     require_classes,
 )
-from steadygan.training.loop import as_played
+from steadygan.training.inputs import as_played
 
 Progress = Callable[[int, int], None]
 NAMES = ("classifier", "effnet", "inception")
@@ -33,7 +33,7 @@ BATCHES = {"classifier": 128, "effnet": 64, "inception": 32}
 
 
 def quiet(done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Extractor:
         return self.accuracy is not None
 
     def facts(self) -> dict[str, Any]:
-        """What a result says of its features."""
+        """What a result records of its features."""
         return {
             "features": self.name,
             "feature_dimension": self.dimension,
@@ -83,8 +83,8 @@ class Features:
 
 
 def checked_name(name: str, data: Dataset, weights_file: Path | None = None) -> str:
-    """The extractor's name with `auto` made out, refused where it cannot serve this data: quick,
-    for before anything takes long. See `find_features`."""
+    """The extractor's name with `auto` resolved; raises where it cannot be used for this data.
+    Fast, to be called before anything takes long. See `find_features`."""
     if name == "auto":
         name = "classifier" if data.classes > 1 or stacked.is_stacked(data) else "effnet"
     if name not in NAMES:
@@ -110,8 +110,8 @@ def find_features(
     progress: Progress = quiet,
 ) -> Extractor:
     """The extractor called `name`; `auto` is the classifier where the data has classes, else
-    effnet. That of stacked MNIST is one of single digits, on each channel. `weights_file` is what
-    `steadygan weights import` wrote, for inception alone.
+    effnet. For stacked MNIST it is a classifier of single digits, applied to each channel.
+    `weights_file` is what `steadygan weights import` wrote, for inception alone.
 
     Raises `UserError` for an unknown name, an extra that is not installed, and weights or classes
     that are not there. `progress` counts the classifier's training steps where it is trained.
@@ -137,7 +137,7 @@ def find_features(
 
 
 class Images(Protocol):
-    """uint8 images (N, C, H, W), read a slice at a time: an array, or what stands for one."""
+    """uint8 images (N, C, H, W), read a slice at a time: an array, or an equivalent."""
 
     def __len__(self) -> int: ...
 

@@ -1,8 +1,8 @@
-"""The classifier whose features distances are taken between: small, good, made once for a data set.
+"""The classifier whose features distances use: small, trained once for a data set.
 
 Three convolutions with pooling, then 128 features, trained on the labelled train part with random
-shifts; its answers give the Inception Score and the class histogram. It is another network than
-`classifier.py`'s, which has one class more and a minute less time.
+shifts; its predictions give the Inception Score and the class histogram. It is not the network of
+`classifier.py`, which has one class more and a minute less training time.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from steadygan.data import Dataset
 from steadygan.errors import UserError
 from steadygan.features.cached import Made, cached
 from steadygan.features.classifier import held_out_accuracy
-from steadygan.training.loop import as_played
-from steadygan.training.streams import Streams
+from steadygan.training.inputs import Streams, as_played
 
 #: Raise when the network or its training change: cached ones are then stale.
 VERSION = 1
 KIND = "feature-classifiers"
 DIMENSION = 128
 WIDTHS = (24, 48, 96)
-#: Larger images are first taken down to about this side by a strided convolution.
+#: Larger images are first reduced to about this side by a strided convolution.
 SIDE = 32
 IMAGES, BATCH = 300_000, 128
 LEARNING_RATE, WEIGHT_DECAY = 4e-3, 1e-2
@@ -90,12 +89,13 @@ def feature_classifier_of(
 
 
 def key_of(data: Dataset) -> dict[str, Any]:
-    """What decides the classifier of a data set."""
+    """What determines the classifier of a data set."""
     return {"version": VERSION, "data": data.fingerprint, "images": IMAGES}
 
 
 def started(data: Dataset) -> FeatureClassifier:
-    """The network for a data set, before its training; the ambient generator stays as it was."""
+    """The network for a data set, before its training; torch's global generator is left
+    unchanged."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return FeatureClassifier(data.shape[0], data.shape[1], data.classes)

@@ -1,10 +1,10 @@
-"""The Inception network of FID: InceptionV3 as the published weights of 2015-12-05 want it.
+"""The Inception network of FID: InceptionV3 as the published weights of 2015-12-05 require it.
 
 Szegedy et al. 2016, "Rethinking the Inception Architecture", arXiv:1512.00567; Heusel et al. 2017,
 arXiv:1706.08500. The layers and names are those of the weights in pytorch-fid's format. Where the
-TensorFlow graph of those weights differs from InceptionV3 as it is taught, the graph decides:
-average pools leave padding out of the mean, the pool of the last block takes the maximum, and
-there are 1,008 classes.
+TensorFlow graph of those weights differs from the usual InceptionV3, this network follows the
+graph: average pools leave padding out of the mean, the pool of the last block takes the maximum,
+and there are 1,008 classes.
 
 Images are resized to 299 px, bilinear with `align_corners=False`, float, in [-1, 1]. Features are
 the 2,048 means before the last layer. The logits leave that layer's bias out, as Inception Score's

@@ -1,4 +1,4 @@
-"""The one importer of foreign weights: the Inception network of FID in pytorch-fid's format.
+"""The only importer of external weights: the Inception network of FID in pytorch-fid's format.
 
 A `.pth` file is a pickle. It is opened here and nowhere else, by `steadygan weights import` alone,
 with torch's weights-only loader; every tensor is checked by name, shape and value; what is written
@@ -29,7 +29,7 @@ WHERE = (
     f"{PUBLISHED} is on the releases page (fid_weights) of github.com/mseitzer/pytorch-fid; "
     "then `steadygan weights import FILE.pth OUT.safetensors`"
 )
-#: Counters of batch norm in training: in the file, and of no use.
+#: Counters of batch norm in training: in the file, but unused.
 COUNTERS = ".num_batches_tracked"
 
 
@@ -86,7 +86,7 @@ def import_weights(source: Path, out: Path) -> bool:
         raise UserError(f"{source}: cannot be read: {error.strerror or error}") from None
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler raises whatever a damaged file makes of it
+    except Exception as error:  # a damaged file may make the unpickler raise anything
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{source}: is no file of plain torch tensors: {why[:200]}") from None
     tensors = checked(loaded, source)

@@ -13,12 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from steadygan.errors import UserError
-from steadygan.game.buffers import frozen_buffers
-from steadygan.game.priors import class_of, with_class
 from steadygan.game.state import GameState, Guard
-from steadygan.networks.spectral import power_iteration
+from steadygan.networks.labels import split_class, with_class
 
 if TYPE_CHECKING:
+    from steadygan.game.part import Part
     from steadygan.game.recipe import Recipe
 
 Kind = Literal["real", "fake", "heldout"]
@@ -38,20 +37,24 @@ class RealBatch(NamedTuple):
     rows: Tensor | None = None
 
 
+#: The fields of a real batch as `StepContext.used` calls them.
+BATCH = ("real", "labels", "rows")
+
+
 @dataclass(frozen=True)
 class StepInputs:
     """What the training loop gives a step; everything random about the step comes from here.
 
     `real()` gives the player's next real batch: each player goes through the data in an order of
     its own, so a part on G that reads real samples leaves D's order alone. `generator(stream)` is
-    the random stream of that name for this step. `autocast()` is entered around network forwards.
-    `to_device(t)` moves a CPU tensor to the game's device.
+    the random stream of that name for this step, on the CPU. `autocast()` is entered around network
+    forwards. `device` is that of the networks.
     """
 
     real: Callable[[], RealBatch]
     generator: Callable[[str], torch.Generator]
     autocast: Callable[[], AbstractContextManager]
-    to_device: Callable[[Tensor], Tensor]
+    device: torch.device
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,13 @@ class Iteration:
     def context(
         self, recipe: Recipe, state: GameState, player: str, k: int = 0, keeps_graph: bool = False
     ) -> StepContext:
-        """The context of step `k` of `player`."""
+        """The context of step `k` of `player`, with its real batch. G's is drawn only where a loss
+        of G asks for real samples."""
         given = self.inputs(player, k), self.images, self.index, k
-        return StepContext(recipe, state, player, *given, keeps_graph)
+        context = StepContext(recipe, state, player, *given, keeps_graph)
+        if player != "g":
+            context.batch = context.inputs.real()
+        return context
 
 
 @dataclass
@@ -100,13 +107,15 @@ class StepContext:
     k: int = 0
     keeps_graph: bool = False
     signals: dict[str, Tensor] = field(default_factory=dict)
+    parts: list[Part] = field(init=False, repr=False)
     _once: dict[str, Tensor] = field(default_factory=dict, repr=False)
     _leaves: dict[str, Tensor] = field(default_factory=dict, repr=False)
     _input_gradients: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    _iterated: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
-    def generator(self, stream: str) -> torch.Generator:
-        """The random stream `stream` of this step, on the CPU."""
-        return self.inputs.generator(stream)
+    def __post_init__(self) -> None:
+        self.parts = self.recipe.parts()
+        self.generator = self.inputs.generator
 
     @property
     def index(self) -> int:
@@ -115,11 +124,49 @@ class StepContext:
         steps = self.recipe.d_steps if self.player == "d" else self.recipe.g_steps
         return self.iteration * steps + self.k
 
+    # ---- forwards ----------------------------------------------------------------------------
+
+    def forward(
+        self,
+        player: str,
+        name: str,
+        *inputs: Tensor,
+        own: bool,
+        statistics: bool | None = None,
+        by: Callable[..., Any] = nn.Module.__call__,
+    ) -> Any:
+        """What module `name` of a player gives for `inputs`, `by(module, *inputs)`, under autocast.
+
+        `own` says that the forward is made to update the module: spectral norm then takes its power
+        iteration, once a step, and running statistics move (unless `statistics` says otherwise).
+        Any other forward leaves both as they are.
+        """
+        owner = self.state.players[player]
+        module = owner.modules[name]
+        if own and (player, name) not in self._iterated:
+            self._iterated.add((player, name))
+            for normalisation, weight in owner.normalised[name]:
+                normalisation.iterate(weight)
+        if own if statistics is None else statistics:
+            with self.inputs.autocast():
+                return by(module, *inputs)
+        with owner.frozen[name], self.inputs.autocast():
+            return by(module, *inputs)
+
     def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
         """What `make()` gives, computed once in this step."""
         if name not in self._once:
             self._once[name] = make()
         return self._once[name]
+
+    def used(self, with_fake: bool = False) -> dict[str, Tensor]:
+        """What this step has drawn so far: `real`, `labels`, `rows`, `latents`; and its `fake`."""
+        here = vars(self)
+        found = {} if "batch" not in here else dict(zip(BATCH, self.batch, strict=True))
+        found["latents"] = here.get("latent")
+        if with_fake:
+            found["fake"] = here.get("fake")
+        return {name: tensor for name, tensor in found.items() if tensor is not None}
 
     @property
     def progress(self) -> float:
@@ -153,13 +200,13 @@ class StepContext:
     def latent(self) -> Tensor:
         """z (B, n) with any codes at its end, and the class of `real` where G takes classes."""
         drawn = self.recipe.prior.sample(self.recipe.batch, self.generator("latents"))
-        drawn = self.inputs.to_device(drawn)
+        drawn = drawn.to(self.inputs.device)
         return with_class(drawn, self.classes) if self.recipe.networks.g_takes_classes else drawn
 
     @property
     def fake_labels(self) -> Tensor | None:
         """Classes (B,) int64 that `fake` was asked for, or None where G takes none."""
-        return class_of(self.latent) if self.recipe.networks.g_takes_classes else None
+        return split_class(self.latent)[1] if self.recipe.networks.g_takes_classes else None
 
     def take_fake_of(self, other: StepContext) -> None:
         """Use the latents and fakes of D's step `other`, made by the same G."""
@@ -168,9 +215,7 @@ class StepContext:
     @cached_property
     def fake_with_graph(self) -> Tensor:
         """G(z) with a graph to G's weights, moving G's running statistics: G's own forward."""
-        power_iteration(self.state.generator)
-        with self.inputs.autocast():
-            return self.state.generator(self.latent).float()
+        return self.forward("g", "generator", self.latent, own=True).float()
 
     @cached_property
     def fake(self) -> Tensor:
@@ -179,16 +224,15 @@ class StepContext:
             return self.fake_with_graph
         if self.keeps_graph:
             return self.fake_with_graph.detach()
-        generator = self.state.generator
-        with torch.no_grad(), frozen_buffers(generator), self.inputs.autocast():
-            return generator(self.latent).float()
+        with torch.no_grad():
+            return self.forward("g", "generator", self.latent, own=False).float()
 
     @cached_property
     def d_fake_input(self) -> Tensor:
         """The fakes that D is given: `fake`, or in D's step what a part puts in its place."""
         fake = self.fake
         if self.player == "d":
-            for part in self.recipe.parts():
+            for part in self.parts:
                 fake = part.fakes_for_d(self, fake)
         return fake
 
@@ -198,13 +242,13 @@ class StepContext:
     def _real_output(self) -> DOutput:
         if self._joint:
             return self._both_outputs[0]
-        return self.judge(self._d_input("real"), self.condition("real"))
+        return self.judge(self.d_input("real"), self.condition("real"))
 
     @cached_property
     def _fake_output(self) -> DOutput:
         if self._joint:
             return self._both_outputs[1]
-        return self.judge(self._d_input("fake"), self.condition("fake"))
+        return self.judge(self.d_input("fake"), self.condition("fake"))
 
     @property
     def _joint(self) -> bool:
@@ -213,7 +257,7 @@ class StepContext:
     @cached_property
     def _both_outputs(self) -> tuple[DOutput, DOutput]:
         """Real and fake through D in one batch: they share its batch statistics."""
-        samples = torch.cat([self._d_input("real"), self._d_input("fake")])
+        samples = torch.cat([self.d_input("real"), self.d_input("fake")])
         condition = zip(self.condition("real"), self.condition("fake"), strict=True)
         features, scores = self.judge(samples, tuple(torch.cat(pair) for pair in condition))
         count = len(self.real)
@@ -221,17 +265,16 @@ class StepContext:
         fake = None if features is None else features[count:]
         return (real, scores[:count]), (fake, scores[count:])
 
-    def _d_input(self, kind: Kind) -> Tensor:
+    def d_input(self, kind: Kind) -> Tensor:
         """The samples of a kind as D is given them: augmented and noised by the recipe's parts."""
         samples = self.real if kind == "real" else self.d_fake_input
-        parts = self.recipe.parts()
-        if self.player == "d" and any(kind in part.input_gradients for part in parts):
+        if self.player == "d" and any(kind in part.input_gradients for part in self.parts):
             samples = self._leaves[kind] = samples.detach().requires_grad_(True)
         return self._augmented(samples, kind)
 
     def _augmented(self, samples: Tensor, kind: Kind) -> Tensor:
         """`samples` after every part's `augment`."""
-        for part in self.recipe.parts():
+        for part in self.parts:
             samples = part.augment(self, samples, kind)
         return samples
 
@@ -274,12 +317,7 @@ class StepContext:
     def head(self, name: str, features: Tensor) -> Any:
         """What module `name` of player D (InfoGAN's Q, a class head) reads from D's features. Its
         running statistics move only in D's step."""
-        module = self.state.players["d"][name]
-        with self.inputs.autocast():
-            if self.player == "d":
-                return module(features)
-            with frozen_buffers(module):
-                return module(features)
+        return self.forward("d", name, features, own=self.player == "d")
 
     @cached_property
     def codes_read(self) -> tuple[Tensor, Tensor]:
@@ -290,18 +328,13 @@ class StepContext:
     def judge(self, samples: Tensor, condition: Condition = ()) -> DOutput:
         """D's features (or None) and scores of `samples`; D's running statistics move only in D's
         step."""
-        discriminator = self.state.discriminator
-        if self.player == "d":
-            return self._forward(discriminator, samples, condition)
-        with frozen_buffers(discriminator):
-            return self._forward(discriminator, samples, condition)
+        return self._judged(samples, condition, own=self.player == "d")
 
     def critic(self, samples: Tensor, condition: Condition | None = None) -> Tensor:
         """D's scores (B,) of `samples`, its running statistics unmoved: the forward for penalties.
         Conditioned as on this step's real batch, unless `condition` says otherwise."""
         condition = self.condition("real") if condition is None else condition
-        with frozen_buffers(self.state.discriminator):
-            return self._forward(self.state.discriminator, samples, condition)[1]
+        return self._judged(samples, condition, own=False)[1]
 
     def held_out_scores(self, batch: RealBatch) -> Tensor:
         """D's scores (B,) of data that training never sees, given to D as the real batch was:
@@ -312,7 +345,7 @@ class StepContext:
         samples = self._augmented(batch.samples, "heldout")
         condition = self.recipe.condition(self, batch.samples, batch.labels, None)
         if self._joint:
-            samples = torch.cat([samples, self._d_input("fake")])
+            samples = torch.cat([samples, self.d_input("fake")])
             pairs = zip(condition, self.condition("fake"), strict=True)
             condition = tuple(torch.cat(pair) for pair in pairs)
         return self.critic(samples, condition)[: len(batch.samples)]
@@ -322,17 +355,11 @@ class StepContext:
         self.signals["critic_gradient_norm"] = norms.mean()
         self.signals["critic_gradient_norm_std"] = norms.std(correction=0)
 
-    def _forward(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> DOutput:
-        features = None
-        given: Any = discriminator  # what it has beside `forward` is for it to show
-        with self.inputs.autocast():
-            if hasattr(given, "judge"):
-                features, scores = given.judge(samples, *condition)
-            elif hasattr(given, "features") and hasattr(given, "head"):
-                features = given.features(samples, *condition)
-                scores = given.head(features)
-            else:
-                scores = given(samples, *condition)
+    def _judged(self, samples: Tensor, condition: Condition, own: bool) -> DOutput:
+        inputs = (samples, *condition)
+        features, scores = self.forward(
+            "d", "discriminator", *inputs, own=own, by=features_and_scores
+        )
         if scores.numel() != len(samples):
             raise UserError(
                 f"the discriminator gives {tuple(scores.shape)} for {len(samples)} samples: it "
@@ -347,3 +374,14 @@ class StepContext:
                 "`head(features)`"
             )
         return output[0]
+
+
+def features_and_scores(discriminator: Any, samples: Tensor, *condition: Tensor) -> DOutput:
+    """D's features (None where it shows none) and raw scores, of one forward. `Networks` says what
+    a discriminator may have beside `forward`."""
+    if hasattr(discriminator, "judge"):
+        return discriminator.judge(samples, *condition)
+    if hasattr(discriminator, "features") and hasattr(discriminator, "head"):
+        features = discriminator.features(samples, *condition)
+        return features, discriminator.head(features)
+    return None, discriminator(samples, *condition)

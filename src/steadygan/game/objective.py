@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 
 
 class Objective(Spec):
-    """The two losses of a game. Members give `d_loss` and `g_loss`, or, where scores are not all
-    they read, `d_loss_in` and `g_loss_in` of a context."""
+    """The two losses of a game: `d_loss` and `g_loss` of the scores. Where scores are not all that
+    a player's loss reads, `in_context` names the player and `d_loss_in` or `g_loss_in` gives it."""
 
     #: True where D is asked for targets, which parts may soften: then `d_loss_to` is there.
     has_targets: ClassVar[bool] = False
@@ -25,18 +27,24 @@ class Objective(Spec):
     #: True for a critic: G follows the distance that D estimates, the better the nearer D is to its
     #: optimum. Other objectives without a threshold (energies, relativistic ones) are none.
     is_critic: ClassVar[bool] = False
-    #: True where `d_loss` is there: D's loss follows from the scores alone.
-    of_scores_alone: ClassVar[bool] = True
+    #: The players ("d", "g") whose loss reads a step's context: samples, features, or real scores
+    #: in G's step.
+    in_context: ClassVar[tuple[str, ...]] = ()
+
+    #: What the game minimises between the two distributions, as papers' tables put it.
+    optimises: ClassVar[str] = ""
+    #: What its signals are called in reports, by key; others are shown by their key.
+    signal_titles: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def incompatibility(self, recipe: Recipe) -> str | None:
         """Why this objective cannot be that of `recipe`, in words, or None."""
         return None
 
-    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    def d_loss(self, real_scores: Tensor, fake_scores: Tensor, /) -> Tensor:
         """What D minimises. Scores (B,) each; a scalar."""
         raise NotImplementedError
 
-    def g_loss(self, fake_scores: Tensor) -> Tensor:
+    def g_loss(self, fake_scores: Tensor, /) -> Tensor:
         """What G minimises. Scores (B,); a scalar."""
         raise NotImplementedError
 
@@ -47,14 +55,14 @@ class Objective(Spec):
         raise NotImplementedError
 
     def d_loss_in(self, context: StepContext) -> Tensor:
-        """D's loss in its step."""
-        return self.d_loss(context.real_scores, context.fake_scores)
+        """What D minimises in its step; a scalar."""
+        raise NotImplementedError
 
     def g_loss_in(self, context: StepContext) -> Tensor:
-        """G's loss in its step."""
-        return self.g_loss(context.fake_scores)
+        """What G minimises in its step; a scalar."""
+        raise NotImplementedError
 
-    def probability(self, scores: Tensor) -> Tensor | None:
+    def probability(self, scores: Tensor, /) -> Tensor | None:
         """D(x) in [0, 1] for raw scores, or None where scores are no log-odds."""
         return None
 

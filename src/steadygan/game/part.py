@@ -8,6 +8,8 @@ many steps a player takes (shared). What it must remember between steps lives in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from torch import Tensor, nn
@@ -16,8 +18,9 @@ from steadygan.spec import Spec
 
 if TYPE_CHECKING:
     from steadygan.game.context import Kind, StepContext
+    from steadygan.game.player import Player
     from steadygan.game.recipe import Recipe
-    from steadygan.game.state import GameState, Player, StepResult
+    from steadygan.game.state import GameState, StepResult
 
 Side = Literal["on_d", "on_g", "shared"]
 
@@ -40,6 +43,11 @@ class Part(Spec):
     modify_order: ClassVar[int] = 0
     #: The fields that its state or the modified layers are made with: a run cannot change them.
     fixed: ClassVar[tuple[str, ...]] = ()
+
+    #: What the game minimises with this part on D, where it is no longer what the objective says.
+    optimises: ClassVar[str] = ""
+    #: What its signals are called in reports, by key; others are shown by their key.
+    signal_titles: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def incompatibility(self, recipe: Recipe) -> str | None:
         """Why this part cannot stand in `recipe`, in words, or None."""

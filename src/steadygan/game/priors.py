@@ -13,6 +13,7 @@ import torch
 from pydantic import Field, SerializeAsAny
 from torch import Tensor
 
+from steadygan.networks.labels import with_class
 from steadygan.spec import Spec
 
 
@@ -146,18 +147,3 @@ class ClassConditionalPrior(Prior):
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         noise = self.base.sample(count, generator)
         return with_class(noise, torch.randint(self.classes, (count,), generator=generator))
-
-
-def with_class(latent: Tensor, classes: Tensor) -> Tensor:
-    """Latents (B, n) with classes (B,) int64 as a last column, (B, n + 1)."""
-    return torch.cat([latent, classes.to(latent)[:, None]], dim=1)
-
-
-def class_of(latent: Tensor) -> Tensor:
-    """The classes (B,) int64 at the end of latents made by `with_class`."""
-    return latent[:, -1].round().long()
-
-
-def without_class(latent: Tensor) -> Tensor:
-    """The latents (B, n) before `with_class`."""
-    return latent[:, :-1]

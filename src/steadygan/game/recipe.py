@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
 
 import torch
 from pydantic import Field, field_validator, model_validator
@@ -12,18 +13,18 @@ from torch.nn.utils import parametrize
 
 from steadygan.errors import UserError, did_you_mean
 from steadygan.game.context import Condition, Iteration, StepContext
-from steadygan.game.ema import EMA
 from steadygan.game.objective import Objective
-from steadygan.game.optimizers import Adam, Optimizer
-from steadygan.game.part import Part
+from steadygan.game.optimizers import EMA, Adam, Optimizer
+from steadygan.game.part import Part, Side
+from steadygan.game.player import Player
 from steadygan.game.priors import ClassConditionalPrior, Normal, Prior
-from steadygan.game.state import GameState, Guard, Player, StepResult
+from steadygan.game.state import GameState, Guard, StepResult
 from steadygan.networks import Networks
 from steadygan.networks.base import Built, Codes
 from steadygan.networks.spectral import power_iteration
 from steadygan.spec import Member, Spec
 
-SIDES = ("on_d", "on_g", "shared")
+SIDES: tuple[Side, ...] = get_args(Side)
 
 
 def named_now(fields: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +64,8 @@ class Recipe(Spec):
     stages: ClassVar[tuple[str, ...]] = ()
     #: Fields of a subclass that a run may change when it is resumed, beside those of every recipe.
     changeable: ClassVar[frozenset[str]] = frozenset()
+    #: What signals of a subclass are called in reports, by key.
+    signal_titles: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: Modules that `build` makes for G's player; the others go to D's.
     of_g: ClassVar[tuple[str, ...]] = ("generator", "encoder")
 
@@ -156,6 +159,13 @@ class Recipe(Spec):
         for part in self.parts():
             if text := part.advice(self):
                 yield text
+
+    def titles_of_signals(self) -> dict[str, str]:
+        """What the signals of objective, parts and the method itself are called, by key."""
+        titles = {**self.signal_titles, **self.objective.signal_titles}
+        for part in self.parts():
+            titles |= part.signal_titles
+        return titles
 
     # ---- training -----------------------------------------------------------------------------
 
@@ -255,8 +265,10 @@ class Recipe(Spec):
                 context.take_fake_of(shared)
                 shared = None
             results["g"] = self.step(context, iteration.guard)
-        seen = self.images_in(iteration.index)
-        self.ema.update(state.g_ema, state.generator, iteration.images + seen, seen)
+        seen, g = self.batch * d_steps, state.players["g"]
+        self.ema.update(state.g_ema, g.modules["generator"], iteration.images + seen, seen)
+        if g.normalised["generator"]:
+            power_iteration(state.g_ema)  # averaged singular vectors then fit the averaged weights
         return results
 
     def images_in(self, iteration: int) -> int:
@@ -267,9 +279,6 @@ class Recipe(Spec):
         """One optimizer step of the context's player, on the sum of its losses. `guard` is called
         with the result before the optimizer moves a weight."""
         player = context.state.players[context.player]
-        if context.player == "d":  # G's power iteration is part of its own forward, in the context
-            for module in player.modules.values():
-                power_iteration(module)
         with parametrize.cached():  # a normalised weight is computed once a step
             losses = self.losses(context)
             total = torch.stack(list(losses.values())).sum()
@@ -277,7 +286,7 @@ class Recipe(Spec):
         norm = torch.nn.utils.get_total_norm(gradients)
         result = StepResult(player, context, losses, list(gradients), norm)
         guard(result)
-        for part in self.parts():
+        for part in context.parts:
             part.adjust(result)
         player.step(result.gradients, self.settings(player, context))
         for part in self.on_side(context.player):
@@ -302,10 +311,12 @@ class Recipe(Spec):
 
     def d_loss(self, context: StepContext) -> Tensor:
         """The objective in D's step, towards the targets that the parts set, if any do."""
-        setters = [part for part in self.parts() if part.sets_targets]
-        if not setters:
+        setters = [part for part in context.parts if part.sets_targets]
+        if "d" in self.objective.in_context:
             return self.objective.d_loss_in(context)
         scores = context.real_scores, context.fake_scores
+        if not setters:
+            return self.objective.d_loss(*scores)
         targets = torch.ones_like(scores[0]), torch.zeros_like(scores[1])
         for part in setters:
             targets = part.targets(context, *targets)
@@ -313,7 +324,9 @@ class Recipe(Spec):
 
     def g_loss(self, context: StepContext) -> Tensor:
         """The objective in G's step."""
-        return self.objective.g_loss_in(context)
+        if "g" in self.objective.in_context:
+            return self.objective.g_loss_in(context)
+        return self.objective.g_loss(context.fake_scores)
 
     def condition(
         self, context: StepContext, samples: Tensor, labels: Tensor | None, latent: Tensor | None

@@ -1,70 +1,20 @@
-"""Players (named groups of modules, each with one optimizer), the state of a game, and the result
-of a step."""
+"""The state of a game, and the result of a step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from steadygan.game.optimizers import Optimizer
+from steadygan.game.player import Player
 
 if TYPE_CHECKING:
     from steadygan.game.context import StepContext
 
 M = TypeVar("M", bound=nn.Module)
-
-
-class Player:
-    """A named group of modules that one optimizer moves.
-
-    `modules` by name, e.g. {"generator": G} or {"discriminator": D, "q": Q}. `weights_of` names the
-    player whose modules these are where it is a second optimizer on the same weights.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        modules: Mapping[str, nn.Module],
-        optimizer: Optimizer,
-        weights_of: str | None = None,
-    ) -> None:
-        self.name = name
-        self.weights_of = weights_of
-        self.modules = nn.ModuleDict(dict(modules))
-        self.spec = optimizer
-        self.parameter_names = [n for n, p in self.modules.named_parameters() if p.requires_grad]
-        self.parameters = [p for p in self.modules.parameters() if p.requires_grad]
-        self.optimizer = optimizer.build(self.parameters)
-
-    def __getitem__(self, name: str) -> nn.Module:
-        return self.modules[name]
-
-    def named_parameters(self) -> dict[str, nn.Parameter]:
-        """The parameters that the optimizer moves, by name, in its order."""
-        return dict(zip(self.parameter_names, self.parameters, strict=True))
-
-    def step(self, gradients: list[Tensor], settings: dict[str, object]) -> None:
-        """One optimizer step along `gradients` (one a parameter), at the given settings."""
-        for group in self.optimizer.param_groups:
-            group.update(settings)
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            same = gradient.stride() == parameter.stride()
-            parameter.grad = gradient if same else _laid_out_like(parameter, gradient)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-
-
-def _laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """`gradient` with the strides of `parameter`, copied where it has others.
-
-    torch's fused optimizers walk both through memory side by side, whatever their strides, and
-    double backward gives transposed gradients of convolutions: uncopied, they move other weights.
-    """
-    return torch.empty_like(parameter).copy_(gradient)
 
 
 @dataclass
@@ -120,3 +70,20 @@ class StepResult:
 
 #: Called with a result before the optimizer moves a weight; raises to stop with all as they are.
 Guard = Callable[[StepResult], None]
+
+
+class Undoable(nn.Module):
+    """A part's state that takes back by itself what a step has done to it.
+
+    The guard of the training loop copies the buffers of every other state before each step, so
+    that it can restore them where the step fails. A state that is large, or that a step moves
+    only after the guard has passed it, derives from this class instead: nothing of it is copied.
+    """
+
+    def begin_step(self) -> None:
+        """A step begins: what `undo_step` restores is the state as it is now."""
+        raise NotImplementedError
+
+    def undo_step(self) -> None:
+        """Restore, bit for bit, the state at the last `begin_step`."""
+        raise NotImplementedError

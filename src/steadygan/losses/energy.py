@@ -54,6 +54,7 @@ class Energy(Objective):
 
     real_is_high = False
     threshold = None
+    g_loss: ClassVar = staticmethod(energy_g_loss)
 
     def incompatibility(self, recipe: Recipe) -> str | None:
         if recipe.networks.d_gives_errors:
@@ -69,25 +70,20 @@ class BEGANObjective(Energy):
     """E l(x) - k E l(g) for D, E l(g) for G; k is 1 but in BEGAN's recipe, which moves it."""
 
     name = "began"
+    optimises: ClassVar = "Wasserstein distance"
 
-    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        return began_d_loss(real_scores, fake_scores)
-
-    def g_loss(self, fake_scores: Tensor) -> Tensor:
-        return energy_g_loss(fake_scores)
+    d_loss: ClassVar = staticmethod(began_d_loss)
 
 
 class EBGANObjective(Energy):
     """E D(x) + E relu(m - D(g)) for D, E D(g) for G. Zhao et al. 2017, arXiv:1609.03126."""
 
     name = "ebgan"
+    optimises: ClassVar = "total variation"
     margin: float = Field(10.0, gt=0)
 
     def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
         return ebgan_d_loss(real_scores, fake_scores, self.margin)
-
-    def g_loss(self, fake_scores: Tensor) -> Tensor:
-        return energy_g_loss(fake_scores)
 
 
 class PullingAway(Part):

@@ -43,6 +43,10 @@ class MutualInformation(Part):
     """
 
     name = "mutual-information"
+    signal_titles: ClassVar = {
+        "mutual_information": "mutual information bound (nats)",
+        "mutual_information_continuous": "mutual information bound of continuous codes (nats)",
+    }
     sides: ClassVar = ("on_d", "on_g")
     reads_features: ClassVar = True
     weight: float = Field(1.0, ge=0)

@@ -88,6 +88,10 @@ class LeastSquares(Objective):
         return is_pearson(*self.coding)
 
     @property
+    def optimises(self) -> str:  # type: ignore[override]  # it follows from the coding
+        return "Pearson divergence" if self.is_pearson else "least squares"
+
+    @property
     def threshold(self) -> float:  # type: ignore[override]  # it follows from the coding
         """The score half-way between the codes of fake and real."""
         return (self.coding[0] + self.coding[1]) / 2

@@ -15,7 +15,6 @@ from torch.nn.functional import leaky_relu
 from steadygan.game.objective import Objective
 from steadygan.game.part import Part
 from steadygan.losses.energy import energy_g_loss
-from steadygan.losses.objectives import wasserstein_d_loss
 
 if TYPE_CHECKING:
     from steadygan.game.context import StepContext
@@ -54,6 +53,7 @@ class QuadraticPotential(Part):
     """
 
     name = "quadratic-potential"
+    optimises: ClassVar = "quadratic potential"
     sides: ClassVar = ("on_d",)
     weight: float = Field(1.0, ge=0)
     slope: float = Field(10.0, gt=0)
@@ -85,10 +85,12 @@ class LossSensitive(Objective):
     """
 
     name = "loss-sensitive"
+    optimises: ClassVar = "loss-sensitive margin"
     real_is_high: ClassVar[bool] = False
     threshold: ClassVar[float | None] = None
     is_critic: ClassVar[bool] = True
-    of_scores_alone: ClassVar[bool] = False
+    in_context: ClassVar = ("d",)
+    signal_titles: ClassVar = {"margin": "mean margin of the pairs"}
     margin: float = Field(TAU * 64 * 64 * 3, gt=0)
     leak: float = Field(0.0, ge=0, le=1)
     real_weight: float = Field(0.0, ge=0)
@@ -100,24 +102,4 @@ class LossSensitive(Objective):
         loss = loss_sensitive_d_loss(real, context.fake_scores, margins, self.leak)
         return loss + self.real_weight * real.mean()
 
-    def g_loss(self, fake_scores: Tensor) -> Tensor:
-        return energy_g_loss(fake_scores)
-
-
-class WassersteinLow(Objective):
-    """The Wasserstein objective with the sign turned: real samples score low. Wu et al. 2018."""
-
-    name = "wasserstein-low"
-    real_is_high: ClassVar[bool] = False
-    threshold: ClassVar[float | None] = None
-    is_critic: ClassVar[bool] = True
-
-    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        return wasserstein_d_loss(fake_scores, real_scores)
-
-    def g_loss(self, fake_scores: Tensor) -> Tensor:
-        return energy_g_loss(fake_scores)
-
-    def signals(self, real_scores: Tensor, fake_scores: Tensor) -> dict[str, Tensor]:
-        """`critic_gap`: E C(g) - E C(x); no Wasserstein-1 estimate, as C is not 1-Lipschitz."""
-        return {"critic_gap": fake_scores.mean() - real_scores.mean()}
+    g_loss: ClassVar = staticmethod(energy_g_loss)

@@ -7,16 +7,13 @@ function returns a scalar: the sum of its batch means. -log D = softplus(-C) and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from steadygan.game.objective import Objective
-
-if TYPE_CHECKING:
-    pass
 
 
 def bce_d_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
@@ -67,39 +64,26 @@ class Minimax(Objective):
     """The game as written: both players on V(D, G). Goodfellow et al. 2014, eq. 1."""
 
     name = "minimax"
+    optimises: ClassVar = "JS divergence"
     has_targets = True
-
-    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        return bce_d_loss(real_scores, fake_scores)
-
-    def g_loss(self, fake_scores: Tensor) -> Tensor:
-        return minimax_g_loss(fake_scores)
-
-    def d_loss_to(
-        self, real_scores: Tensor, fake_scores: Tensor, real_targets: Tensor, fake_targets: Tensor
-    ) -> Tensor:
-        return bce_d_loss_to(real_scores, fake_scores, real_targets, fake_targets)
-
-    def probability(self, scores: Tensor) -> Tensor | None:
-        return torch.sigmoid(scores)
+    d_loss: ClassVar = staticmethod(bce_d_loss)
+    g_loss: ClassVar = staticmethod(minimax_g_loss)
+    d_loss_to: ClassVar = staticmethod(bce_d_loss_to)
+    probability: ClassVar = staticmethod(torch.sigmoid)
 
 
 class NonSaturating(Minimax):
     """Binary cross entropy with G on -log D(g). Goodfellow et al. 2014, section 3."""
 
     name = "ns"
-
-    def g_loss(self, fake_scores: Tensor) -> Tensor:
-        return non_saturating_g_loss(fake_scores)
+    g_loss: ClassVar = staticmethod(non_saturating_g_loss)
 
 
 class LinearNonSaturating(NonSaturating):
     """Binary cross entropy for D, -E C(g) for G: the "JS" loss of SAGAN's authors' code."""
 
     name = "ns-linear"
-
-    def g_loss(self, fake_scores: Tensor) -> Tensor:
-        return hinge_g_loss(fake_scores)
+    g_loss: ClassVar = staticmethod(hinge_g_loss)
 
 
 class Hinge(Objective):
@@ -109,26 +93,40 @@ class Hinge(Objective):
     """
 
     name = "hinge"
-
-    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        return hinge_d_loss(real_scores, fake_scores)
-
-    def g_loss(self, fake_scores: Tensor) -> Tensor:
-        return hinge_g_loss(fake_scores)
+    optimises: ClassVar = "hinge loss (reverse KL)"
+    d_loss: ClassVar = staticmethod(hinge_d_loss)
+    g_loss: ClassVar = staticmethod(hinge_g_loss)
 
 
 class Wasserstein(Objective):
     """The dual of the Wasserstein-1 distance, up to the critic's Lipschitz factor."""
 
     name = "wasserstein"
+    signal_titles: ClassVar = {"wasserstein_estimate": "Wasserstein estimate"}
+    optimises: ClassVar = "Wasserstein distance"
     threshold = None
     is_critic = True
-
-    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        return wasserstein_d_loss(real_scores, fake_scores)
-
-    def g_loss(self, fake_scores: Tensor) -> Tensor:
-        return wasserstein_g_loss(fake_scores)
+    d_loss: ClassVar = staticmethod(wasserstein_d_loss)
+    g_loss: ClassVar = staticmethod(wasserstein_g_loss)
 
     def signals(self, real_scores: Tensor, fake_scores: Tensor) -> dict[str, Tensor]:
         return {"wasserstein_estimate": real_scores.mean() - fake_scores.mean()}
+
+
+class WassersteinLow(Wasserstein):
+    """The Wasserstein objective with the sign turned: real samples score low. Wu et al. 2018."""
+
+    name = "wasserstein-low"
+    real_is_high = False
+
+    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+        return -wasserstein_d_loss(real_scores, fake_scores)
+
+    def g_loss(self, fake_scores: Tensor) -> Tensor:
+        return -wasserstein_g_loss(fake_scores)
+
+    signal_titles: ClassVar = {"critic_gap": "critic's gap, E C(G(z)) - E C(x)"}
+
+    def signals(self, real_scores: Tensor, fake_scores: Tensor) -> dict[str, Tensor]:
+        """`critic_gap`: E C(g) - E C(x); no Wasserstein-1 estimate, as C is not 1-Lipschitz."""
+        return {"critic_gap": fake_scores.mean() - real_scores.mean()}

@@ -138,6 +138,12 @@ class Penalty(Part):
     section 3.1; the optimizer's settings are left as they are)."""
 
     sides: ClassVar = ("on_d",)
+    signal_titles: ClassVar = {
+        "critic_gradient_norm": "critic's gradient norm at its inputs",
+        "critic_gradient_norm_std": "spread of the critic's gradient norm at its inputs",
+        "critic_gradient_norm_real": "critic's gradient norm at real samples",
+        "critic_gradient_norm_fake": "critic's gradient norm at generated samples",
+    }
     weight: float = Field(10.0, ge=0)
     every: int = Field(1, ge=1)
 
@@ -218,6 +224,7 @@ class WassersteinDivergence(Penalty):
     """
 
     name = "wasserstein-divergence"
+    optimises: ClassVar = "Wasserstein divergence"
     weight: float = Field(2.0, ge=0)
     power: float = Field(6.0, ge=2, le=64)
 

@@ -10,12 +10,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from steadygan.game.buffers import Undoable
 from steadygan.game.part import Part
+from steadygan.game.state import Undoable
 
 if TYPE_CHECKING:
     from steadygan.game.context import StepContext
-    from steadygan.game.state import GameState, Player
+    from steadygan.game.player import Player
+    from steadygan.game.state import GameState
 
 
 # ---- LeCam ---------------------------------------------------------------------------------

@@ -45,10 +45,10 @@ class RpGAN(Objective):
     """Relativistic pairs. Section 4.1; with R1 and R2 it is R3GAN's objective."""
 
     name = "rpgan"
+    optimises: ClassVar = "relativistic JS divergence"
     threshold: ClassVar[float | None] = None
-
-    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        return rpgan_d_loss(real_scores, fake_scores)
+    in_context: ClassVar = ("g",)
+    d_loss: ClassVar = staticmethod(rpgan_d_loss)
 
     def g_loss_in(self, context: StepContext) -> Tensor:
         return rpgan_g_loss(context.real_scores, context.fake_scores)
@@ -58,10 +58,10 @@ class RaGAN(Objective):
     """Relativistic average: each score against the mean of the other kind. Section 4.2."""
 
     name = "ragan"
+    optimises: ClassVar = "relativistic average JS divergence"
     threshold: ClassVar[float | None] = None
-
-    def d_loss(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        return ragan_d_loss(real_scores, fake_scores)
+    in_context: ClassVar = ("g",)
+    d_loss: ClassVar = staticmethod(ragan_d_loss)
 
     def g_loss_in(self, context: StepContext) -> Tensor:
         return ragan_g_loss(context.real_scores, context.fake_scores)

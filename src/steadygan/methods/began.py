@@ -25,9 +25,10 @@ from torch import Tensor, nn
 
 from steadygan.game.context import Iteration, StepContext
 from steadygan.game.optimizers import Adam
+from steadygan.game.player import Player
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
-from steadygan.game.state import GameState, Player, StepResult
+from steadygan.game.state import GameState, StepResult
 from steadygan.losses.energy import BEGANObjective, began_d_loss
 from steadygan.networks.autoencoder import BEGANNetworks
 
@@ -61,6 +62,11 @@ def balance_of(state: GameState) -> BEGANState:
 class Began(Recipe):
     """The game with k and the halving of the learning rates."""
 
+    signal_titles: ClassVar = {
+        "began_k": "k, the weight of generated images in D's loss",
+        "began_convergence": "convergence measure M",
+        "learning_rate_scale": "learning rates, as a share of their start",
+    }
     changeable: ClassVar = frozenset(
         {"gamma", "lambda_k", "stall_images", "least_rate", "mean_images"}
     )

@@ -16,14 +16,12 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from steadygan.game.buffers import frozen_buffers
 from steadygan.game.context import Condition, StepContext
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import BiGANNetworks
-from steadygan.networks.spectral import power_iteration
 
 
 class BiGAN(Recipe):
@@ -33,7 +31,7 @@ class BiGAN(Recipe):
     def _judges_pairs(self) -> "BiGAN":
         if not self.networks.d_takes_latents:
             raise ValueError("bigan wants a D of pairs and an encoder: set networks=bigan")
-        if not self.objective.of_scores_alone:
+        if "d" in self.objective.in_context:
             raise ValueError(
                 "bigan gives G the loss of D with the labels swapped, and that of objective "
                 f"{self.objective.name} follows from more than scores: give another objective"
@@ -51,13 +49,9 @@ class BiGAN(Recipe):
 
     def encoded(self, context: StepContext, samples: Tensor) -> Tensor:
         """E(x), (B, dim) float32: with a graph, and moving E's buffers, in G's update alone."""
-        encoder = context.state.players["g"]["encoder"]
-        if context.player == "g":
-            power_iteration(encoder)
-            with context.inputs.autocast():
-                return encoder(samples).float()
-        with torch.no_grad(), frozen_buffers(encoder), context.inputs.autocast():
-            return encoder(samples).float()
+        own = context.player == "g"
+        with torch.set_grad_enabled(own):
+            return context.forward("g", "encoder", samples, own=own).float()
 
     def g_loss(self, context: StepContext) -> Tensor:
         """D's objective with the labels swapped: E and G both make D mistake the pairs."""

@@ -26,8 +26,10 @@ from steadygan.game.objective import Objective
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
-from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.networks import DCGANNetworks
 from steadygan.networks.base import Built
+from steadygan.networks.dcgan import LIGHT
+from steadygan.networks.mlp import PLANE
 
 
 def log_softplus(t: Tensor) -> Tensor:
@@ -76,7 +78,9 @@ class D2GANObjective(Objective):
     """J of two discriminators, one for each ratio of the densities. Nguyen et al. 2017, eq. 1."""
 
     name: ClassVar = "d2gan"
-    of_scores_alone: ClassVar = False
+    optimises: ClassVar = "KL and reverse KL"
+    in_context: ClassVar = ("d", "g")
+    signal_titles: ClassVar = {"d2gan_value": "value J of the game"}
     alpha: float = Field(1.0, gt=0, le=1)
     beta: float = Field(1.0, gt=0, le=1)
 
@@ -132,9 +136,7 @@ recipe = D2GAN(
     g_optimizer=ADAM,
     shared_latents=True,
 )
-vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE
 presets = {
-    "light": {
-        "width": 16, "stages": 3, "kernel": 4, "d_optimizer.lr": 1e-4, "g_optimizer.lr": 1e-3,
-    },
+    "light": {**LIGHT, "d_optimizer.lr": 1e-4, "g_optimizer.lr": 1e-3},
 }  # fmt: skip

@@ -16,6 +16,7 @@ from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import DCGANNetworks
+from steadygan.networks.dcgan import LIGHT
 
 recipe = Recipe(
     networks=DCGANNetworks(),
@@ -25,7 +26,7 @@ recipe = Recipe(
     shared_latents=True,
 )
 presets = {
-    "light": {"width": 16, "stages": 3, "kernel": 4, "lr": 5e-4},
+    "light": {**LIGHT, "lr": 5e-4},
     "paper": {
         "width": 128,
         "batch": 128,

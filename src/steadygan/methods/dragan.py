@@ -13,7 +13,9 @@ from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import NonSaturating
 from steadygan.losses.penalties import LocalGradientPenalty
-from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.networks import DCGANNetworks
+from steadygan.networks.dcgan import LIGHT
+from steadygan.networks.mlp import PLANE
 
 recipe = Recipe(
     networks=DCGANNetworks(d_norm="none"),
@@ -23,8 +25,8 @@ recipe = Recipe(
     optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
     shared_latents=True,
 )
-vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE
 presets = {
-    "light": {"width": 16, "stages": 3, "kernel": 4, "lr": 5e-4},
+    "light": {**LIGHT, "lr": 5e-4},
     "paper": {"d_norm": "batch"},
 }

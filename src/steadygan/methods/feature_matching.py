@@ -20,7 +20,9 @@ from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.matching import FeatureMatching
 from steadygan.losses.objectives import NonSaturating
-from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.networks import DCGANNetworks
+from steadygan.networks.dcgan import LIGHT
+from steadygan.networks.mlp import PLANE
 
 recipe = Recipe(
     networks=DCGANNetworks(d_norm="none"),
@@ -31,10 +33,8 @@ recipe = Recipe(
     optimizer=Adam(lr=3e-4, betas=(0.5, 0.999)),
     shared_latents=True,
 )
-vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE
 presets = {
-    "light": {
-        "width": 16, "stages": 3, "kernel": 4, "d_optimizer.lr": 2e-4, "g_optimizer.lr": 1e-3,
-    },
+    "light": {**LIGHT, "d_optimizer.lr": 2e-4, "g_optimizer.lr": 1e-3},
     "paper": {"networks": "improved", "batch": 100, "horizon_images": 60_000_000},
 }  # fmt: skip

@@ -16,6 +16,7 @@ from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import MLPNetworks
+from steadygan.networks.mlp import PLANE
 
 recipe = Recipe(
     networks=MLPNetworks(),
@@ -24,7 +25,7 @@ recipe = Recipe(
     optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
     shared_latents=True,
 )
-vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE
 presets = {
     # Two updates of each player a step: fully connected networks learn least from one.
     "light": {"width": 512, "d_width": 128, "lr": 2e-3, "d_steps": 2, "g_steps": 2},

@@ -17,7 +17,9 @@ from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.margins import QuadraticPotential
 from steadygan.losses.objectives import Wasserstein
-from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.networks import DCGANNetworks
+from steadygan.networks.dcgan import LIGHT
+from steadygan.networks.mlp import PLANE
 
 recipe = Recipe(
     networks=DCGANNetworks(),
@@ -27,8 +29,8 @@ recipe = Recipe(
     d_steps=2,
     optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
 )
-vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE
 presets = {
-    "light": {"width": 16, "stages": 3, "kernel": 4, "lr": 5e-4},
+    "light": {**LIGHT, "lr": 5e-4},
     "paper": {"quadratic-potential.distance": "l2"},
 }

@@ -18,7 +18,8 @@ from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.margins import LossSensitive
-from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.networks import DCGANNetworks
+from steadygan.networks.mlp import PLANE
 
 recipe = Recipe(
     networks=DCGANNetworks(kernel=4),
@@ -27,7 +28,7 @@ recipe = Recipe(
     optimizer=Adam(lr=1e-4, betas=(0.5, 0.999)),
     shared_latents=True,
 )
-vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE
 presets = {
     "light": {"width": 16, "stages": 3, "lr": 5e-4},
 }

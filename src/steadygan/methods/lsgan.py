@@ -18,7 +18,9 @@ from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.least_squares import LeastSquares
-from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.networks import DCGANNetworks
+from steadygan.networks.dcgan import LIGHT
+from steadygan.networks.mlp import PLANE
 
 recipe = Recipe(
     networks=DCGANNetworks(),
@@ -27,11 +29,9 @@ recipe = Recipe(
     optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
     shared_latents=True,
 )
-vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE
 vector_settings = {"prior": "normal:dim=256", "g_optimizer.lr": 1e-3, "d_optimizer.lr": 1e-4}
 presets = {
-    "light": {
-        "width": 16, "stages": 3, "kernel": 4, "d_optimizer.lr": 3e-4, "g_optimizer.lr": 1e-3,
-    },
+    "light": {**LIGHT, "d_optimizer.lr": 3e-4, "g_optimizer.lr": 1e-3},
     "paper": {"networks": "lsgan", "dim": 1024, "lr": 1e-3},
 }  # fmt: skip

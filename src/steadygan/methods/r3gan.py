@@ -18,7 +18,8 @@ from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.penalties import R1, R2
 from steadygan.losses.relativistic import RpGAN
-from steadygan.networks import MLPNetworks, R3GANNetworks
+from steadygan.networks import R3GANNetworks
+from steadygan.networks.mlp import PLANE_DEEP
 
 recipe = Recipe(
     networks=R3GANNetworks(width=64),
@@ -28,7 +29,7 @@ recipe = Recipe(
     optimizer=Adam(lr=2e-4, lr_end=0.25, betas=(0.0, 0.9), betas_end=(0.0, 0.99)),
     horizon_images=20_000_000,
 )
-vector_networks = MLPNetworks(width=128, depth=3, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE_DEEP
 presets = {
     "light": {
         "width": 16, "blocks": 1, "batch": 16, "lr": 2e-3, "r1.weight": 0.5, "r2.weight": 0.5,

@@ -15,7 +15,9 @@ from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.relativistic import RaGAN, RpGAN
-from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.networks import DCGANNetworks
+from steadygan.networks.dcgan import LIGHT
+from steadygan.networks.mlp import PLANE
 
 _shared = Recipe(
     networks=DCGANNetworks(),
@@ -25,8 +27,8 @@ _shared = Recipe(
     shared_latents=True,
 )
 recipes = {"rpgan": _shared, "ragan": _shared.changed(objective=RaGAN())}
-vector_networks = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE
 presets = {
-    "light": {"width": 16, "stages": 3, "kernel": 4, "lr": 5e-4},
+    "light": {**LIGHT, "lr": 5e-4},
     "paper": {"batch": 32},
 }

@@ -17,7 +17,8 @@ from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import NonSaturating
-from steadygan.networks import MLPNetworks, SNGANNetworks
+from steadygan.networks import SNGANNetworks
+from steadygan.networks.mlp import PLANE_DEEP
 from steadygan.parts.normalisation import SpectralNormalisation
 
 recipe = Recipe(
@@ -28,7 +29,7 @@ recipe = Recipe(
     optimizer=Adam(lr=2e-4, betas=(0.5, 0.999)),
     shared_latents=True,
 )
-vector_networks = MLPNetworks(width=128, depth=3, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE_DEEP
 presets = {
     "light": {
         "width": 8,

@@ -15,7 +15,9 @@ from steadygan.game.optimizers import RMSProp
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import Wasserstein
-from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.networks import DCGANNetworks
+from steadygan.networks.dcgan import LIGHT
+from steadygan.networks.mlp import PLANE_DEEP
 from steadygan.parts.constraints import WeightClip
 
 recipe = Recipe(
@@ -26,8 +28,8 @@ recipe = Recipe(
     d_steps=5,
     optimizer=RMSProp(lr=5e-5),
 )
-vector_networks = MLPNetworks(width=128, depth=3, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE_DEEP
 presets = {
-    "light": {"width": 16, "stages": 3, "kernel": 4, "bias": False, "lr": 5e-4},
+    "light": {**LIGHT, "bias": False, "lr": 5e-4},
     "paper": {"kernel": 4, "bias": False, "critic_warmup": True},
 }

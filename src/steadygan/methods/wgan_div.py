@@ -13,9 +13,10 @@ the paper's 2) and residual networks with layer norm; these are WGAN-GP's convol
 from steadygan.game.optimizers import Adam
 from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
-from steadygan.losses.margins import WassersteinLow
+from steadygan.losses.objectives import WassersteinLow
 from steadygan.losses.penalties import WassersteinDivergence
-from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.networks import DCGANNetworks
+from steadygan.networks.mlp import PLANE_DEEP
 
 recipe = Recipe(
     networks=DCGANNetworks(stages=None, d_norm="none"),
@@ -26,7 +27,7 @@ recipe = Recipe(
     optimizer=Adam(lr=2e-4, betas=(0.0, 0.9)),
     horizon_images=20_000_000,
 )
-vector_networks = MLPNetworks(width=128, depth=3, d_width=128, d_pieces=1, d_dropout=False)
+vector_networks = PLANE_DEEP
 presets = {
     "light": {"width": 16, "kernel": 4, "lr": 1e-3, "batch": 32},
     "paper": {"width": 128, "horizon_images": 51_200_000},

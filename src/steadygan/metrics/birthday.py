@@ -7,8 +7,8 @@ s (s - 1) / 2 p2 equal pairs on average, so the number of pairs gives 1 / p2, wh
 equally likely images.
 
 The authors look at the nearest pairs by eye. Here two samples are duplicates if their features are
-nearer than those of any two of as many different real images; the nearest pairs are given too, so
-that an eye can judge.
+nearer than those of any two of as many different real images; the nearest pairs are given too, for
+inspection by eye.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from steadygan.metrics.distances import centred, within
 from steadygan.training.pictures import grid
 
 SHOWN, COLUMNS = 20, 10
-#: No pair at all: with 95 % confidence fewer than 3 were to be expected.
+#: With no pair observed, fewer than 3 are expected, with 95 % confidence.
 NONE_SEEN = 3.0
 
 
@@ -38,7 +38,7 @@ class Pairs(NamedTuple):
 
 
 def nearest_distance(features: Tensor) -> float:
-    """The distance of the nearest two of features (N, d)."""
+    """The distance between the nearest two of features (N, d)."""
     (values,) = centred(features)
     return min(float(found.min()) for _, found in within(values)) ** 0.5
 
@@ -50,7 +50,7 @@ def nearest_pairs(features: Tensor, threshold: float, count: int = SHOWN) -> Pai
     pairs = torch.empty(0, 2, dtype=torch.long)
     nearer = 0
     for rows, found in within(features):
-        later = found[:, rows.start :]  # pairs with earlier rows were seen from there
+        later = found[:, rows.start :]  # pairs with earlier rows were counted there
         later.masked_fill_(torch.ones_like(later, dtype=torch.bool).tril_(), torch.inf)
         nearer += int((later < threshold**2).sum())
         # The nearest pairs of all are in the rows with the nearest pairs.
@@ -65,11 +65,12 @@ def nearest_pairs(features: Tensor, threshold: float, count: int = SHOWN) -> Pai
 
 
 def support(samples: Tensor, threshold: float) -> dict[str, Any]:
-    """The size of the support that samples' features (N, d) speak for.
+    """The size of the support that samples' features (N, d) indicate.
 
     `threshold` is the distance of the nearest two of as many different real images
-    (`nearest_distance`). `support` is the estimate, and where no pair is near enough it is None and
-    `support_at_least` stands for it. `pairs`: rows of the nearest samples with their distance.
+    (`nearest_distance`). `support` is the estimate, and where no pair is near enough it is None,
+    and `support_at_least` is its lower bound. `pairs`: rows of the nearest samples with their
+    distance.
     """
     size = len(samples)
     (moved,) = centred(samples)

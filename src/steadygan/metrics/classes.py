@@ -1,4 +1,4 @@
-"""Which classes samples show, by a classifier of the data, against how often the data has them."""
+"""The classes of samples, by a classifier of the data, against their shares in the data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def divergence(shares: np.ndarray, of_data: np.ndarray) -> float:
 def class_histogram(
     predicted: np.ndarray, labels: np.ndarray, names: Sequence[str]
 ) -> dict[str, Any]:
-    """What samples' predicted classes (N,) are, beside the data's labels (M,).
+    """The histogram of samples' predicted classes (N,), against the data's labels (M,).
 
     `shares` by class name; `kl`, their divergence to the data's; `covered`, the classes with more
     than a tenth of an even share, 1 / (10 K).

@@ -3,8 +3,8 @@ doi:10.1016/j.jspi.2013.03.018, eq. 5.
 
     E(X, Y) = 2 E|x - y| - E|x - x'| - E|y - y'|
 
-It needs no features and no setting, and is 0 only for equal distributions: the distance by which
-games on points in the plane are judged, as images are by FID.
+It needs no features and no setting, and is 0 only for equal distributions: it evaluates games on
+points in the plane, as FID does those on images.
 """
 
 from __future__ import annotations

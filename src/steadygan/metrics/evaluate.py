@@ -23,7 +23,7 @@ from steadygan.metrics.prdc import BOUND, COVERAGE_K, PRECISION_K
 from steadygan.metrics.reference import NEIGHBOURS, Reference, evenly
 
 COUNT = 10_000
-#: Fewer images say nothing; fewer points of a mixture neither.
+#: Fewer images, or points of a mixture, are too few to evaluate.
 LEAST = 50
 ORDER_SEED = 1606
 
@@ -43,9 +43,9 @@ def quality(
     `inception_score`, `precision`, `recall`, `density`, `coverage`, `sharpness` and what belongs
     to them. `fid` is None where there are too few samples for the dimension of the features.
 
-    FID and KID are against the whole reference. Precision to coverage compare as many real images
-    as samples, at most 10,000 a side, evenly spread; `precision_published` and so on are those
-    without a bound on the balls.
+    FID and KID are against the whole reference. Precision, recall, density and coverage compare as
+    many real images as samples, at most 10,000 a side, evenly spread; `precision_published` and so
+    on are those without a bound on the balls.
     """
     enough = not too_few(min(len(found), len(reference)), reference.extractor.dimension)
     fid = frechet_distance(reference.moments, moments(found.values)) if enough else None
@@ -79,9 +79,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """All that is measured of uint8 samples (N, C, H, W), as plain JSON values.
 
-    The samples are put into an order that their pixels decide (`ordered`), so no result depends on
-    the order they came in. Raises `UserError` for fewer than 50 samples and for another shape than
-    the data's.
+    The samples are put into an order that depends on their pixels alone (`ordered`), so no result
+    depends on the order they came in. Raises `UserError` for fewer than 50 samples and for another
+    shape than the data's.
     """
     data, extractor = reference.data, reference.extractor
     if images.dtype != np.uint8 or images.shape[1:] != data.shape:
@@ -161,9 +161,9 @@ def ordered(images: np.ndarray) -> np.ndarray:
     """Rows of images in an order that depends on their pixels alone: by digest, then by a
     permutation with a fixed seed.
 
-    The digests make the order independent of the one the images came in. The permutation parts
-    equal images, which have one digest and would otherwise stand together: the first rows, or one
-    of ten splits, would then hold few of the images that repeat.
+    The digests make the order independent of the one the images came in. The permutation separates
+    equal images, which have one digest and would otherwise be adjacent: the first rows, or one of
+    ten splits, would then hold few of the images that repeat.
     """
     digests = [
         hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
@@ -176,7 +176,8 @@ def ordered(images: np.ndarray) -> np.ndarray:
 def stacked_result(
     images: np.ndarray, found: Features, reference: Reference, bar: Bar, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """`modes` and `reverse_kl` of stacked digits, by the features where they know the digits."""
+    """`modes` and `reverse_kl` of stacked digits, by the feature network where it classifies
+    digits."""
     reader = reference.extractor
     if not reader.knows_classes:
         reader = find_features(
@@ -211,7 +212,7 @@ def evaluate_points(points: np.ndarray, data: Dataset) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> Any:
-    """A result with every number that is not finite as None: JSON has no word for one."""
+    """A result with every number that is not finite as None: JSON cannot represent them."""
     if isinstance(value, dict):
         return {key: as_json(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

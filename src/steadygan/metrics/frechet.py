@@ -3,12 +3,12 @@
     |m1 - m2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2))
 
 The trace of the root is taken in its symmetric form, Tr (S1^(1/2) S2 S1^(1/2))^(1/2): two
-eigendecompositions of symmetric matrices, real whatever the rounding, and defined for a singular
+eigendecompositions of symmetric matrices, real under any rounding, and defined for a singular
 covariance without a number added to its diagonal.
 
 On the pool3 features of the Inception network this is FID; on any other features it carries their
 name. It is biased upwards by about c / N (Chong & Forsyth 2020, arXiv:1911.07023), so two values
-compare only at one N.
+are comparable only at the same N.
 """
 
 from __future__ import annotations

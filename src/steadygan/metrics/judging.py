@@ -38,13 +38,13 @@ class Asked:
 
 
 def data_of(asked: Asked, settings: DataSettings) -> tuple[str, DataSettings]:
-    """The data set to judge against, and how to decode it."""
+    """The data set to evaluate against, and how to decode it."""
     return find_source(asked.source).data(asked.against, settings)
 
 
 def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) -> dict[str, Any]:
-    """The result, with where the samples come from. Whatever can be refused is refused before
-    anything takes long."""
+    """The result, with the source of the samples. Invalid options are refused before anything takes
+    long."""
     part_of(data, asked.split)
     sharpness.find_kind(asked.sharpness)
     pairs = asked.pairs

@@ -4,7 +4,7 @@
     MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean k(x_i, y_j)    eq. 4
 
 Unbiased at every N, so it may be negative. The value is the mean over subsets (100 of at most
-1,000), and their standard deviation says how sure it is.
+1,000), and their standard deviation shows its uncertainty.
 """
 
 from __future__ import annotations

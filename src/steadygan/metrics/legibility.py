@@ -4,8 +4,8 @@ The ONNX file that comes inside the wheel of `rapidocr` is called through onnxru
 grey, resized to 48 x 48 px, bicubic, and scaled to (x / 255 - 0.5) / 0.5. The network gives each of
 T places along it probabilities of a blank and of its characters (CTC, Graves et al. 2006).
 
-Blur hardly lowers these numbers, and a mode that is always the same does not at all: they stand
-beside FID and sharpness, and are read against those of real images.
+Blur hardly lowers these numbers, and one fixed image per class not at all: read them beside FID and
+sharpness, and against those of real images.
 """
 
 from __future__ import annotations
@@ -109,12 +109,12 @@ def is_chinese(names: Sequence[str] | None) -> bool:
 
 
 def installed() -> bool:
-    """Whether the extra `ocr` is there."""
+    """Whether the extra `ocr` is installed."""
     return all(importlib.util.find_spec(name) for name in ("rapidocr", "onnxruntime"))
 
 
 def can_read(data: Dataset) -> bool:
-    """Whether the extra is there and the classes are single Chinese characters."""
+    """Whether the extra is installed and the classes are single Chinese characters."""
     return len(data.shape) == 3 and is_chinese(data.class_names) and installed()
 
 
@@ -155,7 +155,7 @@ def legibility(
 
     `accuracy`: share whose text is their character; `p`: mean probability of that text; `_real` for
     held-out images, `_over_real` the ratio. 2,000 a side at most, evenly spread. Classes whose
-    character the network does not know, `unknown`, are left out. Raises UserError as `require`.
+    character the network cannot output, `unknown`, are left out. Raises UserError as `require`.
     """
     require(data)
     characters, test_labels = data.class_names, data.test.labels

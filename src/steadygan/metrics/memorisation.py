@@ -1,13 +1,14 @@
-"""Does a generator copy its training images? Whose image is nearest to a sample's, training's or
-the held-out part's?
+"""Does a generator copy its training images? Are the real images nearest to its samples from the
+training part or from the held-out part?
 
-Both parts are drawn from one source, so for a generator that learned the source and not its images
-every real image is as likely to be the nearest to something: of the real images that are nearest to
-some sample, a share of M / (M + m) is training's, whatever the samples look like. More than that is
-copying. Each real image counts once, however many samples are near it, so that a collapsed
-generator, whose samples all have one neighbour, says what it is: too little to judge by. The
-distance is between pixels (images are averaged down to at most 16 px), not features: a network
-that was trained on the training part would itself tell the parts apart.
+Both parts (M training, m held-out images) are drawn from one distribution. For a generator that
+learned the distribution and not its images, every real image is equally likely to be nearest to
+some sample: of the real images that are nearest to some sample, a share of M / (M + m) is from the
+training part, whatever the samples look like. A larger share is copying. Each real image counts
+once, however many samples are near it, so that a collapsed generator, whose samples all have one
+neighbour, gives too few images for a result. The distance is between pixels (images are averaged
+down to at most 16 px), not features: a network that was trained on the training part would itself
+tell the parts apart.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from steadygan.metrics.distances import blocks
 
-#: Samples looked at.
+#: Samples that are compared.
 COUNT = 2000
 SIDE = 16
 BLOCK = 4096
@@ -56,10 +57,10 @@ def nearest(points: Tensor, known: np.ndarray) -> tuple[Tensor, Tensor]:
 def memorisation(samples: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
     """How near uint8 samples are to the training images and to the held-out ones.
 
-    `nearest_images`: how many different real images are nearest to some sample;
-    `nearest_is_train`: the share of them that is training's; `expected`: that share without
-    copying; `copied`: how far from the one to certainty, 0 for none and 1 for all, and None where
-    fewer than 30 images tell. `to_train`, `to_test`: median distances to the nearest of each.
+    `nearest_images`: how many different real images are nearest to some sample; `nearest_is_train`:
+    the share of them from the training part; `expected`: that share without copying; `copied`: its
+    excess over `expected`, 0 for no copies and 1 for all, None for fewer than 30 such images.
+    `to_train`, `to_test`: median distances to the nearest of each.
     """
     points = as_points(samples[:COUNT])
     (to_train, train_row), (to_test, test_row) = nearest(points, train), nearest(points, test)

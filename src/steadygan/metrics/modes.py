@@ -25,8 +25,8 @@ def mode_coverage(points: np.ndarray, centres: np.ndarray, std: float) -> dict[s
 
     `modes` found of `modes_in_data`; `high_quality`, the share of samples near a centre;
     `mode_entropy` of the high-quality samples over modes and `mode_js`, the Jensen-Shannon
-    divergence of their shares to uniform, both in nats (the first at most log K, the second at
-    most log 2, which is also what no good sample gives).
+    divergence of their shares to uniform, both in nats (the first at most log K, the second at most
+    log 2, also its value without any high-quality sample).
     """
     points = points.astype(np.float64)
     squared = ((points[:, None] - centres[None]) ** 2).sum(2)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: Measures that are other numbers on other features, and bear their name.
+#: Measures that depend on the features, and carry their name.
 OF_FEATURES = ("fid", "kid", "inception_score")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that says how good samples are; None as `lower_is_better` where neither is."""
+    """A measure of samples; `lower_is_better` is None where neither direction is better."""
 
     key: str
     title: str
@@ -39,17 +39,17 @@ METRICS = (
     Metric("coverage", "coverage", False),
     Metric("sharpness", "mean sharpness", None),
     Metric("sharpness_difference", "difference in sharpness", True),
-    Metric("legible", "read rightly", False),
+    Metric("legible", "read correctly", False),
     Metric("class_kl", "class KL", True),
     Metric("modes", "modes", False),
     Metric("high_quality", "high-quality share", False),
-    Metric("mode_js", "JS of modes to evenly", True),
+    Metric("mode_js", "JS of modes to uniform", True),
     Metric("reverse_kl", "reverse KL", True),
 )
 
 
 def precision_doubt(numbers: Mapping[str, Any]) -> str:
-    """Why the precision among `numbers` of one evaluation is no merit; empty where it may be.
+    """Why the precision among `numbers` of one evaluation is not meaningful; empty where it may be.
 
     With recall or coverage 0 the samples are near no real image's neighbours: they lie in a few
     places, or inside the ball of an outlier.

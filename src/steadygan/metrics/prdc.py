@@ -2,7 +2,7 @@
 
 Kynkaanniemi et al. 2019, arXiv:1904.06991 (precision, recall, k = 3); Naeem et al. 2020,
 arXiv:2002.09797 (density, coverage, k = 5). The ball of a sample reaches to its k-th nearest
-neighbour in its own set, itself aside; inside means nearer, not as near.
+neighbour in its own set, itself aside; inside means strictly nearer.
 
     precision   share of fakes inside the ball of any real
     recall      share of reals inside the ball of any fake
@@ -10,13 +10,13 @@ neighbour in its own set, itself aside; inside means nearer, not as near.
     coverage    share of reals whose ball holds a fake
 
 As published, the ball of one real outlier reaches far beyond the data and may hold every sample of
-an untrained generator: precision 1. Kynkaanniemi et al. meet this in their realism score
-(section 5), where they drop every real ball larger than the median. That would halve the
-precision of real images, so here `bound` clips instead: no ball, real or fake, reaches farther than
-`bound` times the median radius of the real ones. Without a bound the measures are as published;
-where no radius is beyond it, both are equal.
+an untrained generator: precision 1. Kynkaanniemi et al. avoid this in their realism score (section
+5), where they drop every real ball larger than the median. That would halve the precision of real
+images, so here `bound` clips instead: no ball, real or fake, reaches farther than `bound` times the
+median radius of the real ones. Without a bound the measures are as published; where no radius is
+beyond it, both are equal.
 
-All four move with the numbers of both sides, so those belong to the result.
+All four depend on the numbers of both sides, so those belong to the result.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from steadygan.errors import UserError
 from steadygan.metrics.distances import blocks, centred, within
 
 PRECISION_K, COVERAGE_K = 3, 5
-#: Of the median radius. Held-out digits keep .861 of a precision of .864 (1.5 leaves .813, dropping
-#: what is beyond the median .460), the other measures .003 less or the same: 1,000 images a side,
-#: features of a classifier trained on 60,000 images.
+#: Of the median radius. Held-out digits have precision .861 with it, .864 without (1.5 gives .813,
+#: dropping what is beyond the median .460), the other measures are .003 less or the same: 1,000
+#: images a side, features of a classifier trained on 60,000 images.
 BOUND = 2.0
 
 

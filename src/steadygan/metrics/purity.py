@@ -37,8 +37,8 @@ def purity_of_run(
     say: Callable[[str], None] = print,
     trust_code: bool = False,
 ) -> float:
-    """The purity of a run with a coded prior: `count` samples, their categories against the
-    classes that a classifier of `data` gives them (samples it takes for none count as wrong)."""
+    """The purity of a run with a coded prior: `count` samples, their categories against the classes
+    that a classifier of `data` gives them (samples it assigns to none count as wrong)."""
     generator, prior, _ = load_generator(run, say, trust_code=trust_code)
     if not isinstance(prior, Coded):
         raise UserError(f"{run}: purity wants categories: a method such as infogan")

@@ -13,7 +13,7 @@ from torch import Tensor
 from steadygan.data import Dataset
 from steadygan.features.classifier import Classifier, Progress, classifier_of
 from steadygan.training import pictures
-from steadygan.training.loop import as_played
+from steadygan.training.inputs import as_played
 from steadygan.training.runfolder import RunFolder, read_facts
 from steadygan.training.sampling import draw_latents, load_generator
 

@@ -1,7 +1,8 @@
-"""How well a pre-trained auto-encoder rebuilds images, and whether its feature says anything.
+"""How well a pre-trained auto-encoder reconstructs images, and whether its feature is informative.
 
-PSNR and SSIM of 8-bit images by torchmetrics. A U-Net's skips can carry an image past its middle,
-so good pictures prove nothing about the feature: it is also asked for an image by itself.
+PSNR and SSIM of 8-bit images by torchmetrics. A U-Net's skips can carry an image past its
+bottleneck, so good reconstructions prove nothing about the feature: images are also decoded from
+the feature alone.
 """
 
 from __future__ import annotations
@@ -16,21 +17,21 @@ from torch import Tensor
 from steadygan.data.dataset import Split
 from steadygan.networks.unet import UNet
 from steadygan.training import Trainer, pictures
-from steadygan.training.loop import as_played
+from steadygan.training.inputs import as_played
 from steadygan.training.runfolder import read_facts
 
 if TYPE_CHECKING:
     from steadygan.methods.decoding import Decoding
 
-#: Images of each part that are judged: so many, or where they are large, so many values in all.
+#: Images of each part that are measured: at most COUNT, for large images at most VALUES values.
 COUNT, VALUES = 2000, 30_000_000
-#: What PSNR is at most, in dB: that of equal images would be infinite. One grey level in one of
+#: The upper limit of PSNR, in dB: that of equal images would be infinite. One grey level in one of
 #: 512 x 512 x 3 values is 107 dB; such an image and an equal one both count as this.
 CAP = 100.0
 #: The side of SSIM's window, which follows from its sigma of 1.5.
 WINDOW = 11
 BATCH = 250
-#: The standard deviation of the noise on the copies by which an image is looked for; images are in
+#: The standard deviation of the noise on the copies by which images are retrieved; images are in
 #: [-1, 1].
 NOISE = 0.25
 SHOWN = 12
@@ -63,7 +64,8 @@ def ssim(images: Tensor, rebuilt: Tensor, scale: float = 255.0) -> Tensor:
 
 
 def _torchmetrics() -> Any:
-    """torchmetrics' image functions; imported late (a second), without what its imports warn of."""
+    """torchmetrics' image functions; imported late (a second), without the warnings of its
+    imports."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import torchmetrics.functional.image as functional
@@ -110,8 +112,9 @@ def by_chance(labels: Tensor, known_labels: Tensor) -> float:
 
 
 def is_informative(found: dict[str, Any]) -> bool:
-    """True where noised copies are found again by their features and, with labels, neighbours by
-    feature share their class at least half-way from chance to what neighbours by pixels do."""
+    """True where half of the noised copies are retrieved by their features and, with labels,
+    neighbours by feature share their class at least half-way from chance to what neighbours by
+    pixels do."""
     known = found["retrieved"] >= 0.5
     if "same_class" in found:
         known &= found["same_class"] >= (found["chance"] + found["same_class_by_pixels"]) / 2
@@ -128,28 +131,28 @@ class Rebuilder:
         self.trainer = trainer
         self.network = cast(UNet, trainer.state.players["autoencoder"]["autoencoder"])
 
+    def _ready(self, images: Tensor) -> Tensor:
+        return self.trainer.source.on_device(images).samples
+
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
         """Standardised features (N, dim) of images (N, C, H, W)."""
-        to_device = self.trainer.device_config.to_device
         code = cast("Decoding", self.trainer.recipe).code
-        chunks = [code(self.trainer.state, to_device(each)).cpu() for each in images.split(BATCH)]
+        chunks = [code(self.trainer.state, self._ready(each)).cpu() for each in images.split(BATCH)]
         return torch.cat(chunks)
 
     @torch.no_grad()
     def rebuilt(self, images: Tensor) -> Tensor:
         """A(x), shape of `images`."""
-        to_device = self.trainer.device_config.to_device
-        return torch.cat([self.network(to_device(each)).cpu() for each in images.split(BATCH)])
+        return torch.cat([self.network(self._ready(each)).cpu() for each in images.split(BATCH)])
 
     @torch.no_grad()
     def from_feature_alone(self, images: Tensor, others: Tensor) -> Tensor:
-        """A(x) with the same in the skips for every image: their mean over `others`."""
-        to_device = self.trainer.device_config.to_device
-        means = [skip.mean(0, keepdim=True) for skip in self.network.encode(to_device(others))[1]]
+        """A(x) with the same skips for every image: their mean over `others`."""
+        means = [skip.mean(0, keepdim=True) for skip in self.network.encode(self._ready(others))[1]]
         chunks = []
         for each in images.split(BATCH):
-            feature, _ = self.network.encode(to_device(each))
+            feature, _ = self.network.encode(self._ready(each))
             skips = tuple(mean.expand(len(each), -1, -1, -1) for mean in means)
             chunks.append(self.network.decode(feature, skips).cpu())
         return torch.cat(chunks)
@@ -164,7 +167,7 @@ def part_of(split: Split, most: int = COUNT) -> tuple[Tensor, Tensor | None]:
 
 
 def measure(trainer: Trainer) -> tuple[dict[str, Any], np.ndarray]:
-    """What is found of the auto-encoder of a running game, and pictures (rows, N, H, W, C): some
+    """The measures of the auto-encoder of a running game, and pictures (rows, N, H, W, C): some
     held-out images, rebuilt, and (where there are skips) rebuilt from the feature alone."""
     rebuilder = Rebuilder(trainer)
     train, train_labels = part_of(trainer.data.train)

@@ -1,4 +1,5 @@
-"""The real side: features of the data's images, made once and kept, and what follows from them."""
+"""The real side: features of the data's images, computed once and cached, and what follows from
+them."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from steadygan.metrics.sharpness import sharpness
 MOST = 60_000
 #: Images a side that nearest neighbours and sharpness are taken over, at most.
 NEIGHBOURS = 10_000
-#: Raise when what is kept of the real side changes.
+#: Raise when what is cached of the real side changes.
 VERSION = 1
 SPLITS = ("train", "test")
 
@@ -34,7 +35,7 @@ SPLITS = ("train", "test")
 class Reference:
     """The real images of one part of a data set, evenly spread, with their features.
 
-    Build with `reference_of`. `rows` are theirs in the part.
+    Build with `reference_of`. `rows`: their indices in the part.
     """
 
     data: Dataset
@@ -97,9 +98,9 @@ class Reference:
         say: Callable[[str], None],
         bounds: Sequence[float | None] = (BOUND, None),
     ) -> list[dict[str, float]]:
-        """Precision to coverage of as many of the images as there are samples, evenly spread, for
-        each of `bounds`: with bounded balls, and as published. The radii of the real side are made
-        once and kept."""
+        """Precision, recall, density and coverage of as many of the images as there are samples,
+        evenly spread, for each of `bounds`: with bounded balls, and as published. The radii of the
+        real side are computed once and cached."""
         real = self.features.rows(self.some(len(fake))).values
 
         def make() -> Made:
@@ -116,13 +117,13 @@ class Reference:
         return {"distance": nearest_distance(different), "count": len(different)}
 
     def against_itself(self, count: int) -> dict[str, Any]:
-        """What real images get: a part of them, drawn at random, against the others.
+        """The values of real images: a part of them, drawn at random, against the others.
 
-        `fid` is what is left of the Frechet distance where nothing differs: its bias at `count`
-        samples against this reference. It falls as 1/N + 1/M; where `count` is more than half of
-        the images, the distance of two halves (`of` images each) is scaled by that law.
-        Precision, recall, density and coverage are of `neighbours` images a side. None where there
-        are too few images.
+        `fid` is the Frechet distance between equal distributions: its bias at `count` samples
+        against this reference. It falls as 1/N + 1/M; where `count` is more than half of the
+        images, the distance of two halves (`of` images each) is scaled by that law. Precision,
+        recall, density and coverage are of `neighbours` images a side. None where there are too few
+        images.
         """
         drawn, others = self._split(count, 0)
         found: dict[str, Any] = {"fid": self._bias(count, drawn, others), "of": len(drawn)}
@@ -134,8 +135,8 @@ class Reference:
     def fid_of_draws(
         self, count: int, draws: int, progress: Progress = quiet
     ) -> list[float] | None:
-        """`fid` of `against_itself` for so many draws: their spread is what the choice of samples
-        alone does to a distance at `count`. None where there are too few images. `progress` counts
+        """`fid` of `against_itself` for this many draws: their spread is the effect of the choice
+        of samples on a distance at `count`. None where there are too few images. `progress` counts
         draws."""
         found = []
         for seed in range(draws):
@@ -182,8 +183,8 @@ def reference_of(
 ) -> Reference:
     """The real side of `split`, at most `most` images, from the cache or made now.
 
-    What is kept is found by the data's fingerprint, the hash of the features, the part and the
-    count: other data or other weights never meet it. `progress` counts images.
+    The cache key is the data's fingerprint, the hash of the features, the part and the count:
+    entries of other data or weights are never used. `progress` counts images.
     """
     part = part_of(data, split)
     rows = evenly(len(part), most)
@@ -218,6 +219,6 @@ class _Rows:
 
 
 def distinct(images: np.ndarray, features: Tensor) -> Tensor:
-    """The features of images of which no equal one came before."""
+    """The features of the images without repetitions: of equal ones, the first."""
     _, first = np.unique(images.reshape(len(images), -1), axis=0, return_index=True)
     return features[torch.from_numpy(np.sort(first))]

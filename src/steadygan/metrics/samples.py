@@ -12,9 +12,10 @@ import torch
 from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.errors import UserError
 from steadygan.features.extract import Progress, quiet
-from steadygan.game.priors import ClassConditionalPrior, class_of
+from steadygan.game.priors import ClassConditionalPrior
 from steadygan.metrics.evaluate import COUNT, LEAST
 from steadygan.metrics.modes import COUNT as POINTS
+from steadygan.networks.labels import split_class
 from steadygan.spec import checked
 from steadygan.training import pictures
 from steadygan.training.recorded import read_recipe
@@ -26,14 +27,14 @@ BATCH = 250
 
 @dataclass(frozen=True)
 class Source:
-    """What is judged: `kind` is run, folder or array."""
+    """Where samples come from: `kind` is run, folder or array."""
 
     path: Path
     kind: str
 
     def data(self, against: str | None, asked: DataSettings) -> tuple[str, DataSettings]:
-        """What to judge against, and how to decode it: for a run without `against`, and for one
-        that was trained on a source of that name, as in its training where `asked` is silent."""
+        """The data to evaluate against, and how to decode it. For a run without `against`, or one
+        trained on a source of that name, settings not in `asked` are those of its training."""
         if self.kind != "run":
             if against is None:
                 raise UserError(f"{self.path}: give what to judge it against by --against DATA")
@@ -71,10 +72,10 @@ def read_samples(
 ) -> np.ndarray:
     """Samples in the shape of the data's items: uint8 (N, C, H, W), or float32 (N, 2) points.
 
-    `count` none: 10,000 (2,500 points), or what is there of a folder or an array. A run draws its
-    latents from `seed`; `best` takes its best evaluation's generator. Images of a folder are
-    decoded as the data's own are, to its size and channels. `trust_code` as `load_generator` has
-    it. Raises `UserError` for fewer than were asked for, and for another shape or range than the
+    `count` none: 10,000 (2,500 points), or as many as a folder or an array has, if fewer. A run
+    draws its latents from `seed`; `best` takes its best evaluation's generator. Images of a folder
+    are decoded as the data's own are, to its size and channels. `trust_code`: see `load_generator`.
+    Raises `UserError` for fewer than were asked for, and for another shape or range than the
     data's.
     """
     wanted = count if count is not None else (COUNT if len(data.shape) == 3 else POINTS)
@@ -105,7 +106,7 @@ def drawn(
     progress: Progress,
     trust_code: bool = False,
 ) -> np.ndarray:
-    """Samples of a run's averaged generator, as its data's items are at rest."""
+    """Samples of a run's averaged generator, in the stored form of its data's items."""
     generator, prior, facts = load_generator(run, say, "best" if best else "last", trust_code)
     shape = tuple(facts["data"]["shape"])
     if shape != data.shape:
@@ -131,7 +132,7 @@ def classes_drawn(run: Path, data: Dataset, count: int, seed: int) -> np.ndarray
     prior = read_recipe(facts["recipe"], run / "run.json").sampling_prior(len(names))
     if not isinstance(prior, ClassConditionalPrior) or names != data.class_names:
         return None
-    return class_of(draw_latents(prior, count, seed)).numpy()
+    return split_class(draw_latents(prior, count, seed))[1].numpy()
 
 
 def as_bytes(images: np.ndarray) -> np.ndarray:
@@ -150,7 +151,7 @@ def _folder(path: Path, data: Dataset, progress: Progress) -> np.ndarray:
 
 
 def _array(path: Path, data: Dataset) -> np.ndarray:
-    """What an .npy file holds, as the data's items are at rest."""
+    """What an .npy file holds, in the stored form of the data's items."""
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

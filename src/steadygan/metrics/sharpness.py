@@ -7,7 +7,7 @@ two forward differences, `smd` the mean of their summed sizes, `smd2` of their p
 their summed squares, `variance` that of the grey values.
 
 Colour is turned to grey by BT.601. Only positions whose whole neighbourhood lies inside the image
-count: nothing is padded, so a frame makes no edge.
+count: nothing is padded, so the image border makes no edge.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-#: Features whose distances need no surname: those of the published Inception network.
+#: Features whose distances need no suffix: those of the published Inception network.
 PLAIN = "inception"
 
 
@@ -55,7 +55,7 @@ def _images(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     if "legibility" in found:
         read = found["legibility"]
         real = f"real: {_share(read['accuracy_real'])}, {read['model']}"
-        lines.append(("read rightly", _share(read["accuracy"]), real))
+        lines.append(("read correctly", _share(read["accuracy"]), real))
         of_real = f"real: {_number(read['p_real'])}"
         lines.append(("p of the character", _number(read["p"]), of_real))
     if "classes" in found:

@@ -1,4 +1,4 @@
-"""AC-GAN's networks: G is given a class, D is not, and a head on D's features names it.
+"""AC-GAN's networks: G takes a class, D does not, and a head on D's features predicts it.
 
 Odena et al. 2017, arXiv:1610.09585, appendix A, table 2 (CIFAR-10, 32x32).
 """
@@ -20,12 +20,12 @@ from steadygan.networks.base import (
     feature_sizes,
     init_normal,
 )  # fmt: skip
-from steadygan.networks.labels import noise_and_class
+from steadygan.networks.labels import split_class
 
 
 class ClassedGenerator(nn.Module):
     """G(z ++ one-hot y): latents (B, n + 1) with the class at the end -> images. The rows of the
-    first layer that a one-hot vector would choose are a table."""
+    first layer that a one-hot vector would select are an embedding."""
 
     def __init__(self, latent_dim: int, classes: int, flat: int, layers: nn.Sequential) -> None:
         super().__init__()
@@ -35,16 +35,16 @@ class ClassedGenerator(nn.Module):
         nn.init.normal_(self.label.weight, 0.0, 0.02)
 
     def forward(self, latent: Tensor) -> Tensor:
-        noise, classes = noise_and_class(latent)
+        noise, classes = split_class(latent)
         return self.layers(self.noise(noise) + self.label(classes))
 
 
 class ACGANNetworks(Networks):
     """G: FC, then 5x5 transposed convolutions; D: six 3x3 convolutions, every other of stride 2.
 
-    `width` is the channels of G next to the image (96), doubled on the way in: three stages up to
-    32 px, four above. `d_width` is the channels of D's first convolution (16), doubled by each of
-    the six, each followed by dropout of `drop_rate`. D's features feed score and class head.
+    `width` is the channels of G next to the image (96), doubled by each stage away: three stages up
+    to 32 px, four above. `d_width` is the channels of D's first convolution (16), doubled by each
+    of the six, each followed by dropout of `drop_rate`. D's features feed score and class head.
     """
 
     name = "acgan"

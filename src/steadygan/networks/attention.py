@@ -16,7 +16,7 @@ class SelfAttention(nn.Module):
     """x (B, C, H, W) -> gamma o(x) + x, the same shape; the identity at the start.
 
     Keys and queries have C/8 channels, values `value_channels` (None: C/2). With `pool` keys and
-    values are max-pooled 2x2, as in the authors' code: a quarter of the positions to look at.
+    values are max-pooled 2x2, as in the authors' code: a quarter of the positions to attend to.
     `fused` uses torch's fused kernels, which cannot be differentiated twice: not for a network
     whose input gradient is penalised.
     """
@@ -49,7 +49,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = self.queries_keys_values(x)
-        if self.fused:  # the kernels want an axis of heads, and numbers of a position together
+        if self.fused:  # the kernels need an axis of heads, and contiguous channels
             query, key, value = (t.unsqueeze(1).contiguous() for t in (query, key, value))
             gathered = scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
         else:
@@ -59,6 +59,6 @@ class SelfAttention(nn.Module):
 
 
 def attention_weights(query: Tensor, key: Tensor) -> Tensor:
-    """beta (B, N, M), eq. 1: the share that position j takes of each position i; rows sum to 1."""
+    """beta (B, N, M), eq. 1: the weight of each position i for position j; rows sum to 1."""
     logits = query @ key.mT
     return logits.softmax(2, dtype=torch.promote_types(logits.dtype, torch.float32))

@@ -1,6 +1,6 @@
 """Discriminators that are auto-encoders: BEGAN's and EBGAN's networks.
 
-Their score is an energy, the error with which D rebuilds an image: low for what D knows.
+Their score is an energy, the error with which D reconstructs an image: low for real images.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from steadygan.networks.dcgan import DCGANNetworks
 
 Error = Literal["l1", "l2", "norm"]
 
-#: Added under the root of the "norm" error: its slope is unbounded where nothing is off.
+#: Added under the root of the "norm" error: its gradient is unbounded where the error is 0.
 NORM_EPS = 1e-12
 
 
 def reconstruction_error(images: Tensor, rebuilt: Tensor, error: Error = "l1") -> Tensor:
-    """What D says of each image, (B,) float32; `images` and `rebuilt` are (B, C, H, W).
+    """The reconstruction error of each image, (B,) float32; `images` and `rebuilt` are (B, C, H,
+    W).
 
     `l1`, `l2`: the mean over pixels of |v - AE(v)| or its square; `norm`: the Euclidean norm of
     v - AE(v).
@@ -43,7 +44,7 @@ def reconstruction_error(images: Tensor, rebuilt: Tensor, error: Error = "l1") -
 
 
 class AutoEncoder(nn.Module):
-    """A discriminator that gives the encoder's output and each sample's reconstruction error."""
+    """A discriminator that returns the encoder's output and each sample's reconstruction error."""
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, error: Error) -> None:
         super().__init__()
@@ -63,10 +64,10 @@ class AutoEncoder(nn.Module):
 class BEGANNetworks(Networks):
     """D: encoder and decoder; G: a network like the decoder. 3x3 convolutions, ELU, no norm.
 
-    Berthelot et al. 2017, arXiv:1703.10717, section 3.5, without the optional skips. `width` is
-    the paper's n; the code of D has as many numbers as z. The paper's G has no output activation;
-    here it ends in tanh, as every image generator of this library, and D's decoder does not.
-    `error` is the norm of the loss: l1 for eta = 1, l2 for eta = 2. Weights are Glorot-uniform.
+    Berthelot et al. 2017, arXiv:1703.10717, section 3.5, without the optional skips. `width` is the
+    paper's n; the code of D has the dimension of z. The paper's G has no output activation; here it
+    ends in tanh, as does every image generator of this library, and D's decoder does not. `error`
+    is the norm of the loss: l1 for eta = 1, l2 for eta = 2. Weights are Glorot-uniform.
     """
 
     name = "began"
@@ -166,8 +167,8 @@ class EBGANNetworks(Networks):
 
 @torch.no_grad()
 def _init_glorot(network: nn.Module) -> None:
-    """Weights U(-a, a), a^2 = 6 / (fan in + fan out), biases 0: torch's own default would let the
-    signal of ten ELU layers without norm fade."""
+    """Weights U(-a, a), a^2 = 6 / (fan in + fan out), biases 0: with torch's default the signal
+    would fade over ten ELU layers without norm."""
     for layer in network.modules():
         if isinstance(layer, (nn.Linear, nn.Conv2d)):
             nn.init.xavier_uniform_(layer.weight)

@@ -1,4 +1,4 @@
-"""What every family of networks promises, and the pieces they share."""
+"""The interface of every family of networks, and the layers they share."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Weighted = TypeVar("Weighted", bound=nn.Linear | nn.Conv2d)
 
 
 class Codes(NamedTuple):
-    """What rides in a latent beside noise: `categories` (one-hot) and `continuous` codes are part
-    of `latent_dim`; with `classes` above 0 a class index comes after it (`with_class`)."""
+    """What a latent holds beside noise: `categories` (one-hot) and `continuous` codes are part of
+    `latent_dim`; with `classes` above 0 a class index comes after it (`with_class`)."""
 
     categories: int = 0
     continuous: int = 0
@@ -41,14 +41,14 @@ class Networks(Spec):
     #: True where the generator reads a class from its latents, and the discriminator labels.
     g_takes_classes: ClassVar[bool] = False
     d_takes_classes: ClassVar[bool] = False
-    #: True where the discriminator judges pairs of a sample and a latent (B, latent_dim).
+    #: True where the discriminator scores pairs of a sample and a latent (B, latent_dim).
     d_takes_latents: ClassVar[bool] = False
     #: True where the discriminator gives errors, 0 or more (an auto-encoder), or may do so.
     d_gives_errors: ClassVar[bool] = False
     #: True where the discriminator scores its features by a module `head`, or may do so.
     d_has_head: ClassVar[bool] = True
 
-    #: Image sides this family builds for; the tests walk them.
+    #: Image sides this family builds for; the tests build each.
     sizes: ClassVar[tuple[int, ...]] = (28, 32, 64)
 
     def incompatibility(self, shape: Shape) -> str | None:
@@ -72,8 +72,8 @@ class Networks(Spec):
         return False
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
-        """{"generator": ..., "discriminator": ..., more that D's optimizer moves}; "encoder" is
-        moved by G's."""
+        """{"generator": ..., "discriminator": ..., more networks that D's optimizer updates};
+        "encoder" is updated by G's."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""BiGAN's networks: a generator, an encoder the other way, and a discriminator of pairs (x, z).
+"""BiGAN's networks: a generator, an encoder from x to z, and a discriminator of pairs (x, z).
 
 Donahue et al. 2017, arXiv:1605.09782, section 4 and the authors' code (mnist_mlp and convnet_28).
 """
@@ -44,7 +44,7 @@ class BiGANNetworks(Networks):
     """G as DCGAN's; E and D: `stages` convolutions of their own, then `hidden` units.
 
     `stages` none: 3 up to 32 px, 4 above. `stages=0`: fully connected nets of two layers of
-    `hidden` units, blind to the order of pixels and good for vectors (the paper's for MNIST).
+    `hidden` units, which ignore the order of pixels and also take vectors (the paper's for MNIST).
     """
 
     name = "bigan"
@@ -73,7 +73,7 @@ class BiGANNetworks(Networks):
         return networks
 
     def trunk(self, shape: Shape) -> tuple[nn.Module, int]:
-        """What reads x, and how many numbers it makes."""
+        """The layers that read x, and how many features they give."""
         if self.stages == 0:
             first = nn.Linear(math.prod(shape), self.hidden)
             return nn.Sequential(nn.Flatten(), first, nn.LeakyReLU(0.2, inplace=True)), self.hidden

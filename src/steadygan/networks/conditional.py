@@ -12,12 +12,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from steadygan.networks.base import NO_CODES, Built, Codes, Networks, Shape
-from steadygan.networks.labels import LabelMap, noise_and_class
+from steadygan.networks.labels import LabelMap, split_class
 from steadygan.networks.mlp import Maxout
 from steadygan.networks.multiclass import MulticlassNetworks
 
-#: The start of a label's units. Those of z ~ U(-1, 1)^n have a spread of 1/3: on digits, labels as
-#: loud as that left G deaf to z, and ten times quieter ones were not heard in the first 800 steps.
+#: The initial scale of a label's units. Those of z ~ U(-1, 1)^n have a spread of 1/3: on digits,
+#: labels of that scale made G ignore z, and ten times smaller ones had no effect in the first 800
+#: steps.
 LABEL_STD = 0.2
 
 
@@ -38,7 +39,7 @@ class ConditionalGenerator(nn.Module):
         )  # fmt: skip
 
     def forward(self, latent: Tensor) -> Tensor:
-        noise, classes = noise_and_class(latent)
+        noise, classes = split_class(latent)
         return self.joint(torch.cat([self.noise(noise), self.label(classes)], 1))
 
 
@@ -70,7 +71,7 @@ class ConditionalDiscriminator(nn.Module):
 class ConditionalNetworks(Networks):
     """Grey images up to 32 px: the paper's fully connected nets; others: convolutional ones.
 
-    `dense` true or false asks for one or the other at any size. Fully connected: G maps z to
+    `dense` true or false selects one or the other at any size. Fully connected: G maps z to
     `z_width` and y to `y_width` units, both to `g_width`; D maps x to `d_width` and y to
     `d_y_width` maxout units of `d_pieces` pieces, both to `d_width` of one piece less; dropout of
     `g_drop_rate` and `d_drop_rate` on hidden layers. Convolutional: `MulticlassNetworks` of

@@ -6,7 +6,7 @@ together have 8,825,220 parameters at 32x32x3 and 9,451,908 at 64x64x3.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import nn
@@ -96,3 +96,7 @@ class DCGANNetworks(Networks):
     def _norm_relu(self, channels: int) -> list[nn.Module]:
         norm = [nn.BatchNorm2d(channels)] if self.g_norm == "batch" else []
         return [*norm, nn.ReLU(inplace=True)]
+
+
+#: Overrides that make DCGAN's networks small enough for visible results in a minute on two cores.
+LIGHT: dict[str, Any] = {"width": 16, "stages": 3, "kernel": 4}

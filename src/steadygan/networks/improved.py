@@ -2,8 +2,8 @@
 
 Salimans et al. 2016, arXiv:1606.03498, in the shape of the authors' feature-matching code. Weight
 normalisation is that of Salimans & Kingma 2016, arXiv:1602.07868, eq. 2. Their code sets the
-lengths from a first batch of data, so that every layer starts with outputs of standard deviation
-1, and .1 at the end of D and of G; here they are set to what gives that for normal inputs.
+lengths from a first batch of data, so that every layer starts with outputs of standard deviation 1,
+and .1 at the end of D and of G; here they are set to the values that give this for normal inputs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class ImprovedNetworks(Networks):
         generator, discriminator = self.generator(shape, latent_dim), self.discriminator(shape)
         for network in (generator, discriminator):
             init_normal(network, std=0.05)
-        # Half of a ReLU's square is left, and at stride 2 a pixel meets a quarter of the kernel.
+        # A ReLU halves the mean square, and at stride 2 a pixel is covered by a quarter of the
+        # kernel.
         normalise(generator[-2], 0.1 * math.sqrt(2 * 4), dim=1)
         convolutions = [m for m in discriminator.trunk.children() if isinstance(m, nn.Conv2d)]
         for i, layer in enumerate(convolutions):
@@ -97,7 +98,8 @@ class ImprovedNetworks(Networks):
 
 
 def normalise(layer: nn.Module, length: float, dim: int = 0) -> None:
-    """Weight normalisation in place: each output's weights (along `dim`) start at `length`."""
+    """Weight normalisation in place: each output's weights (along `dim`) start with norm
+    `length`."""
     weight_norm(layer, dim=dim)
     nn.init.constant_(layer.get_parameter("parametrizations.weight.original0"), length)
 

@@ -1,4 +1,4 @@
-"""Class labels as networks read them: without ever building a batch of one-hot vectors."""
+"""Class labels in latents and networks, without ever building a batch of one-hot vectors."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, unfold
 
 
-def noise_and_class(latent: Tensor) -> tuple[Tensor, Tensor]:
-    """Latents (B, n + 1) with a class index as last column: noise (B, n), classes (B,) int64."""
+def with_class(latent: Tensor, classes: Tensor) -> Tensor:
+    """Latents (B, n) with classes (B,) int64 as a last column, (B, n + 1)."""
+    return torch.cat([latent, classes.to(latent)[:, None]], dim=1)
+
+
+def split_class(latent: Tensor) -> tuple[Tensor, Tensor]:
+    """Latents made by `with_class` taken apart: noise (B, n), classes (B,) int64."""
     return latent[:, :-1], latent[:, -1].round().long()
 
 
 class LabelMap(nn.Module):
     """A linear map of one-hot labels with a bias, as rows of a table: (B,) int64 -> (B, dim).
 
-    Weights N(0, std), biases 0; only the rows of classes that are seen get a gradient.
+    Weights N(0, std), biases 0; only the rows of classes in the batch get a gradient.
     """
 
     def __init__(self, classes: int, dim: int, std: float = 0.02) -> None:
@@ -30,11 +35,10 @@ class LabelMap(nn.Module):
 
 class LabelledConv(nn.Conv2d):
     """A 5x5 convolution of stride 2 over maps (B, channels, s, s) ++ `extra` constant maps, whose
-    values (B, extra) are given one a map: (B, out, ceil(s / 2), ceil(s / 2)).
+    values (B, extra) are given, one per map: (B, out, ceil(s / 2), ceil(s / 2)).
 
     The constant maps are never built. All that such a map adds to a pixel is its value times the
-    sum of the taps that fall inside the image there, so their share of the work is a small matrix
-    product.
+    sum of the taps that fall inside the image there, so they cost only a small matrix product.
     """
 
     def __init__(self, channels: int, extra: int, out: int) -> None:

@@ -25,7 +25,7 @@ class LSGANNetworks(Networks):
     """G: FC, then 3x3 transposed convolutions of stride 2, 1, 2, 1, 2, 2, 1; D: 5x5 of stride 2.
 
     `width` is the channels of G next to the image, `d_width` those of D; they grow fourfold and
-    eightfold on the way in. The image is halved four times, rounding up: 112 px start at 7.
+    eightfold away from the image. The image is halved four times, rounding up: 112 px start at 7.
     """
 
     name = "lsgan"

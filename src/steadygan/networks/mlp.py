@@ -35,8 +35,8 @@ def init_uniform(module: nn.Module, reach: float) -> None:
 class MLPNetworks(Networks):
     """G: `depth` ReLU layers of `width`; D: as many of `d_width`, maxout where `d_pieces` > 1.
 
-    Goodfellow et al. 2014 on MNIST: G 1200, 1200; D maxout 240 of 5 pieces, dropout .2 on the
-    input and .5 on hidden layers. Images end in tanh, vectors are linear.
+    Goodfellow et al. 2014 on MNIST: G 1200, 1200; D maxout 240 of 5 pieces, dropout .2 on the input
+    and .5 on hidden layers. The output is tanh for images, linear for vectors.
     """
 
     name = "mlp"
@@ -82,3 +82,9 @@ class MLPNetworks(Networks):
         if self.d_dropout:
             layers.append(nn.Dropout(0.5))
         return Discriminator(nn.Sequential(*layers), nn.Linear(self.d_width, 1))
+
+
+#: Networks for two-dimensional points: a small plain D, and with one layer more where D's gradients
+#: are constrained.
+PLANE = MLPNetworks(width=128, d_width=128, d_pieces=1, d_dropout=False)
+PLANE_DEEP = PLANE.model_copy(update={"depth": 3})

@@ -22,7 +22,7 @@ from steadygan.networks.base import (
     feature_sizes,
     init_normal,
 )  # fmt: skip
-from steadygan.networks.labels import LabelledConv, LabelMap, noise_and_class
+from steadygan.networks.labels import LabelledConv, LabelMap, split_class
 
 
 class LabelledGenerator(nn.Module):
@@ -34,7 +34,7 @@ class LabelledGenerator(nn.Module):
         self.layers = layers
 
     def forward(self, latent: Tensor) -> Tensor:
-        noise, classes = noise_and_class(latent)
+        noise, classes = split_class(latent)
         return self.layers(torch.cat([noise, self.labels(classes)], 1))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from steadygan.networks.base import NO_CODES, Built, Codes, Networks, Shape
 from steadygan.spec import Member, Spec
 
-#: What a family may build that reads D's features.
+#: Networks of a family that read D's features.
 HEADS = {"classifier", "q"}
 
 
@@ -23,12 +23,12 @@ class OwnNetworks(Networks):
     """`generator` and `discriminator`: classes or functions that make modules, or modules.
 
     Each may also be named as `module:qualname`, which is how run.json records it. A callable is
-    given (latent_dim, shape) for G and (shape) for D if it takes arguments, nothing otherwise; an
-    argument called `classes` is given how many there are. What is left out comes from the family
-    `like`: a side, and what a method has beside the two (InfoGAN's Q, a class head, an encoder).
-    What `like` gives its networks, these are given: G a class at the end of its latents, D labels
-    or latents as a second argument. A ready module is copied for each run; such a run can only be
-    resumed from Python, by passing the same recipe again.
+    called with (latent_dim, shape) for G and (shape) for D if it takes arguments, with nothing
+    otherwise; an argument called `classes` gets the number of classes. What is left out is built by
+    the family `like`: G or D, and further networks of the method (InfoGAN's Q, a class head, an
+    encoder). The networks are called as those of `like`: G with a class at the end of its latents,
+    D with labels or latents as a second argument. A module instance is copied for each run; such a
+    run can only be resumed from Python, by passing the same recipe again.
     """
 
     name = "own"
@@ -113,7 +113,7 @@ def imports_of(spec: Any) -> list[str]:
 
 
 def own_members(spec: Any) -> list[str]:
-    """Each `module:Class` by which `spec` names a loss or a part of a user's own."""
+    """Each `module:Class` by which `spec` names a user's own loss or part."""
     names = [s.recorded_name() if isinstance(s, Spec) else s.get("name") for s in _walked(spec)]
     return list(dict.fromkeys(name for name in names if isinstance(name, str) and ":" in name))
 

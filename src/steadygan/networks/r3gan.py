@@ -25,7 +25,7 @@ from steadygan.networks.base import (
 )
 
 SLOPE = 0.2
-#: The gain of a leaky ReLU: keeps the variance of what goes through it.
+#: The gain of a leaky ReLU: keeps the variance of its input.
 GAIN = math.sqrt(2 / (1 + SLOPE**2))
 #: Resampling taps: the authors' [1, 2, 1], convolved with the [1, 1] of a factor of two.
 TAPS = (1.0, 3.0, 3.0, 1.0)
@@ -128,7 +128,7 @@ class Resample(nn.Module):
     """Square maps from `size` to `target` pixels, about half or double, through [1, 3, 3, 1].
 
     As two matrix products, rows then columns. Each pixel is a weighted mean of its neighbours, at
-    the borders too, so that a constant stays one.
+    the borders too, so that a constant map stays constant.
     """
 
     matrix: Tensor
@@ -151,7 +151,7 @@ def _halving(size: int, target: int) -> Tensor:
 
 
 def _to_width(width: int, target: int) -> list[nn.Module]:
-    """A 1x1 convolution to `target` channels where there are others."""
+    """A 1x1 convolution to `target` channels, unless `width` is the same."""
     return [] if width == target else [_conv1(width, target)]
 
 

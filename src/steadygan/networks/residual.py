@@ -38,7 +38,7 @@ def halved(x: Tensor) -> Tensor:
 
 
 class UpBlock(nn.Module):
-    """BN, ReLU, enlarge, conv, BN, ReLU, conv, beside enlarge, 1x1 conv: to `side` pixels."""
+    """BN, ReLU, enlarge, conv, BN, ReLU, conv; shortcut: enlarge, 1x1 conv. To `side` pixels."""
 
     def __init__(self, channels: int, out: int, side: int) -> None:
         super().__init__()
@@ -55,10 +55,11 @@ class UpBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """ReLU, conv, ReLU, conv, halve, beside 1x1 conv, halve.
+    """ReLU, conv, ReLU, conv, halve; shortcut: 1x1 conv, halve.
 
-    The `first` block sees an image: it has no ReLU at the start, and its shortcut halves before
-    the 1x1 convolution. Without `halves` the side stays, and equal channels pass by untouched.
+    The `first` block sees an image: it has no ReLU at the start, and its shortcut halves before the
+    1x1 convolution. Without `halves` the side stays, and for equal channels the shortcut is the
+    identity.
     """
 
     def __init__(self, channels: int, out: int, *, halves: bool = True, first: bool = False):
@@ -74,7 +75,7 @@ class DownBlock(nn.Module):
         branch = self.convs[1](relu(branch))
         if not self.halves:
             return branch + self.shortcut(x)
-        # Averaging commutes with a 1x1 convolution: first, it leaves a quarter of the pixels.
+        # Averaging commutes with a 1x1 convolution: done first, it leaves a quarter of the pixels.
         return halved(branch) + self.shortcut(halved(x))
 
 

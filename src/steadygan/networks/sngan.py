@@ -1,8 +1,8 @@
 """The networks of SNGAN, convolutional and residual, and by their settings those of SAGAN.
 
-Miyato et al. 2018, arXiv:1802.05957, appendix B.4. They hold no spectral normalisation: the part
-`spectral-norm` puts it on. Where the paper and later code differ, the convolutional D has the
-channels of compare_gan, 64, 128, 128, 256, 256, 512, 512 (the paper: 64, 64, 128, 128, ...).
+Miyato et al. 2018, arXiv:1802.05957, appendix B.4. They have no spectral normalisation: the part
+`spectral-norm` adds it. Where the paper and later code differ, the convolutional D has the channels
+of compare_gan, 64, 128, 128, 256, 256, 512, 512 (the paper: 64, 64, 128, 128, ...).
 """
 
 from __future__ import annotations
@@ -157,8 +157,8 @@ class SNGANNetworks(Networks):
         return Discriminator(nn.Sequential(*layers, SumPool()), head)
 
     def _attention_at(self, halved: int, channels: int, fused: bool) -> list[nn.Module]:
-        """The attention block where a map is halved so often, if there is to be one. D's is not
-        `fused`: penalties differentiate D twice."""
+        """The attention block after `halved` halvings, if `attention` lists it. D's is not `fused`:
+        penalties differentiate D twice."""
         if halved not in self.attention:
             return []
         values = channels if self.attention_values == "full" else None

@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 EPS = 1e-12
 #: Power iterations at the start, so that the first steps have a sensible estimate.
 AT_START = 15
-#: What a layer that starts at zero is drawn with: it has no direction to keep, and 0 / 0 is NaN.
+#: For the new weights of a layer that starts at zero: it has no singular vectors, and 0 / 0 is NaN.
 ZERO_STD = 0.02
 
 
@@ -52,12 +52,12 @@ class SpectralNorm(nn.Module):
 
     def sigma(self, weight: Tensor) -> Tensor:
         """u^T W v, the estimate of the largest singular value of `weight`, a scalar."""
-        # Copies: the next step moves the buffers in place, and a graph may outlive this one.
+        # Copies: the next step updates the buffers in place, and a graph may outlive this one.
         return self.u.clone() @ (self.matrix(weight) @ self.v.clone())
 
     def forward(self, weight: Tensor) -> Tensor:
-        # With a graph even under no_grad: in an update this value is cached, and a forward that
-        # wants no gradient may be the first to ask for it.
+        # With a graph even under no_grad: within a step this value is cached, and the forward that
+        # computes it may be one without gradients.
         with torch.autocast(weight.device.type, enabled=False), torch.enable_grad():
             return weight / self.sigma(weight)
 
@@ -65,9 +65,9 @@ class SpectralNorm(nn.Module):
 def spectral_norm(network: nn.Module) -> nn.Module:
     """Normalise every linear layer, convolution and embedding of `network`, in place.
 
-    Weights that are parametrised already stay as they are. A weight of zeros is drawn anew. In a
-    loop of one's own, `power_iteration(network)` belongs before each step. Raises ValueError where
-    the network has no such layer.
+    Weights that are parametrised already stay as they are. A weight of zeros is drawn anew. In your
+    own loop, call `power_iteration(network)` before each step. Raises ValueError where the network
+    has no such layer.
     """
     layers = [m for m in network.modules() if isinstance(m, (nn.Linear, _ConvNd, nn.Embedding))]
     if not layers:
@@ -95,6 +95,6 @@ def normalised_layers(network: nn.Module) -> list[tuple[str, SpectralNorm, Tenso
 
 
 def power_iteration(network: nn.Module) -> None:
-    """One power iteration for each normalised layer of `network`, which is about to move."""
+    """One power iteration for each normalised layer of `network`, before its step."""
     for _, normaliser, weight in normalised_layers(network):
         normaliser.iterate(weight)

@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from steadygan.game.part import Part
-from steadygan.game.state import GameState, Player
+from steadygan.game.player import Player
+from steadygan.game.state import GameState
 
 
 class WeightClip(Part):
@@ -20,6 +21,7 @@ class WeightClip(Part):
     """
 
     name = "weight-clip"
+    signal_titles: ClassVar = {"clipped_share": "share of weights at the clip"}
     sides: ClassVar = ("on_d",)
     bound: float = Field(0.01, gt=0)
 

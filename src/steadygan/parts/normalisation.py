@@ -11,8 +11,8 @@ from steadygan.game.part import Part
 from steadygan.networks.spectral import normalised_layers, spectral_norm
 
 if TYPE_CHECKING:
+    from steadygan.game.player import Player
     from steadygan.game.recipe import Recipe
-    from steadygan.game.state import Player
 
 
 class SpectralNormalisation(Part):

@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from steadygan.game.buffers import Undoable
 from steadygan.game.part import Part
+from steadygan.game.state import Undoable
 
 if TYPE_CHECKING:
     from steadygan.game.context import StepContext

@@ -1,7 +1,7 @@
 """Files that may come from anyone: run.json, study.json, history.jsonl, checkpoint metadata.
 
-One reader and one schema for each, for all who read them. What is given back is what the file
-holds, unknown keys and all. Needs no torch.
+One reader and one schema for each, used everywhere. Readers return what the file holds, including
+unknown keys. Needs no torch.
 """
 
 from steadygan.records.reading import (

@@ -42,7 +42,7 @@ def _kind(mode: int) -> str:
 
 
 def parsed(text: str | bytes) -> Any:
-    """JSON text as a value. Raises ValueError for text that is none or is nested too deep."""
+    """JSON text as a value. Raises ValueError for text that is not JSON or is nested too deep."""
     try:
         value = json.loads(text)
     except RecursionError:
@@ -88,7 +88,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def named_in(where: str) -> Iterator[None]:
-    """A `UserError` inside is about what the file and field `where` say, and then says so."""
+    """Prefix a `UserError` raised inside with `where`, the file and field that it is about."""
     try:
         yield
     except UserError as error:
@@ -130,9 +130,9 @@ def read_study(out: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of history.jsonl as it stands in the file; `facts` is None where it cannot be read.
+    """A line of history.jsonl as it is in the file; `facts` is None where it cannot be read.
 
-    `ended`: with a line break; only the last line may lack one, torn off by a kill.
+    `ended`: with a line break; only the last line may lack one, after a kill.
     """
 
     raw: bytes

@@ -46,7 +46,7 @@ class NamedRecord(Record):
 
 
 class RecipeRecord(Record):
-    """What tables say of a recipe. To train or sample, `Recipe` itself checks every field."""
+    """What tables show of a recipe. To train or sample, `Recipe` itself checks every field."""
 
     method: str | None = None
     objective: NamedRecord | None = None
@@ -69,7 +69,7 @@ class DataRecord(Record):
 
 
 class StatusRecord(Record):
-    """How a run stands; `exit_code` where it failed."""
+    """The status of a run; `exit_code` where it failed."""
 
     state: str
     reason: str = ""
@@ -80,7 +80,7 @@ class StatusRecord(Record):
 
 
 class EvaluationRecord(Record):
-    """What the evaluations on the way are made with."""
+    """The settings of the evaluations during training."""
 
     every: str = "auto"
     count: Positive
@@ -116,6 +116,7 @@ class RunRecord(Record):
     threads: Annotated[int, Field(ge=1, le=4096)]
     versions: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
+    signal_titles: dict[str, str] = {}
     schedule: dict[str, Any] = {}
     segments: list[SegmentRecord] = []
     goal: GoalRecord
@@ -128,7 +129,7 @@ class RunRecord(Record):
 
 
 class DataUsedRecord(Record):
-    """What a study's data were when it began."""
+    """The data of a study when it began."""
 
     name: str = ""
     fingerprint: str
@@ -171,13 +172,13 @@ class LineRecord(Record):
 
 
 class IdentityRecord(Record):
-    """What decides a run's bits; see `training.facts.identity`."""
+    """What determines a run's bits; see `training.facts.identity`."""
 
     recipe: dict[str, Any]
 
 
 class CheckpointRecord(Record):
-    """A checkpoint's metadata, each value read from its JSON text. `place` is of a kept failure:
+    """A checkpoint's metadata, each value read from its JSON text. `place`, of a saved failed step:
     iteration, player or stage, step."""
 
     identity: IdentityRecord
@@ -186,7 +187,7 @@ class CheckpointRecord(Record):
 
 
 def misshapen(schema: type[Record], value: Any, complete: bool = True) -> str:
-    """What is wrong with `value` by `schema`, with the field, or nothing."""
+    """What is wrong with `value` by `schema`, with the field, or ""."""
     try:
         schema.model_validate(value)
     except ValidationError as error:

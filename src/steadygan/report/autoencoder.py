@@ -1,5 +1,5 @@
 """A pre-trained auto-encoder: originals above reconstructions, PSNR and SSIM, and in words whether
-its feature says anything of the image."""
+its feature is informative."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _COLUMNS = ("mean", "std", "min", "max")
 
 @dataclass(frozen=True)
 class AutoEncoder:
-    """What is shown of one run's auto-encoder; `rows` are (of what, measure, a cell a column)."""
+    """What is shown of one run's auto-encoder; `rows` are (images, measure, a cell for each
+    column)."""
 
     run: int
     source: str
@@ -95,7 +96,7 @@ def _feature(found: dict[str, Any]) -> str:
 
 
 def _skips(found: dict[str, Any]) -> str:
-    """Where there are skips: how much of the image passes by the feature."""
+    """Where there are skips: how much of the image bypasses the feature."""
     with_skips = number(dig(found, "held_out", "psnr", "mean"))
     alone = number(dig(found, "feature_alone", "psnr", "mean"))
     if with_skips is None or alone is None:

@@ -1,4 +1,5 @@
-"""Curves of a method over its seeds: mean and range, on a grid that all seeds are brought to."""
+"""Curves of a method over its seeds: mean and range, on a grid to which all seeds are
+interpolated."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from steadygan.report.read import AXES, Run, families
 from steadygan.report.text import number
 
 MOST_PLACES = 160
-#: A seed whose curve ends before this share of the longest one ended early; the others are
-#: brought to one end.
+#: A seed whose curve ends before this share of the longest one ended early; the others are drawn up
+#: to a common end.
 WHOLE = 0.95
 
 Points = list[tuple[float, float]]
@@ -21,8 +22,8 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Band:
-    """One method's curve, with the looks of its first run: on each of the page's axes the places
-    `x`, the mean `y` over the seeds there, their `low` and `high`, and how many they are (`n`)."""
+    """One method's curve, in the style of its first run: on each of the page's axes the places `x`,
+    the mean `y` over the seeds there, their `low` and `high`, and their number (`n`)."""
 
     run: int
     name: str
@@ -30,7 +31,8 @@ class Band:
 
     @property
     def values(self) -> list[float]:
-        """Every height that is drawn over images seen, or where these are not known, otherwise."""
+        """Every value that is drawn over images seen or, where these are unknown, over another
+        axis."""
         over = dict(zip(AXES, self.axes, strict=True))
         at = next(over[axis] for axis in ("images", *AXES) if over[axis]["y"])
         return [*at["low"], *at["high"]]
@@ -67,7 +69,7 @@ def over_seeds(seeds: list[Points]) -> dict[str, list[Any]]:
 
 
 def interpolated(points: Points, place: float) -> float | None:
-    """The height at `place` of straight lines between points of rising x; None beyond them."""
+    """The value at `place` of straight lines between points of rising x; None beyond them."""
     if not points[0][0] <= place <= points[-1][0]:
         return None
     after = bisect_left(points, (place, float("-inf")))
@@ -79,8 +81,8 @@ def interpolated(points: Points, place: float) -> float | None:
 
 
 def _places(seeds: list[Points]) -> list[float]:
-    """Where the seeds are compared: at all their places, evenly where these are too many; from
-    where all have begun to where the first ends of those that did not end early."""
+    """Where the seeds are compared: at all their places, evenly spaced where these are too many;
+    from the latest start to the earliest end of those that did not end early."""
     if not seeds:
         return []
     start = max(points[0][0] for points in seeds)

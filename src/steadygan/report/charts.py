@@ -1,4 +1,5 @@
-"""Charts as plain JSON for the page's script: which lines, on which scale, light enough to load."""
+"""Charts as plain JSON for the page's script: which lines, on which scale, thinned so that they
+load fast."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ Values = Sequence[float | None]
 
 @dataclass(frozen=True)
 class Line:
-    """One curve of the run with index `run`; `look` is line, faint, ink, dot or dash;
-    a line without a name stays silent under the pointer.
+    """One curve of the run with index `run`; `look` is line, faint, ink, dot or dash; a line
+    without a name has no text under the pointer.
     """
 
     run: int
@@ -34,7 +35,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """One panel. `key` is the signal's name in history.jsonl; `owner` the run it is all about."""
+    """One panel. `key` is the signal's name in history.jsonl; `owner` the only run that it
+    shows."""
 
     title: str
     lines: list[Line]
@@ -60,8 +62,9 @@ class Bars:
 
 @dataclass(frozen=True)
 class Bands:
-    """One panel of a line a method: its mean over seeds, with their range around it. `limits` are
-    of values also where `log`; `guides` are levels with their names; `tall` for the main one."""
+    """One panel with a line for each method: its mean over seeds, with their range around it.
+    `limits` are values, not logarithms, also where `log`; `guides` are levels with their names;
+    `tall` for the main one."""
 
     title: str
     lines: list[Band]
@@ -75,7 +78,7 @@ class Bands:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point of a cloud in the looks of a run, or in ink; `look` is run, method or real."""
+    """A point of a cloud in the style of a run, or in ink; `look` is run, method or real."""
 
     run: int | None
     x: float
@@ -106,7 +109,7 @@ class Gallery:
         return MOST_POINTS if len(self.runs) <= MANY_RUNS else FEWER_POINTS
 
     def add(self, chart: Chart | Bars | Bands | Cloud) -> int:
-        """Takes a chart up and returns its number."""
+        """Adds a chart and returns its number."""
         if isinstance(chart, Chart):
             drawn = _curves(chart, self.most)
         elif isinstance(chart, Bars):
@@ -119,7 +122,7 @@ class Gallery:
         return len(self.charts) - 1
 
     def payload(self) -> dict[str, Any]:
-        """What the script draws from."""
+        """The data for the page's script."""
         runs = [
             {
                 "label": run.label,
@@ -175,12 +178,12 @@ def thin_axis(values: Values, most: int = MOST_POINTS) -> list[float | None]:
 
 
 def central(lines: Sequence[Line]) -> tuple[float, float] | None:
-    """A first view without rare spikes: limits around the central 98 %, or None for all."""
+    """Limits of the first view, without rare spikes: around the central 98 %, or None for all."""
     return central_of([value for line in lines for value in finite(line.values)])
 
 
 def central_of(values: Sequence[float]) -> tuple[float, float] | None:
-    """The same of values."""
+    """The same for plain values."""
     if len(values) < 20:
         return None
     cuts = quantiles(values, n=100)

@@ -1,4 +1,4 @@
-"""Which methods differ, as tables.json found it: the pairs that hold or are likely, in words."""
+"""Which methods differ, from tables.json: the pairs that hold or are likely, in words."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def players(runs: list[Run]) -> list[str]:
 
 
 def player_name(player: str) -> str:
-    """What people call the player whose keys begin with `player`."""
+    """The full name of the player whose keys begin with `player`."""
     return _PLAYERS.get(player, player)
 
 
@@ -149,7 +149,7 @@ def _row(index: int, run: Run, player: str) -> LossRow:
 
 
 def _settling(run: Run, total: list[float | None]) -> tuple[Settling, list[int]]:
-    """How the loss settled, and the history rows that its points stand on."""
+    """How the loss settled, and the history rows of its points."""
     rows = [row for row, value in enumerate(total) if value is not None]
     steps = [float(run.history[row]["step"]) for row in rows]
     return settle(steps, finite(total)), rows

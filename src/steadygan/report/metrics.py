@@ -1,4 +1,4 @@
-"""The names of what is measured, and what every such number stands on: samples, features, seeds."""
+"""The names of the measures, and what their numbers depend on: samples, features, seeds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from steadygan.report.facts import as_dict, as_list, distinct
 from steadygan.report.read import Run, Study, dig
 from steadygan.report.text import count, heading, listed, number, percent
 
-#: The measures, with titles as headings have them.
+#: The measures, with capitalised titles.
 KNOWN = tuple(replace(each, title=heading(each.title)) for each in METRICS)
 #: Keys of the history that are shown as quality, so not as signals.
 EVALUATED = {*(metric.key for metric in KNOWN), "evaluate_seconds"}
 
 
 def metrics(study: Study) -> list[Metric]:
-    """What the study's tables hold; without them, what any run's samples were measured by."""
+    """The measures in the study's tables; without tables, those of any run's samples."""
     listed_ones = []
     for item in as_list(study.tables.get("metrics")):
         key, title, lower = (dig(item, k) for k in ("key", "title", "lower_is_better"))
@@ -44,13 +44,13 @@ def named(metric: Metric, runs: list[Run], *place: str) -> Metric:
 
 
 def basis(runs: list[Run]) -> str:
-    """What the measures of finished runs stand on, for under a table or chart."""
+    """What the measures of finished runs depend on, as a caption of a table or chart."""
     counts = _counts(runs, "measures", "quality", "count")
     return _said([f"{counts} samples a run" if counts else "", *_features(runs, "quality")], runs)
 
 
 def basis_on_the_way(runs: list[Run]) -> str:
-    """The same for evaluations while training."""
+    """The same for evaluations during training."""
     counts = _counts(runs, "evaluation", "count")
     every = listed(distinct(runs, "evaluation", "every"))
     texts = [f"{counts} samples an evaluation" if counts else "", _interval(every)]
@@ -103,13 +103,14 @@ def _said(texts: list[str], runs: list[Run]) -> str:
 
 
 def reference(runs: list[Run], name: str) -> float | None:
-    """What `real` samples or `noise` get at an evaluation on the way: the first run that knows."""
+    """The distance of `real` samples or `noise` at an evaluation during training, from the first
+    run that records it."""
     found = (run.count("evaluation", name) for run in runs)
     return next((value for value in found if value is not None), None)
 
 
 def real_value(runs: list[Run], key: str) -> float | None:
-    """What real images get in a measure at the count that finished runs are judged by."""
+    """The value of real images in a measure, at the count that finished runs are evaluated with."""
     for run in runs:
         quality = as_dict(run.get("measures", "quality"))
         for value in (dig(quality, "last", "real_against_real"), quality.get("real"),

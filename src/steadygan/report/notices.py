@@ -11,7 +11,7 @@ from steadygan.report.overview import horizon_share, noun_of, run_share, shows_d
 from steadygan.report.read import Run, Study, dig, families
 from steadygan.report.text import count, listed, number, percent, words
 
-#: More warnings of one kind than this stand in one.
+#: More warnings of one kind than this are merged into one.
 MOST_NOTICES = 4
 
 
@@ -80,7 +80,8 @@ def _shows_none(run: Run) -> str:
 
 
 def _not_finished(runs: list[tuple[int, Run]]) -> list[Notice]:
-    """A warning for each run that did not end, or for many of one state and reason together."""
+    """A warning for each run that did not finish, or one for many with the same state and
+    reason."""
     by_text: dict[str, list[int]] = {}
     for index, run in runs:
         if not run.failed and run.state != "finished":
@@ -121,7 +122,7 @@ def _shown_none(study: Study) -> list[Notice]:
 
 
 def _short_of_horizon(study: Study) -> list[str]:
-    """How much of its horizon each method saw that did not see all of it."""
+    """For each method that did not see all of its horizon, how much of it it saw."""
     texts = []
     for name, members in families(study.runs).items():
         runs = [study.runs[i] for i in members if not study.runs[i].failed]

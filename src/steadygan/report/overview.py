@@ -1,4 +1,4 @@
-"""The first screen: what was run and what came of it."""
+"""The first screen: what was run, and the results."""
 
 from __future__ import annotations
 

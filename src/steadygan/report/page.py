@@ -44,7 +44,7 @@ SHOWN = ("recognisable", "autoencoder", "quality")
 
 
 def write_report(folder: Path) -> Path:
-    """Writes `folder/report.html`, whole or not at all, and returns its path.
+    """Writes `folder/report.html` atomically and returns its path.
 
     `folder` holds a run (`run.json`) or a study (`study.json`); raises UserError where it is
     neither or cannot be written to.
@@ -72,7 +72,7 @@ def render(study: Study) -> str:
 
 
 def script_json(value: Any) -> Markup:
-    """JSON that may stand inside a script element: no text in it can end the element."""
+    """JSON that is safe inside a script element: no text in it can end the element."""
     raw = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
         raw = raw.replace(char, f"\\u{ord(char):04x}")
@@ -173,8 +173,8 @@ def _pictures(runs: list[Run], gallery: Gallery) -> dict[str, Any]:
 
 
 def _grids(runs: list[Run], taken: int) -> tuple[list[list[Frame]], int, list[Pair]]:
-    """Grids through time and those at best, within the room for pictures that is left after
-    `taken`, the length of others in the page."""
+    """Grids through time and those at best, within the size limit for pictures, less `taken`, the
+    length of the others in the page."""
     every = sample_frames(runs)
     pairs = best_pairs(runs, every)
     taken += sum(len(pair.best) + len(pair.last) for pair in pairs)
@@ -222,7 +222,7 @@ def _quarantine(runs: list[Run]) -> list[tuple[str, str]]:
 
 
 def _frame_data(frames: list[list[Frame]]) -> list[list[dict[str, Any]]]:
-    """The frames for the script; the last one's picture stands in the page already."""
+    """The frames for the script; the last one's picture is in the page already."""
     return [
         [
             {

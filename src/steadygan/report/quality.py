@@ -1,4 +1,5 @@
-"""How good the samples are: over training, at the last step and at the best, over seeds."""
+"""How good the samples are: during training, at the last step and at the best evaluation, over
+seeds."""
 
 from __future__ import annotations
 
@@ -22,10 +23,10 @@ from steadygan.report.read import Run, Study, dig, families
 from steadygan.report.text import NONE, count, figure, measured, number, plus_minus
 from steadygan.stability.curve import DISTANCES
 
-#: On a logarithmic scale where values span this much.
+#: Measures on a logarithmic scale where their values span more than the factor `WIDE`.
 ON_LOG = (*DISTANCES, "kid", "reverse_kl")
 WIDE = 6.0
-#: Marks a precision that says nothing; explained under the table.
+#: Marks a precision that is not meaningful; explained under the table.
 DOUBTFUL = "†"
 #: A reference is drawn where it lies within this factor of the curves.
 NEAR = 100.0
@@ -34,7 +35,7 @@ NEAR = 100.0
 @dataclass(frozen=True)
 class Cell:
     """One number of the table over seeds: `mean ± sd`, its interval, whether its method leads in
-    this measure, and whether it says nothing (`precision_doubt` in one of its runs)."""
+    this measure, and whether it is not meaningful (`precision_doubt` in one of its runs)."""
 
     said: str
     interval: str = ""
@@ -44,7 +45,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One method: the index of its first run, its name, how many of its runs are judged."""
+    """One method: the index of its first run, its name, how many of its runs are evaluated."""
 
     run: int
     name: str
@@ -54,7 +55,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Quality `at` last or best, a column a metric; `real` what real images get, where known."""
+    """Quality `at` last or best, a column a metric; `real` the values of real images, where
+    known."""
 
     at: str
     metrics: list[Metric]
@@ -153,7 +155,7 @@ def _table(study: Study, at: str) -> Table:
 
 
 def _doubtful(study: Study, at: str) -> set[str]:
-    """The families with a run whose precision `at` last or best says nothing."""
+    """The families with a run whose precision `at` last or best is not meaningful."""
     return {
         family
         for family, members in families(study.runs).items()
@@ -162,7 +164,8 @@ def _doubtful(study: Study, at: str) -> set[str]:
 
 
 def doubt_of(run: Run, at: str) -> str:
-    """Why the precision of a run's samples at `last` or `best` says nothing, if it does."""
+    """Why the precision of a run's samples at `last` or `best` is not meaningful; empty where it
+    is."""
     return precision_doubt(as_dict(run.get("measures", "quality", at)))
 
 
@@ -199,7 +202,7 @@ def numbers_of(study: Study) -> list[tuple[Metric, str, str, str]]:
 
 
 def when_of(run: Run, at: str) -> str:
-    """`step 1,632`, where the last or the best samples are of."""
+    """`step 1,632`, the step of the last or the best samples."""
     step = run.count("measures", "quality", at, "step")
     return "" if step is None else f"step {count(step)}"
 
@@ -208,7 +211,7 @@ def when_of(run: Run, at: str) -> str:
 
 
 def quality_charts(runs: list[Run]) -> list[Bands]:
-    """A chart for each measure that evaluations on the way found, the distance first."""
+    """A chart for each measure of the evaluations during training, the distance first."""
     charts = []
     for metric in KNOWN:
         found = bands(runs, columns_of(runs, metric.key))
@@ -241,7 +244,7 @@ def _chart(metric: Metric, found: list[Band], runs: list[Run]) -> Bands:
 
 
 def _guides(key: str, runs: list[Run]) -> list[tuple[float | None, str]]:
-    """What real images and noise get in a measure, where it is known for the evaluations' count."""
+    """The values of real images and noise in a measure, where known for the evaluations' count."""
     if key in DISTANCES:
         return [(reference(runs, "real"), "real images"), (reference(runs, "noise"), "noise")]
     if key in ("inception_score", "sharpness"):
@@ -250,7 +253,8 @@ def _guides(key: str, runs: list[Run]) -> list[tuple[float | None, str]]:
 
 
 def said_of_references(runs: list[Run]) -> str:
-    """What as many real images and noise get, in words: also where they lie outside a chart."""
+    """The distances of as many real images and of noise, in words: also where they lie outside a
+    chart."""
     real, noise = reference(runs, "real"), reference(runs, "noise")
     texts = [f"{figure(value)} for {name}" for value, name in (
         (real, "as many real images"), (noise, "noise")) if value is not None]  # fmt: skip
@@ -283,8 +287,8 @@ def _pair(run: Run) -> tuple[float | None, float | None]:
 
 
 def outcome(study: Study) -> str:
-    """Which methods lead, if any, as tables.json says it; of one run, its distance at last and at
-    best."""
+    """Which methods lead, if any, from tables.json; for one run, its distance at the last step and
+    at the best evaluation."""
     if not study.single:
         said = study.tables.get("said_of_leaders")
         return said if isinstance(said, str) else ""
@@ -299,5 +303,5 @@ def outcome(study: Study) -> str:
 
 
 def evaluated(runs: list[Run]) -> str:
-    """What the curves stand on, with the references; empty where no run was evaluated."""
+    """What the curves depend on, with the references; empty where no run was evaluated."""
     return " ".join(text for text in (basis_on_the_way(runs), said_of_references(runs)) if text)

@@ -31,9 +31,9 @@ _STATES = {
 class Run:
     """One run folder: `run.json` as `info`, the lines of `history.jsonl` sorted by step.
 
-    `label`, `family`, `colour` and `dash` are its looks among the runs of the study: seeds of
-    one method share a family, and with it a colour; `dash` counts how often the colours were used
-    up before.
+    `label`, `family`, `colour` and `dash` are its style among the runs of the study: seeds of one
+    method share a family, and with it a colour; `dash` counts how often the colours were used up
+    before.
     """
 
     folder: Path
@@ -105,7 +105,8 @@ class Study:
 
     @property
     def seeded(self) -> bool:
-        """Whether some method has more than one run: the page then speaks of methods first."""
+        """Whether some method has more than one run: the page then shows results by method
+        first."""
         return len(families(self.runs)) < len(self.runs)
 
 

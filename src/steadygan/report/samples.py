@@ -14,7 +14,7 @@ from steadygan.report.read import Run, dig, families, inside
 from steadygan.report.text import count, figure, number, words
 from steadygan.stability.curve import DISTANCES
 
-#: All pictures of a page, as they lie on disk: a third more in the page.
+#: All pictures of a page, in bytes on disk; base64 takes a third more.
 MOST_BYTES = 11_000_000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GAP = 2
@@ -66,9 +66,9 @@ def lightened(
 ) -> tuple[list[list[Frame]], int]:
     """The grids that keep the page light, and how many were left out.
 
-    Together they keep within `room` bytes. Left out first are those on the way of a method's
-    later seeds; then, by milestones that are the same for all runs, those of the others, so that
-    what is shown stays aligned; then the last ones of later seeds. The last grid of each method's
+    Together they keep within `room` bytes. Left out first are all but the last grids of a method's
+    later seeds; then, by milestones that are the same for all runs, grids of the others, so that
+    those shown stay aligned; then the last ones of later seeds. The last grid of each method's
     first run always stays.
     """
     every = sum(map(len, frames))
@@ -90,8 +90,8 @@ def _weight(frames: list[list[Frame]]) -> int:
 
 
 def best_pairs(runs: list[Run], frames: list[list[Frame]]) -> list[Pair]:
-    """What the first run of each method that has pictures of its best evaluation shows there and at
-    the last step; the last ones are those of `frames`."""
+    """For each method, samples of the first run that has pictures of its best evaluation: there and
+    at the last step; the last ones are those of `frames`."""
     found = []
     for members in families(runs).values():
         pairs = (pair for i in members if (pair := _pair(i, runs[i], frames[i])) is not None)
@@ -110,7 +110,7 @@ def _pair(index: int, run: Run, frames: list[Frame]) -> Pair | None:
 
 
 def _at(run: Run, at: str, step: float | None) -> str:
-    """`step 1,632, FID-classifier 23.4`; no distance where it is of another step."""
+    """`step 1,632, FID-classifier 23.4`; no distance where that of the run is of another step."""
     said = f"step {count(step)}"
     if run.count("measures", "quality", at, "step") != step:
         return said
@@ -123,7 +123,7 @@ def _at(run: Run, at: str, step: float | None) -> str:
 
 
 def source(png: bytes) -> str:
-    """The picture as a data address, good for `src`."""
+    """The picture as a data URL, for `src`."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
@@ -166,7 +166,7 @@ def weight_bars(index: int, run: Run) -> Bars | None:
 
 
 def clip_bound(recipe: Any) -> float | None:
-    """The bound of the recipe's part named `weight-clip`, wherever it stands."""
+    """The bound of the recipe's part named `weight-clip`, wherever it is."""
     if isinstance(recipe, dict):
         if recipe.get("name") == "weight-clip":
             return number(recipe.get("bound"))

@@ -1,4 +1,4 @@
-"""When did a loss settle? The definition, its measure, and the words the report states it in."""
+"""When did a loss settle? The definition, its computation, and its wording in the report."""
 
 from __future__ import annotations
 

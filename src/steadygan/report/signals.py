@@ -29,6 +29,7 @@ GROUPS = (
     ("gradients", "Gradient norms", "Of each player's parameters, on a logarithmic scale."),
     ("own", "The method's own signals", ""),
 )  # fmt: skip
+#: Signals of every method; a method's own signals are named in run.json.
 _TITLES = {
     "d_real_probability": "D(x) on real images",
     "d_fake_probability": "D(G(z)) on generated images",
@@ -38,14 +39,6 @@ _TITLES = {
     "d_accuracy_fake": "on generated images",
     "d_gradient_norm": "discriminator",
     "g_gradient_norm": "generator",
-    "mutual_information": "mutual information bound (nats)",
-    "wasserstein_estimate": "Wasserstein estimate",
-    "clipped_share": "share of weights at the clip",
-    "critic_gradient_norm": "critic's gradient norm at its inputs",
-    "decode_gradient_norm": "generator in the decode step",
-    "began_k": "k, the weight of generated images in D's loss",
-    "began_convergence": "convergence measure M",
-    "learning_rate_scale": "learning rates, as a share of their start",
 }
 _GUIDES = {"probabilities": 0.5, "accuracies": 0.5, "critic_gradient_norm": 1.0}
 _SCORE_LOOKS = {"real": "ink", "heldout": "dot", "fake": "line"}  # drawn in this order
@@ -70,11 +63,19 @@ def signal_groups(runs: list[Run]) -> list[Group]:
     names = [key for key in wanted if any(finite(column(run, key)) for run in runs)]
     by_kind: dict[str, list[Chart | Bands]] = {kind: [] for kind, _, _ in GROUPS}
     by_kind["scores"] += _score_panels(runs, [key for key in names if _kind(key) == "scores"])
-    order = {key: place for place, key in enumerate(_TITLES)}
+    order = {key: place for place, key in enumerate(titles(runs))}
     for key in sorted(names, key=lambda key: order.get(key, len(order))):
         if (kind := _kind(key)) != "scores":
             by_kind[kind].append(_shared_chart(runs, key, kind))
     return [Group(title, note, by_kind[kind]) for kind, title, note in GROUPS if by_kind[kind]]
+
+
+def titles(runs: list[Run]) -> dict[str, str]:
+    """What signals are called, by key."""
+    found = dict(_TITLES)
+    for run in runs:
+        found |= {str(k): str(v) for k, v in (run.get("signal_titles") or {}).items()}
+    return found
 
 
 def _kind(key: str) -> str:
@@ -89,7 +90,7 @@ def _kind(key: str) -> str:
 
 def _shared_chart(runs: list[Run], key: str, kind: str) -> Chart | Bands:
     """One chart with a line for each run that has the signal, or for each method over its seeds."""
-    title = _TITLES.get(key, key.replace("_", " ").replace("/", " / "))
+    title = titles(runs).get(key, key.replace("_", " ").replace("/", " / "))
     if len(families(runs)) < len(runs):
         return _over_seeds(runs, key, kind, title)
     columns = [(index, column(run, key)) for index, run in enumerate(runs)]

@@ -36,8 +36,8 @@ _KEYS = ("d_accuracy_real", "d_accuracy_fake", "d_real_probability", "d_fake_pro
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One method: its score with the interval over seeds in words, and its parts by name, each 0
-    to 1 or None; `scored`: how many of its judged runs have a score; `unscored`: why others have
+    """One method: its score with the interval over seeds in words, and its parts by name, each 0 to
+    1 or None; `scored`: how many of its evaluated runs have a score; `unscored`: why others have
     none."""
 
     run: int
@@ -51,8 +51,8 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class SignRow:
-    """One method (or run): what the score is made of, in words, `usable` being when samples were
-    first usable, with the time and in how many runs; `reasons` why runs did not survive."""
+    """One method (or run): its facts of stability, in words; `usable`: when samples were first
+    usable, with the time and in how many runs; `reasons`: why runs did not survive."""
 
     run: int
     name: str
@@ -68,7 +68,7 @@ def stabilities(runs: list[Run]) -> list[RunStability]:
 
 
 def score_rows(study: Study, found: list[RunStability]) -> list[ScoreRow]:
-    """The score of each method that has a judged run."""
+    """The score of each method that has an evaluated run."""
     rows = []
     for name, members in families(study.runs).items():
         score = _score([(study.runs[i], found[i]) for i in members])
@@ -102,7 +102,7 @@ def sign_rows(study: Study, found: list[RunStability]) -> list[SignRow]:
 
 
 def _cells(mine: list[RunStability]) -> tuple[list[str], tuple[str, str], list[str]]:
-    """The cells before when samples were usable, that, and those after it."""
+    """The cells before the one of `_usable`, that one, and the cells after it."""
     before = [
         f"{sum(run.survived for run in mine)} of {len(mine)}",
         _over([run.last_over_best for run in mine]),
@@ -146,7 +146,7 @@ def _score(members: list[tuple[Run, RunStability]]) -> Score | None:
 
 
 def _stability(run: Run) -> RunStability:
-    """Of numbers alone: run.json and history may hold anything."""
+    """From numbers alone: run.json and history may hold anything."""
     evaluation = as_dict(run.get("evaluation"))
     references = {name: number(evaluation.get(name)) for name in ("real", "noise", "real_sd")}
     seen = as_dict(run.get("measures", "recognisable"))
@@ -160,7 +160,8 @@ def _stability(run: Run) -> RunStability:
 
 
 def _numbers(line: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers of a line that stability is about; no distance where it cannot be placed."""
+    """The numbers of a line that stability is about; no distance where images or seconds are
+    missing."""
     found = {key: number(line[key]) for key in (*AXES, *_KEYS) if key in line}
     if found.get("images") is None or found.get("seconds") is None:
         return {key: value for key, value in found.items() if key not in DISTANCES}

@@ -1,4 +1,5 @@
-"""Words and numbers of the report: what people read, and the cleaning of what they wrote."""
+"""Words and numbers of the report: formatting for readers, and cleaning of text from run
+folders."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The curve of a run's distance to real data, and what is read off it.
+"""The curve of a run's distance to real data, and quantities derived from it.
 
-A measured distance has a level that real samples get too (`Levels.real`, its bias at that count)
-and a spread that comes from the draw alone. Ratios of such distances compare noise once a run is
-good, so every ratio here is one of excesses: what a distance is above the level of real samples,
-and never less than what cannot be told from it.
+A measured distance has a level that real samples have too (`Levels.real`, its bias at that count)
+and a spread due to the draw alone. Ratios of such distances compare noise once a run is good, so
+every ratio here is one of excesses: how far a distance lies above the level of real samples, at
+least the floor below which the two cannot be told apart.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from steadygan.stability.signals import number
 
 #: The history keys of the distance that stability is about: of images, and of points.
 DISTANCES = ("fid", "energy_distance")
-#: Distances within so many standard deviations of the real level count as that level: with about
-#: normal draws one of real samples lies above by chance once in 740 evaluations.
+#: Distances within this many standard deviations of the real level count as that level: with about
+#: normal draws a distance of real samples exceeds it by chance once in 740 evaluations.
 FLOOR_DEVIATIONS = 3.0
 #: Where the deviation was not recorded (runs from before it was), the floor is this share of the
 #: real level. Measured floors of 2,000 samples: grid .55, the shipped MNIST .79, ring 1.13 of it.
 FLOOR_SHARE = 0.8
 #: An evaluation whose excess is this many times the least before it is a relapse.
 RELAPSE = 1.5
-#: Samples are usable when this share of the distance from noise to real data is behind them.
+#: Samples are usable when this share of the distance from noise to real data is covered.
 USABLE = 0.9
-#: The steadiness of a run is read off its curve at so many equal shares of it.
+#: The steadiness of a run is computed from its curve at this many equal shares of it.
 GRID = 10
 #: Fewer evaluations after the start, or a longer stretch (a share of the run) without one, say too
 #: little about what happened between them.
@@ -48,10 +48,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Levels:
-    """What is known of the distance itself, at the count of an evaluation; None where it is not.
+    """Reference levels of the distance, at the count of an evaluation; None where unknown.
 
-    `real`: what real samples get, the mean over draws of them; `real_sd`: the standard deviation
-    over these draws; `noise`: what uniform noise gets.
+    `real`: that of real samples, the mean over draws of them; `real_sd`: the standard deviation
+    over these draws; `noise`: that of uniform noise.
     """
 
     real: float | None = None
@@ -71,13 +71,14 @@ class Levels:
         return max(FLOOR_DEVIATIONS * self.real_sd, _TINY)
 
     def excess(self, distance: float) -> float:
-        """How far a distance lies above the real level, `floor` at least; infinite where it is."""
+        """How far a distance lies above the real level, `floor` at least; infinite for a distance
+        that is not finite."""
         if not math.isfinite(distance):
             return math.inf
         return max(distance - (self.real or 0.0), self.floor)
 
     def usable(self, distance: float) -> bool:
-        """Whether `USABLE` of the distance from noise to real data is behind it."""
+        """Whether `USABLE` of the distance from noise to real data is covered."""
         return self.known and distance <= self.usable_limit
 
     @property
@@ -130,7 +131,7 @@ def worst_jump(excesses: Sequence[float]) -> float:
 
 
 def learned(start: float, best: float, floor: float) -> float | None:
-    """How much of the way from an excess of `start` to `floor` the `best` one has behind it.
+    """The share of the way from an excess of `start` to `floor` that the `best` one covers.
 
     log(start / best) / log(start / floor), within 0 to 1: each halving of the excess counts the
     same, so that 400 to 200 is a small part of the way. None where the start is at the floor.
@@ -148,7 +149,7 @@ def first_usable(points: Sequence[Point], levels: Levels) -> Point | None:
 
 
 def too_few(points: Sequence[Point], images: int) -> str:
-    """Why evaluations after the start do not show how steady a run of `images` was, or nothing."""
+    """Why evaluations after the start do not show how steady a run of `images` was, or ""."""
     if len(points) < FEWEST:
         number_of = f"{len(points)} evaluation{'s' * (len(points) != 1)}"
         return f"{number_of} after the start, a score wants {FEWEST}"
@@ -162,9 +163,9 @@ def too_few(points: Sequence[Point], images: int) -> str:
 def on_grid(points: Sequence[Point], levels: Levels) -> list[float]:
     """The excess at `GRID` equal shares of the run, the last at its last evaluation.
 
-    Between evaluations the logarithm of the excess is interpolated in images seen, so the number
-    of evaluations changes nothing but how well the same curve is known. `points` in order; one at
-    0 images (untrained) is where the curve begins.
+    Between evaluations the logarithm of the excess is interpolated in images seen, so more
+    evaluations only resolve the same curve better. `points` in order; one at 0 images (untrained)
+    is where the curve begins.
     """
     curve = [(point.images, math.log(levels.excess(point.distance))) for point in points]
     last = curve[-1][0]

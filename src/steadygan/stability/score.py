@@ -1,8 +1,9 @@
-"""Stability of training: does a method get good, stay good, and do it again with another seed?
+"""Stability of training: does a method reach good quality, keep it, and repeat it with another
+seed?
 
 Everything here follows from numbers that runs have logged: evaluations at regular points (a
 distance to the real data, lower is better) and the signals of each logged step. Nothing is trained
-or sampled, and no tensor is touched. docs/stability.md says why each number is what it is.
+or sampled, and no tensor is touched. docs/stability.md gives the reason for each number.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from steadygan.stability.curve import (
 )
 from steadygan.stability.signals import is_saturated, is_starved, number, share
 
-#: The reason of a run that did not fail and was never evaluated: nothing is held against it.
+#: The reason of a run that did not fail and was never evaluated: it is left out, not a failure.
 NOT_EVALUATED = "no evaluation"
 
 
 @dataclass(frozen=True)
 class End:
-    """How a run ended, beside its numbers: `failed` and `unfinished` say why it is no whole run,
+    """How a run ended, beside its numbers: `failed` and `unfinished` say why it did not finish,
     `images` how many it saw (0: as many as at its last evaluation), `unrecognised` why its last
-    samples do not show their data, where that was judged. Empty where there is nothing to say."""
+    samples do not show their data, where that was evaluated. Empty where not applicable."""
 
     failed: str = ""
     unfinished: str = ""
@@ -47,20 +48,20 @@ class End:
 
 @dataclass(frozen=True)
 class RunStability:
-    """How steadily one run trained; None where it cannot be said. Ratios are of excesses
+    """How steadily one run trained; None where unknown. Ratios are of excesses
     (`curve.Levels.excess`).
 
     Facts of all evaluations: `evaluations`, how many after the start; `best`, `last`, distances;
     `excess`, the last one's; `last_over_best`, `worst_jump`, `relapses` (two evaluations at least);
     `usable_images`, `usable_seconds`, when samples were first usable; `saturated`, `starved`, the
-    shares of logged steps at which D was sure of everything or G's gradient had vanished or
-    exploded; `g_gradient_norm`, its median.
+    shares of logged steps at which D was saturated or G's gradient had vanished or exploded;
+    `g_gradient_norm`, its median.
 
     Of the curve on one grid, each 0 (bad) to 1: `learned` (`curve.learned`); `retention`, best over
     last; `no_relapse`, 1 - the share of relapses; `smoothness`, 1 over the worst jump;
     `steadiness`, the geometric mean of these three; `score`, learned x steadiness, or why there is
     none in `unscored`. A failed run has steadiness and score 0. `survived`: see `why_not`, whose
-    words are `reason`."""
+    text is `reason`."""
 
     evaluations: int
     best: float | None = None
@@ -109,8 +110,8 @@ def end_of(facts: Mapping[str, Any]) -> End:
 
 
 def _unrecognised(facts: Mapping[str, Any]) -> str:
-    """Why the samples a run was judged by do not show its data; nothing where they do, or where
-    the verdict is of another step or there is none."""
+    """Why a run's evaluated samples do not show its data; "" where they do, or where the verdict is
+    of another step or there is none."""
     found = (facts.get("measures") or {}).get("recognisable") or {}
     judged, step = facts.get("judged_step"), (facts.get("status") or {}).get("step")
     if found.get("shows_data") is not False or (judged is not None and judged != step):
@@ -154,11 +155,11 @@ def run_stability(
 
 
 def why_not(distances: Sequence[float], levels: Levels, end: End) -> str:
-    """Why a run did not survive, in words, or nothing.
+    """Why a run did not survive, in words, or "".
 
     A survivor finished, its last evaluation is finite and at most `RELAPSE` times the best one
     (excesses), and its last samples are usable: by the distance, and recognised where that was
-    judged.
+    evaluated.
     """
     last = distances[-1]
     if end.failed or end.unfinished:
@@ -223,7 +224,7 @@ def _steadiness_of(curve: Sequence[float]) -> dict[str, float]:
 
 
 def _signs(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the players' signals say."""
+    """Facts from the players' signals."""
     norms = [n for line in history if (n := number(line.get("g_gradient_norm"))) is not None]
     return {
         "saturated": share(history, is_saturated),
@@ -247,13 +248,13 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Score:
-    """The stability score of a method, 0 to 1, with what it is made of: means over its `scored`
-    runs, None where none has a score. `runs`: how many were evaluated or failed.
+    """The stability score of a method, 0 to 1, with its parts: means over its `scored` runs, None
+    where none has a score. `runs`: how many were evaluated or failed.
 
     `score`, `learned`, `steadiness` and its parts `retention`, `no_relapse`, `smoothness`: as of a
     run. Beside them `survived`, the share of `runs` that did, and `repeatable`, 1 / (1 + the spread
     of the last excess over seeds, standard deviation over mean). `by_run`: the scores that `score`
-    is the mean of. `unscored`: why runs have none, each reason once."""
+    is the mean of. `unscored`: why runs have no score, each reason once."""
 
     score: float | None
     learned: float | None

@@ -1,6 +1,6 @@
-"""What the logged steps of a run say of its players: was D sure of everything, could G still move?
+"""Facts of the players from a run's logged steps: was D saturated, did G still get a gradient?
 
-Plain arithmetic on lines of history.jsonl; a signal that a method does not log says nothing.
+Plain arithmetic on lines of history.jsonl; a signal that a method does not log is ignored.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-#: D is saturated at a step where it is right about nearly everything, or gives nearly certain
-#: probabilities; G starves or explodes beyond these gradient norms.
+#: D is saturated at a step where its accuracy or its probabilities reach this share; G's gradient
+#: has vanished below, or exploded above, these norms.
 SURE = 0.99
 STARVED, EXPLODED = 1e-6, 100.0
 
@@ -24,13 +24,13 @@ def number(value: Any) -> float | None:
 
 
 def share(lines: Sequence[Line], asked: Callable[[Line], bool | None]) -> float | None:
-    """The share of lines for which `asked` says True, of those for which it can say."""
+    """The share of lines for which `asked` says True, of those for which it is not None."""
     answers = [answer for line in lines if (answer := asked(line)) is not None]
     return sum(answers) / len(answers) if answers else None
 
 
 def is_saturated(line: Line) -> bool | None:
-    """Whether D was sure of nearly everything at a logged step; None for a critic."""
+    """Whether D was saturated at a logged step; None for a critic."""
     pairs = (
         (number(line.get("d_accuracy_real")), number(line.get("d_accuracy_fake"))),
         (number(line.get("d_real_probability")), complement(line.get("d_fake_probability"))),

@@ -1,7 +1,7 @@
-"""Evaluation on the way: when a run draws samples while it trains, and what it keeps of the best.
+"""Evaluation during training: when a run draws samples, and what it keeps of the best.
 
-An `Evaluator` is the hook `evaluate` of a run. It moves no weight and no random stream, its time is
-not training time, and all that it needs to go on stands in the run folder.
+An `Evaluator` is the hook `evaluate` of a run. It changes no weight and no random stream, its time
+is not training time, and all that it needs to resume is in the run folder.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from steadygan.stability.signals import number
 from steadygan.training import Goal, Trainer, checkpoint, pictures
 from steadygan.training.runfolder import read_facts, read_history
 
-#: Samples an evaluation draws: few, since it comes often.
+#: Samples an evaluation draws: few, since evaluations are frequent.
 COUNT = 2000
 #: What `auto` asks for: a twentieth of the goal, and at most a tenth of the training time.
 AUTO_SHARE, AUTO_COST = 0.05, 0.1
@@ -77,7 +77,7 @@ class Schedule:
 class Evaluator:
     """Called before the first iteration and after each; the measures where an evaluation is due.
 
-    The latents are the same at every evaluation of a run, so that a jump is one of the generator.
+    The latents are the same at every evaluation of a run, so that a jump is due to the generator.
     The average of the best evaluation so far is kept as `best/step-N.safetensors`. `facts`, what
     identifies the measures, goes into run.json as `evaluation`.
     """
@@ -110,9 +110,9 @@ class Evaluator:
         return {**found, "evaluate_seconds": round(self.cost, 4)}
 
     def take_up(self, trainer: Trainer) -> None:
-        """Begin, or go on where the run's history ends."""
+        """Begin, or resume from the run's history."""
         prior = trainer.recipe.sampling_prior(trainer.data.classes)
-        self.latents = prior.sample(self.count, trainer.streams.generator("evaluation"))
+        self.latents = prior.sample(self.count, trainer.source.streams.generator("evaluation"))
         known = read_facts(trainer.folder.path).get("evaluation") or {}
         if known.get("feature_hash", self.facts.get("feature_hash")) != self.facts.get(
             "feature_hash"
@@ -153,8 +153,8 @@ class Evaluator:
         return passed and self.affordable(trainer)
 
     def affordable(self, trainer: Trainer) -> bool:
-        """Whether the time spent stays in step with the time trained, the first and the last
-        evaluation of the run reckoned in."""
+        """Whether the time spent on evaluations keeps to its share of the training time, the first
+        and the last evaluation of the run included."""
         if self.schedule.cost is None:
             return True
         if self.goal.steps is not None:
@@ -178,8 +178,8 @@ class Evaluator:
     def keep_if_best(self, trainer: Trainer, distance: float | None) -> None:
         """Keep the average of the best evaluation so far, and only that.
 
-        Until a checkpoint of the run is as new, the best one before it stays too: a run that is
-        cut off goes on from the checkpoint, and may not come past the same evaluation again.
+        Until a checkpoint of the run is as new, the best one before it stays too: an interrupted
+        run resumes from the checkpoint, and may not repeat the same evaluation.
         """
         folder = trainer.folder.path / "best"
         if trainer.iteration and distance is not None and distance < self.best:

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 #: Seconds between two plain lines of one phase.
 QUIET_EVERY = 15.0
-#: A phase that ends within this many seconds says nothing where there is no terminal.
+#: A phase that ends within this many seconds prints nothing where there is no terminal.
 SHORT = 2.0
 
 #: Called as `(done, total)`.
@@ -29,7 +29,7 @@ def line(text: str) -> None:
 
 @contextmanager
 def bars() -> Iterator[Progress]:
-    """A place for bars on stderr; nothing is drawn where that is no terminal."""
+    """A display for bars on stderr; nothing is drawn where that is no terminal."""
     console = Console(stderr=True)
     columns = [
         TextColumn("{task.description}"),
@@ -67,7 +67,8 @@ def counting(progress: Progress, name: str) -> Count:
 
 
 class Phases:
-    """What data are opened with: a bar a phase. In a pipe a line, for phases that take a while.
+    """Progress of opening data: a bar for each phase. In a pipe, a line for phases that take a
+    while.
 
     Call it with `(phase, done, total)`, `total` none where it is not known.
     """
@@ -91,7 +92,7 @@ class Phases:
 
 
 def repeating(text: str, first: float) -> Callable[[], None]:
-    """Say `text` after `first` seconds, then every `QUIET_EVERY`, until what is returned is
+    """Print `text` after `first` seconds, then every `QUIET_EVERY`, until the returned function is
     called."""
     over = threading.Event()
 
@@ -107,8 +108,8 @@ def repeating(text: str, first: float) -> Callable[[], None]:
 
 @contextmanager
 def phase(progress: Progress, name: str) -> Iterator[None]:
-    """Name what goes on inside and cannot be counted: a moving bar, or a line after 2 s, then every
-    15 s."""
+    """Show progress of a block whose steps cannot be counted: a moving bar, or a line after 2 s,
+    then every 15 s."""
     if progress.console.is_terminal:
         task = progress.add_task(name, total=None, detail="")
         try:

@@ -1,6 +1,6 @@
-"""The same study on Ray: a task a run. A task whose process dies is started again by Ray, and goes
-on from the last checkpoint of its run. So the study's folder must lie where every node sees it, and
-so must the cache.
+"""The same study on Ray: a task for each run. A task whose process dies is restarted by Ray, and
+resumes from the last checkpoint of its run. So the study's folder and the cache must be on storage
+that every node can access.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ PATIENCE_SECONDS = 90.0
 
 
 class Board:
-    """Where tasks pin what they tell and see whether they shall stop. Runs as a Ray actor."""
+    """A Ray actor to which tasks send events, and from which they learn whether to stop."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.stopping = False
 
     def tell(self, run: str, event: dict[str, Any]) -> bool:
-        """Pin an event; True where the study is to stop."""
+        """Add an event; True where the study is to stop."""
         self.events.append((run, event))
         return self.stopping
 
     def take(self) -> list[tuple[str, dict[str, Any]]]:
-        """What was pinned since the last time."""
+        """The events added since the last call."""
         taken, self.events = self.events, []
         return taken
 
@@ -66,7 +66,7 @@ def on_ray(address: str | None = None, jobs: int | None = None, trust_code: bool
         try:
             try:
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
-            except Exception as error:  # a node that does not start is a bare one
+            except Exception as error:  # a node that does not start raises a plain one
                 where = f" --address {address}" if address else ""
                 raise UserError(f"--engine ray{where}: {_in_a_line(error)}") from None
             gpus = 1 if facts["device"] != "cpu" and ray.cluster_resources().get("GPU") else 0
@@ -79,7 +79,7 @@ def on_ray(address: str | None = None, jobs: int | None = None, trust_code: bool
 
 
 def _in_a_line(error: Exception) -> str:
-    """The first line of what an error says, or its name where it says nothing."""
+    """The first line of an error's text, or its class name where there is none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
@@ -91,7 +91,7 @@ class _Tasks:
         self.folder = os.getcwd() if trust_code else None
         self.out = out.absolute()
         self.board = ray.remote(num_cpus=0)(Board).remote()
-        # A fresh process a run: thread counts and random states are set for a whole process.
+        # A fresh process for each run: thread counts and random states are set for a whole process.
         once = {"max_retries": RETRIES, "max_calls": 1}
         self.task = ray.remote(**once, **needs)(_work)
         self.running: dict[Any, str] = {}
@@ -106,7 +106,7 @@ class _Tasks:
                 self.ray.get(self.board.stop.remote())
                 asked = time.monotonic()
             if stopped is not None and time.monotonic() > asked + PATIENCE_SECONDS:
-                break  # what does not answer goes with Ray; its last checkpoint stays
+                break  # tasks that do not answer end with Ray; their checkpoints stay
             while stopped is None and waiting and len(self.running) < jobs:
                 run = waiting.pop()
                 self.watch(run, {"begins": True})
@@ -135,10 +135,9 @@ class _Tasks:
 
 
 def _work(out: str, run: str, board: Any, folder: str | None, cache: str) -> Failure:
-    """In a Ray worker: the run, and why it failed or nothing. `folder` is where modules of one's
-    own are looked for, as on the command line, or none where none may be imported; `cache` holds
-    what the study's data and features were made into, which must be the same for all of its
-    runs."""
+    """Work on a run in a Ray worker; why it failed, or nothing. `folder` is searched for the user's
+    own modules, as on the command line; None where none may be imported. `cache` is the study's
+    cache of data and features, which must be the same for all of its runs."""
     import ray
 
     if folder is not None:

@@ -22,7 +22,7 @@ def _nothing() -> None:
 
 @dataclass
 class StudyHooks:
-    """What the caller adds: an engine, eyes on the runs, a reason to stop, words to say."""
+    """What the caller adds: an engine, progress of the runs, a reason to stop, messages."""
 
     engine: Engine = field(default_factory=local)
     watching: Callable[[int, int], Watch] = lambda runs, done: lambda run, event: None
@@ -37,7 +37,7 @@ class StudyHooks:
 def run_study(study: Study, out: Path, hooks: StudyHooks) -> Path:
     """Work on every run that is not done; a failed run is a result, not the end of the study.
 
-    Called again with the same study it goes on where it was cut off. Raises `UserError` before
+    Called again with the same study it resumes where it was interrupted. Raises `UserError` before
     anything is written where an entry does not fit the data, and `Stopped` with every run's state
     saved. `raise_if_failed` ends a study with failed runs.
     """
@@ -92,13 +92,13 @@ def prepare(study: Study, hooks: StudyHooks) -> None:
 
 
 def note(out: Path, failures: dict[str, Failure]) -> None:
-    """Keep the reasons that the runs' own processes could not write down."""
+    """Record the reasons that the runs' own processes could not record."""
     for name, (reason, code) in failures.items():
         mark_failed(out / "runs" / name, reason, code)
 
 
 def raise_if_failed(hooks: StudyHooks) -> None:
-    """End a study with failed runs: exit code 5, each reason said."""
+    """End a study with failed runs: exit code 5, with each reason."""
     if hooks.failed:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in hooks.failed.items())
         raise StudyError(f"{len(hooks.failed)} run(s) failed: {reasons}")

@@ -77,9 +77,9 @@ def preset_of(method: Method, preset: str, shape: tuple[int, ...]) -> dict:
 def keys_taken(
     method: Method, shape: tuple[int, ...], own: Mapping[str, str], shared: Mapping[str, str]
 ) -> dict[str, str]:
-    """Which of a study's `shared` keys mean something to `method` with its `own` keys.
+    """Which of a study's `shared` keys apply to `method` with its `own` keys.
 
-    A part by its name is taken where it fits; a key of a part, once that part is there.
+    The name of a part is taken where the part fits; a key of a part, once the recipe has that part.
     """
     taken = {"preset": shared["preset"]} if "preset" in shared else {}
     recipe = compose(method, shape, {**taken, **own})

@@ -8,7 +8,7 @@ from steadygan.game.recipe import Recipe
 from steadygan.methods import Method
 from steadygan.recipes.overrides import flat
 
-#: An iteration behind any warm-up of the critic.
+#: An iteration after any warm-up of the critic.
 LATER = 10_001
 
 

@@ -1,4 +1,4 @@
-"""How the runs of a study are judged: on the way by few samples, and when they are done by many."""
+"""How the runs of a study are evaluated: during training on few samples, after it on many."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from steadygan.training.precision import find_device
 from steadygan.training.runfolder import RunFolder, read_facts
 from steadygan.training.sampling import draw_best
 
-#: Pairs of subsets that KID on the way is the mean over: a twentieth of the usual.
+#: Pairs of subsets that KID during training is the mean over: a twentieth of the usual.
 DRAFT_SUBSETS = 5
 #: What the bar of the classifier of `recognisable` is called while it is trained.
 CLASSIFIER = "training the classifier of samples"
@@ -44,7 +44,7 @@ POINT_KEYS = ("modes", "high_quality", "mode_js")
 
 
 class Judge:
-    """Judges the runs on one data set as `evaluation` says.
+    """Evaluates the runs on one data set as `evaluation` specifies.
 
     Images by distances between features, and by how many a classifier recognises; points of `ring`
     and `grid` by their modes. Where there are no features (no classes and no effnet), or
@@ -77,7 +77,7 @@ class Judge:
 
     @cached_property
     def extractor(self) -> Extractor | None:
-        """What features are taken with; None where there is nothing to take them with."""
+        """The feature network; None where there is none for this data."""
         name = self.evaluation.features
         if not self.images or name == "none":
             return None
@@ -102,7 +102,7 @@ class Judge:
         return reference_of(self.data, self.extractor, say=self.say, progress=progress)
 
     def _real_side(self) -> tuple[Extractor, Reference]:
-        """Both, for what is only asked for where there are features."""
+        """Both; to be called only where there are features."""
         assert self.extractor is not None
         assert self.reference is not None
         return self.extractor, self.reference
@@ -114,8 +114,8 @@ class Judge:
 
     @cached_property
     def references(self) -> dict[str, float | int | None]:
-        """What the distance of an evaluation on the way is for as many real samples, `real` with
-        the standard deviation `real_sd` over `real_draws` draws of them, and for `noise`."""
+        """The distance of an evaluation during training for as many real samples (`real`, with the
+        standard deviation `real_sd` over `real_draws` draws) and for noise (`noise`)."""
         count = self.evaluation.draft
         if not self.images:
             reach = 1.25 * float(np.abs(self.data.test.items).max())
@@ -141,7 +141,7 @@ class Judge:
         chosen = [random.choice(len(items), min(count, len(items)), False) for _ in range(DRAWS)]
         return [self.from_real(items[rows]) for rows in chosen]
 
-    # ---- on the way --------------------------------------------------------------------------
+    # ---- during training ---------------------------------------------------------------------
 
     def evaluator(self, goal: Goal) -> Callable[[Trainer], dict[str, Any] | None]:
         """The `evaluate` hook of a run to `goal`."""
@@ -154,7 +154,7 @@ class Judge:
         return Evaluator(Schedule.read(every), goal, measure, self.evaluation.draft, facts)
 
     def measure(self) -> Measure | None:
-        """What measures samples on the way, if anything does."""
+        """The measure of samples during training, if there is one."""
         if self.reference is not None:
             return lambda samples: self.draft(as_bytes(samples.numpy()))
         if self.data.name in MIXTURES:
@@ -162,8 +162,8 @@ class Judge:
         return None
 
     def draft(self, images: np.ndarray, progress: Progress = quiet) -> dict[str, float | None]:
-        """The numbers of uint8 images (N, C, H, W) that are cheap: against the whole reference,
-        precision to coverage against as many of it."""
+        """The cheap measures of uint8 images (N, C, H, W): against the whole reference, precision,
+        recall, density and coverage against as many of its images."""
         extractor, reference = self._real_side()
         found = extract(extractor, images, progress)
         few = too_few(min(len(found), len(reference)), extractor.dimension)
@@ -190,8 +190,8 @@ class Judge:
     # ---- when it is done ---------------------------------------------------------------------
 
     def finished(self, run: Path) -> None:
-        """Put what the samples of a finished run are worth into its run.json, and draw those of
-        its best evaluation."""
+        """Write the quality of a finished run's samples into its run.json, and draw samples of its
+        best evaluation."""
         classifying = self.bar(CLASSIFIER)
         recognisable.judge_run(run, self.data, self.say, classifying, self.trust_code)
         found = self.quality(run)
@@ -205,8 +205,8 @@ class Judge:
             folder.update_facts(measures=measures, best=best, judged_step=at)
 
     def quality(self, run: Path) -> dict[str, Any] | None:
-        """Every measure at the last step, and the distances at the best evaluation; what both
-        stand on beside them."""
+        """Every measure at the last step, and the distances at the best evaluation, with their
+        features and counts."""
         if self.reference is None:
             return self.quality_of_points(run) if self.data.name in MIXTURES else None
         samples = self.samples(run)
@@ -230,7 +230,7 @@ class Judge:
         return found
 
     def legibility(self, run: Path, samples: np.ndarray) -> dict[str, Any]:
-        """`legibility` and its share read rightly, `legible`, where samples can be read."""
+        """`legibility` and its share read correctly, `legible`, where samples can be read."""
         asked = None
         if legibility.can_read(self.data):
             asked = classes_drawn(run, self.data, len(samples), 0)
@@ -241,7 +241,7 @@ class Judge:
         return {"legibility": found, "legible": found["accuracy"]}
 
     def at_best(self, run: Path) -> dict[str, float | None]:
-        """The distances of the run's kept best generator."""
+        """The distances of the run's saved best generator."""
         images = self.samples(run, best=True)
         images = images[ordered(images)]  # as `evaluate` orders them
         extractor, reference = self._real_side()
@@ -260,13 +260,14 @@ class Judge:
         return found
 
     def samples(self, run: Path, best: bool = False) -> np.ndarray:
-        """Samples of a run as the data's items are at rest, from the same latents for every run."""
+        """Samples of a run in the stored form of the data's items, from the same latents for every
+        run."""
         given = (self.evaluation.count, 0, best, self.device, self.say)
         return drawn(run, self.data, *given, self.bar("drawing samples"), self.trust_code)
 
 
 def numbers_of(found: dict[str, Any]) -> dict[str, float | None]:
-    """The measures of a result that `at_best` gives too."""
+    """The measures of a result that `at_best` returns too."""
     near = ("precision", "recall", "density", "coverage")
     wanted = ("fid", "kid", "kid_std", "inception_score", "inception_score_std", *near,
               *(f"{key}_published" for key in near), "sharpness", "sharpness_real",

@@ -1,41 +1,22 @@
 """Tables as papers lay them out: those of Chen, Chen, He & Zhu 2022, "GANs under Decoding
 Constraint", doi:10.16383/j.aas.c190496. Their numbers are of other data and features than ours: the
-layout is for comparing orders, never values.
+layout is for comparing rankings, never values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from steadygan.losses.least_squares import is_pearson
+from steadygan.game.objective import Objective
+from steadygan.game.part import Part
 from steadygan.stability.signals import number
 from steadygan.study import papers
 from steadygan.study.render import Cell, Table
 from steadygan.study.results import EntryResult, Results, RunResult
 from steadygan.study.statistics import Spread, spread
 
-#: What a game minimises between the two distributions, by its objective, as papers put it.
-OPTIMISES = {
-    "minimax": "JS divergence",
-    "ns": "JS divergence",
-    "ns-linear": "JS divergence",
-    "hinge": "hinge loss (reverse KL)",
-    "wasserstein": "Wasserstein distance",
-    "wasserstein-low": "Wasserstein distance",
-    "began": "Wasserstein distance",
-    "ebgan": "total variation",
-    "d2gan": "KL and reverse KL",
-    "loss-sensitive": "loss-sensitive margin",
-    "rpgan": "relativistic JS divergence",
-    "ragan": "relativistic average JS divergence",
-}
-#: What a part on D makes of it.
-OPTIMISES_WITH = {
-    "quadratic-potential": "quadratic potential",
-    "wasserstein-divergence": "Wasserstein divergence",
-}
-PEARSON = "Pearson divergence"
 TRAINING_SET = "training set"
 #: The decoding variants in the order of the paper's tables 2 and 3; the last is its own method.
 VARIANTS = ("normal features", "uniform features", "L1", "L2*", "L2")
@@ -43,7 +24,7 @@ VARIANTS = ("normal features", "uniform features", "L1", "L2*", "L2")
 
 def paper(results: Results) -> list[Table]:
     """Tables 5 / 6 (methods), 2 / 3 (decoding variants), 1 (auto-encoder) and 4 (time cost), and
-    what the methods' settings are other than in their own papers."""
+    the settings in which the methods differ from their own papers."""
     tables = [methods(results), decoding(results), autoencoder(results), time_cost(results),
               papers.settings(results)]  # fmt: skip
     return [table for table in tables if table.rows]
@@ -52,13 +33,13 @@ def paper(results: Results) -> list[Table]:
 def optimises(recipe: Mapping[str, Any]) -> str:
     """What is optimised, in the words of the papers' tables."""
     objective = recipe.get("objective") or {}
-    name = str(objective.get("name", ""))
-    said = OPTIMISES.get(name, name)
-    if name == "lsgan" and objective.get("coding"):
-        said = PEARSON if is_pearson(*objective["coding"]) else "least squares"
+    said = str(objective.get("name", ""))
+    with suppress(ValueError):  # a user's own class is not imported for this
+        said = Objective.read(objective).optimises or said
     for part in recipe.get("on_d") or ():
-        said = OPTIMISES_WITH.get(part["name"], said)
-    if recipe.get("g_adversarial") == 0:  # G has nothing of the game's objective
+        known = Part.members().get(part["name"])
+        said = (known and known.optimises) or said
+    if recipe.get("g_adversarial") == 0:  # G's loss has no adversarial term
         said = ", ".join(part["name"] for part in recipe.get("on_g", ())).replace("-", " ")
     if recipe.get("method") == "decoding" and recipe.get("decode_weight", 1):
         said = said.removesuffix(" divergence") + " + λ·KL divergence"

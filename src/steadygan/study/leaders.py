@@ -1,8 +1,8 @@
 """Which method, if any, a study may call the best in a measure.
 
-A mean that happens to be the least names nobody. A leader's difference to every other method holds
-by the study's own test, in its favour; since it has to hold against all of them, no pair is picked
-by luck. It is named only if every run of it finished and shows its data: the lowest distance among
+The lowest mean alone does not make a leader. A leader's difference to every other method holds by
+the study's own test, in its favour; since it has to hold against all of them, no pair is picked by
+luck. It is named only if every run of it finished and shows its data: the lowest distance among
 methods that show nothing is no success.
 """
 
@@ -37,7 +37,8 @@ def values_of(entry: EntryResult, key: str) -> dict[int, float]:
 
 
 def differences(results: Results, key: str | None) -> list[Difference]:
-    """Of every two methods in a measure at the last step, over the seeds that have it."""
+    """The differences of every two methods in a measure at the last step, over the seeds that have
+    it."""
     if key is None:
         return []
     values = [(entry.name, values_of(entry, key)) for entry in results.entries]
@@ -61,8 +62,8 @@ def leader(results: Results, found: Sequence[Difference], lower_is_better: bool)
 
 
 def shows_data(run: RunResult) -> bool:
-    """Whether a finished run shows its data: its samples are recognised, or, where nothing judges
-    that (points), it survived, which wants a usable distance."""
+    """Whether a finished run shows its data: its samples are recognised, or, where that is not
+    measured (points), it survived, which requires a usable distance."""
     verdict = run.dig("measures", "recognisable", "shows_data")
     shows = verdict if isinstance(verdict, bool) else run.stability.survived
     return run.state == "finished" and shows
@@ -81,7 +82,7 @@ def leaders(
 
 
 def said_of_leaders(titles: Mapping[str, str], found: Mapping[str, Leader | None]) -> str:
-    """In words, of the measures in `titles`: who leads, or that nobody does."""
+    """In words, of the measures in `titles`: which method leads, or that none does."""
     return " ".join(_said(title, found.get(key)) for key, title in titles.items())
 
 

@@ -34,10 +34,9 @@ FREE = ("command", "threads", "methods", "steps_of", "seeds", "runs")
 
 
 class Evaluation(Spec):
-    """How the runs of a study are judged: `every` (see `measures.trajectory.Schedule`; none for
-    not at all) on `draft` samples while training, and on `count` samples when they are done;
-    `features` and the file of their `weights` as `measures.features.find_features` takes them, or
-    none."""
+    """How the runs of a study are evaluated: `every` (see `stability.trajectory.Schedule`; None for
+    never) on `draft` samples while training, and on `count` samples when they are done; `features`
+    and the file of their `weights` as `features.extract.find_features` takes them, or none."""
 
     every: str | None = "auto"
     draft: int = Field(2000, ge=50)
@@ -104,7 +103,7 @@ def run_name(entry: str, seed: int) -> str:
 
 
 def goal_facts(facts: dict[str, Any], entry: str) -> dict[str, Any]:
-    """The goal of an entry's runs, as run.json and study.json say one."""
+    """The goal of an entry's runs, as run.json and study.json record one."""
     own = facts.get("steps_of", {}).get(entry)
     if own is not None:
         return {"steps": own}
@@ -176,8 +175,8 @@ def _path_safe(label: str) -> str:
 def begin(study: Study, out: Path) -> dict[str, Any]:
     """Write study.json, or find the same study in it; its facts as they are now.
 
-    The same study with more methods or seeds grows. The thread count stays what it was where none
-    is asked for, so that another --jobs changes no number.
+    More methods or seeds extend the study. Without `threads=` the recorded thread count stays, so
+    that another --jobs changes no result.
     """
     facts, path = json.loads(json.dumps(study.facts())), out / "study.json"
     if not path.exists():
@@ -210,9 +209,10 @@ def make_room(out: Path) -> None:
 
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
-    """Be the one process that brings the study in `out` to its end.
+    """Lock the study in `out` for this process.
 
-    Raises `BusyError` where another is: it would take runs that are trained there for failed ones.
+    Raises `BusyError` where another process works on it: this one would take the runs that are
+    trained there for failed ones.
     """
     make_room(out)
     busy = f"--out {out}: another `steadygan compare` works on this study; wait for it or stop it"
@@ -227,7 +227,8 @@ def alone(out: Path) -> Iterator[None]:
 
 
 def _differing(known: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """In what another study differs from what is asked for; growing is no difference."""
+    """The keys in which the recorded study differs from the requested one; added methods or seeds
+    are no difference."""
     keys = {*known, *asked} - set(FREE)
     found = sorted(key for key in keys if known.get(key) != asked.get(key))
     methods, seeds = known["methods"], set(known["seeds"])

@@ -12,16 +12,16 @@ from steadygan.study.bars import QUIET_EVERY, line, repeating
 from steadygan.study.stages import StageBar, going_on
 from steadygan.training import Goal, Trainer
 
-#: Seconds between two looks at a run where there is a bar to draw.
+#: Seconds between two reports of a run where there is a bar to draw.
 OFTEN = 0.1
 
 
 class Pulse:
-    """Tells how far a run is, at most once `every` seconds and when its goal is reached.
+    """Reports the progress of a run, at most once `every` seconds and when its goal is reached.
 
     Call it with the trainer after each iteration; `tell(share, detail)` gets the share of the goal
     that is done and steps, images a second and losses in words. Losses are read from the device
-    only when it is time to tell.
+    only when a report is due.
     """
 
     def __init__(self, goal: Goal, tell: Callable[[float, str], None], every: float) -> None:
@@ -70,7 +70,7 @@ class RunBar(Pulse):
         self.begun: Callable[[], None] = lambda: None
 
     def __enter__(self) -> RunBar:
-        # A step of a large network may take minutes on a CPU, and nothing is told inside it.
+        # A step of a large network may take minutes on a CPU, and nothing is reported inside it.
         if not self.drawn:
             self.begun = repeating(f"{self.name}: in its first step", QUIET_EVERY)
         return self
@@ -90,7 +90,7 @@ class RunBar(Pulse):
 
 
 class StudyBars:
-    """The bar of a study and one of each run that is worked on, fed with what workers tell.
+    """The bar of a study and one of each run that is worked on, fed with the workers' events.
 
     Events: `{"begins": True}`, `{"share": 0.4, "detail": "..."}`, `{"does": "evaluating"}`,
     `{"says": "..."}` and `{"ends": "why it failed, or nothing"}`.

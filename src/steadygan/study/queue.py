@@ -1,8 +1,8 @@
 """The local queue: some runs at a time, each in a fresh process that ends with this one.
 
-A worker is `steadygan work OUT RUN --fed`. It tells on its stdout, a JSON line an event, and stops
-with its state saved when its stdin ends: so it outlives this process by an iteration, whatever ends
-it.
+A worker is `steadygan work OUT RUN --fed`. It reports events on its stdout, one JSON line each, and
+stops with its state saved when its stdin closes: so it ends at most one iteration after this
+process, whatever ends that.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from steadygan.training import Stopped
 
 #: Called with a run and an event; see `progress.StudyBars`.
 Watch = Callable[[str, dict[str, Any]], None]
-#: Works on runs of a study; why each one failed that did. Raises `Stopped` when asked to stop.
+#: Works on runs of a study; the reasons of those that failed. Raises `Stopped` when asked to stop.
 Engine = Callable[[Path, list[str], Watch, Stop], dict[str, "Failure"]]
 #: Why a run failed, and its exit code.
 Failure = tuple[str, int]
 
-#: A worker that dies without a word, killed for memory or by hand, is started again so often.
+#: A worker that is killed (for memory or by hand) is restarted at most this many times.
 RETRIES = 2
 #: A worker that was asked to stop has this long to save; it ends itself before.
 PATIENCE_SECONDS = 90.0
@@ -69,12 +69,12 @@ class Worker:
         try:
             event = json.loads(line)
         except ValueError:
-            event = {"says": line}  # someone else prints
+            event = {"says": line}  # printed by other code
         self.events.put((self.run, event if isinstance(event, dict) else {"says": line}))
 
     def _said(self, line: str) -> None:
         self.errors.append(line)
-        if line and not line.startswith(MARK):  # an error is said when the run ends
+        if line and not line.startswith(MARK):  # an error is reported when the run ends
             self.events.put((self.run, {"says": line}))
 
     def stop(self) -> None:
@@ -85,7 +85,8 @@ class Worker:
             self.process.stdin.close()
 
     def ended(self) -> int | None:
-        """Its exit code once it is gone and all it said is read; kills it when patience ends."""
+        """Its exit code once it has ended and its output is read; kills it after
+        `PATIENCE_SECONDS`."""
         late = self.stopping is not None and time.monotonic() > self.stopping + PATIENCE_SECONDS
         if late and self.process.poll() is None:
             self.process.kill()
@@ -100,12 +101,12 @@ class Worker:
         return self.process.returncode
 
     def _end_its_own(self) -> None:
-        """End what it started and left behind, which would hold its stdout open without end."""
+        """End processes that it left behind, which would keep its stdout open."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def failure(self, path: Path) -> Failure:
-        """Why it ended as it did, by its run folder or its last words."""
+        """Why it failed, by its run folder or its last output."""
         code, status = self.process.returncode, status_of(path)
         if status.get("state") == "failed" and code > 0:
             return str(status.get("reason", "")), code
@@ -160,7 +161,7 @@ class _Queue:
         self.working[run] = Worker(self.out, run, self.events, self.trust_code)
 
     def _pass_on(self, wait: float = 0.1) -> None:
-        """Hand on what the workers tell; waits so many seconds where they tell nothing."""
+        """Forward the workers' events; waits up to `wait` seconds for the first."""
         while True:
             try:
                 run, event = self.events.get(timeout=wait)
@@ -173,10 +174,10 @@ class _Queue:
         for run, worker in list(self.working.items()):
             if (code := worker.ended()) is None:
                 continue
-            self._pass_on(wait=0.0)  # its last words, told since we looked
+            self._pass_on(wait=0.0)  # its last events
             del self.working[run]
             if stopped is not None:
-                continue  # it has saved, or it is gone on with from what it saved last
+                continue  # it has saved, or will resume from its last checkpoint
             if code == 0:
                 self.watch(run, {"ends": ""})
                 continue
@@ -201,7 +202,7 @@ class _Queue:
 
 def fed(stop: Any) -> Callable[[dict[str, Any]], None]:
     """Make this process a worker: it stops, as by SIGTERM, when its stdin ends, and with the
-    process that started it. Returns what tells that process of an event."""
+    process that started it. Returns a function that sends an event to that process."""
     _die_with_parent()
     threading.Thread(target=_until_stdin_ends, args=(stop,), daemon=True).start()
 
@@ -209,7 +210,7 @@ def fed(stop: Any) -> Callable[[dict[str, Any]], None]:
         line = json.dumps(event, ensure_ascii=False) + "\n"
         try:
             os.write(1, line.encode(errors="replace"))
-        except OSError:  # nobody listens any more, and stdin says so
+        except OSError:  # the reader is gone, and stdin closes too
             return
 
     return tell

@@ -1,4 +1,4 @@
-"""Tables as Markdown, LaTeX and CSV. What users named is escaped in each."""
+"""Tables as Markdown, LaTeX and CSV. Text from users is escaped in each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
-    #: Whether the 95 % interval stands behind a mean in Markdown and LaTeX; CSV always has it.
+    #: Whether the 95 % interval follows a mean in Markdown and LaTeX; CSV always has it.
     intervals: bool = field(default=True)
 
 
@@ -62,8 +62,8 @@ _MARKS = re.compile(r"[\\|`*_\[\]]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|^>")
 
 
 def escaped(text: str) -> str:
-    """Text for one line of Markdown, as it would read: marks get a backslash, a line break is a
-    space. No HTML entities, since the file is also read unrendered."""
+    """Text for one line of Markdown that renders as itself: marks get a backslash, a line break is
+    a space. No HTML entities, since the file is also read unrendered."""
     return _MARKS.sub(r"\\\g<0>", " ".join(text.splitlines()))
 
 

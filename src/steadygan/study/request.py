@@ -17,7 +17,7 @@ from steadygan.training import LogSchedule
 T = TypeVar("T", bound=BaseModel)
 
 KEY = re.compile(r"^([A-Za-z_][\w.\-]*)=(.*)$", re.DOTALL)
-#: What is an option of the command and no key.
+#: Options of the command, which are not keys.
 OPTIONS = ("data", "steps", "budget", "seed", "out", "device", "add", "drop")
 
 

@@ -1,4 +1,4 @@
-"""What a study has found so far, read from its folder: a result a run, gathered by method."""
+"""What a study has found so far, read from its folder: a result for each run, grouped by method."""
 
 from __future__ import annotations
 
@@ -116,11 +116,12 @@ class Results:
 
     @property
     def features(self) -> str:
-        """What distances are taken between: part of their name."""
+        """The features of the distances: part of their name."""
         return str(self.first("measures", "quality", "features") or "")
 
     def title(self, metric: Metric) -> str:
-        """A measure's name; what rests on features carries their name, Inception's aside."""
+        """A measure's name; measures that depend on features carry their name, except
+        Inception's."""
         named = metric.key in OF_FEATURES and self.features not in ("", "inception")
         return f"{metric.title}-{self.features}" if named else metric.title
 

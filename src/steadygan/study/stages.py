@@ -9,13 +9,13 @@ from rich.progress import Progress, TaskID
 from steadygan.study.bars import QUIET_EVERY, line
 from steadygan.training import Trainer
 
-#: Seconds between two looks at a stage where there is a bar to draw.
+#: Seconds between two reports of a stage where there is a bar to draw.
 OFTEN = 0.1
 
 
 class StageBar:
-    """Shows the stage that goes on, under the bar of its run; call it with the trainer after each
-    step. A bar leaves when its stage is done."""
+    """Shows the current stage, under the bar of its run; call it with the trainer after each step.
+    A bar is removed when its stage is done."""
 
     def __init__(self, progress: Progress, name: str) -> None:
         self.progress, self.name = progress, name
@@ -64,7 +64,7 @@ class StageBar:
 
 
 def going_on(trainer: Trainer) -> str:
-    """The stage that ran last, where no iteration has been; "" for none."""
+    """The stage that ran last, before the first iteration; "" for none."""
     done = [
         stage for stage, steps in trainer.stage_steps.items() if steps and not trainer.iteration
     ]

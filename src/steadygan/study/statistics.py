@@ -2,7 +2,7 @@
 
 Everything is exact or drawn with a fixed seed: the same runs give the same table. Intervals are
 Student's t, which assumes normal values. The percentile bootstrap is no alternative at so few
-seeds: of normal values its 95 % interval covers the mean in .77 of cases for 3 and .85 for 5.
+seeds: for normal values its 95 % interval covers the mean in .77 of cases for 3 and .85 for 5.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def spread(values: Sequence[float]) -> Spread | None:
     mean = float(np.mean(known))
     if len(known) == 1:
         return Spread(1, mean)
-    if min(known) == max(known):  # a mean that is rounded would leave a deviation of 1e-15
+    if min(known) == max(known):  # rounding of the mean would give a deviation of 1e-15
         return Spread(len(known), known[0], 0.0, known[0], known[0])
     sd = float(np.std(known, ddof=1))
     half = half_width(len(known) - 1, sd / math.sqrt(len(known)))
@@ -63,14 +63,14 @@ def half_width(freedom: float, standard_error: float) -> float:
 class Difference:
     """What `one` minus `other` is over seeds, and whether it holds.
 
-    `mean` with its 95 % interval by Student's t (which assumes normal differences), `p` of an
-    exact two-sided permutation test: signs flipped where runs are `paired` by seed, labels
-    exchanged where not. Its null hypothesis is that both methods' values have one distribution (of
-    any shape), not that their means are equal: a small p may also come of unequal spreads.
+    `mean` with its 95 % interval by Student's t (which assumes normal differences), `p` of an exact
+    two-sided permutation test: signs flipped where runs are `paired` by seed, labels exchanged
+    where not. Its null hypothesis is that both methods' values have the same distribution (of any
+    shape), not that their means are equal: a small p may also come from unequal spreads.
     `agreeing`: the share of pairs with the sign of the mean.
 
-    `verdict`: "holds" where p <= .05; "likely" where the interval leaves out 0 and every pair
-    agrees, as much as fewer than six paired seeds (or four a side) can ever show; else "open".
+    `verdict`: "holds" where p <= .05; "likely" where the interval excludes 0 and every pair agrees,
+    as much as fewer than six paired seeds (or four a side) can ever show; else "open".
     """
 
     one: str
@@ -173,8 +173,8 @@ def sign_flip_p(differences: np.ndarray) -> float:
 
 
 def exchange_p(a: np.ndarray, b: np.ndarray) -> float:
-    """The share of all ways to hand the values to two sides of these sizes whose difference of
-    means is at least as far from 0 as the observed one; of 10,000 drawn ones for many."""
+    """The share of all ways to divide the values between two sides of these sizes whose difference
+    of means is at least as far from 0 as the observed one; of 10,000 drawn ones for many."""
     both, n = np.concatenate([a, b]), len(a)
     if math.comb(len(both), n) <= MOST_EXACT:
         chosen = np.array(list(combinations(range(len(both)), n)))

@@ -92,7 +92,7 @@ def quality(results: Results) -> Table:
         rows.append(row)
     note = (
         "Mean ± standard deviation over seeds at the last step [95 % interval of the mean by "
-        "Student's t]; \"at best\" is the run's best evaluation on its way. seeds: those that "
+        "Student's t]; \"at best\" is the run's best evaluation during training. seeds: those that "
         "ended with finite numbers, of all."
     )
     return Table("quality", "Quality", head, rows, note)
@@ -104,7 +104,7 @@ def survivors(entry: EntryResult) -> str:
 
 
 def stability(results: Results) -> Table:
-    """The score over seeds with its interval, what it is made of, and what stands beside it."""
+    """The score over seeds with its interval, its parts, and the facts shown beside it."""
     parts = ("learned", "steadiness", "retention", "no_relapse", "smoothness")
     names = [part.replace("_", " ") for part in parts]
     head = ["method", "scored", "score", *names, "survived", "repeatable"]
@@ -131,7 +131,7 @@ def stability(results: Results) -> Table:
 
 
 def stability_facts(results: Results) -> Table:
-    """What runs did at all of their evaluations and logged steps, means over seeds."""
+    """Facts of the runs over all their evaluations and logged steps, means over seeds."""
     keys = {"last_over_best": "last / best", "worst_jump": "worst jump", "relapses": "relapses",
             "usable_images": "usable after images", "usable_seconds": "usable after s",
             "saturated": "D saturated", "g_gradient_norm": "G gradient norm"}  # fmt: skip
@@ -217,7 +217,7 @@ def said_of(results: Results) -> str:
 
 
 def notes_on(results: Results) -> list[str]:
-    """What every number stands on: command, seeds, samples, features, failures."""
+    """What every number depends on: command, seeds, samples, features, failures."""
     notes = [f"Made by: {results.study['command']}"] if results.study.get("command") else []
     seeds = ", ".join(str(seed) for seed in results.study["seeds"])
     notes.append(f"Training seeds: {seeds}; {results.study['threads']} thread(s) a run.")

@@ -1,7 +1,7 @@
-"""One run of a study: rebuilt from study.json, trained or gone on with, then judged.
+"""One run of a study: rebuilt from study.json, trained or resumed, then evaluated.
 
-Every engine does this and nothing else, in a process of its own or on another machine; what it
-leaves is the run folder.
+Every engine runs only this, in a process of its own or on another machine; its result is the run
+folder.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from steadygan.training.runfolder import RunFolder, read_facts
 Tell = Callable[[dict[str, Any]], None]
 Stop = Callable[[], Stopped | None]
 
-#: A process that was told to stop may still be saving when the study is called again.
+#: A process that was asked to stop may still be saving when the study is called again.
 PATIENCE_SECONDS = 90.0
-#: Seconds between two looks at a run.
+#: Seconds between two reports of a run.
 OFTEN = 0.5
 
 
 def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) -> Path:
-    """Bring the run called `run` of the study in `out` to its end, and judge it; its folder.
+    """Train the run called `run` of the study in `out` to its goal, and evaluate it; its folder.
 
     Networks that study.json names as `module:Name` are imported only with `trust_code`. Raises
     `Stopped` with the state saved, `NonFiniteError` for a run that failed now or before, and
@@ -121,12 +121,13 @@ def start(
 
 
 def status_of(path: Path) -> dict[str, Any]:
-    """How a run stands by its run.json; empty where it has not begun."""
+    """The status of a run in its run.json; empty where it has not begun."""
     return (read_facts(path).get("status") or {}) if (path / "run.json").exists() else {}
 
 
 def is_done(path: Path) -> bool:
-    """Whether nothing is left to do: the run is finished and judged, or failed for good."""
+    """Whether nothing is left to do: the run is finished and evaluated, or failed and is not
+    repeated."""
     status = status_of(path)
     if status.get("state") == "failed":
         return status.get("exit_code", 3) == 3
@@ -134,7 +135,7 @@ def is_done(path: Path) -> bool:
 
 
 def is_judged(path: Path) -> bool:
-    """Whether the samples of the run's last step have been judged."""
+    """Whether the samples of the run's last step have been evaluated."""
     facts = read_facts(path)
     step = (facts.get("status") or {}).get("step")
     return step is not None and facts.get("judged_step") == step
@@ -154,7 +155,7 @@ def until_free(path: Path, seconds: float = PATIENCE_SECONDS) -> None:
 
 
 def mark_failed(path: Path, reason: str, code: int) -> None:
-    """Say in run.json why a run ended whose own process could not say it; not of one that another
+    """Record in run.json why a run failed whose own process could not; not for a run that another
     process is writing, which has not ended."""
     status = status_of(path)
     if not status or status.get("state") in ("finished", "failed"):

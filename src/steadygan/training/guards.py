@@ -3,10 +3,12 @@
 Before each optimizer step the real batch, the latents, the fakes, every loss part, the gradients,
 the optimizer's moments, the player's own weights, small states of parts and the EMA are summed; a
 sum is finite exactly if every term is (sums of finite float32 values overflow only beyond 1e38).
-One number leaves the device. Only when that fails is the culprit looked for, layer by layer.
+One number leaves the device. Only when that fails is the culprit looked for (`culprit.py`).
 
-A state of size (`Undoable`) is not summed: what enters it is (fakes, weights), and what leaves it
-is part of a loss.
+Forwards move normalisation statistics and the states of parts before any weight moves. So small
+buffers are copied before each step, and put back where it fails; a state of size (`Undoable`) takes
+its own changes back, and no iteration costs by the size of a state. Such a state is not summed
+either: what enters it is (fakes, weights), and what leaves it is part of a loss.
 """
 
 from __future__ import annotations
@@ -15,13 +17,46 @@ import math
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from steadygan.game.buffers import frozen_buffers
-from steadygan.game.context import StepContext
-from steadygan.game.state import StepResult
-from steadygan.training.state_dict import optimizer_tensors
-from steadygan.training.undo import small_states
+from steadygan.game.state import GameState, StepResult, Undoable
+
+
+class NonFiniteStep(Exception):
+    """A step has computed NaN or Inf; no weight was moved and all buffers are as before it."""
+
+    def __init__(self, result: StepResult) -> None:
+        super().__init__(result)
+        self.result = result
+
+
+class Guard:
+    """Watches the steps of one game. `begin` comes before a step's first forward, `check` after its
+    last one."""
+
+    def __init__(self) -> None:
+        self._copies: dict[str, Tensor] = {}
+
+    def begin(self, state: GameState) -> None:
+        """Remember the buffers of `state` as they are now."""
+        for module in undoable(state):
+            module.begin_step()
+        self._copies = {key: buffer.clone() for key, buffer in _copied(state).items()}
+
+    def check(self, result: StepResult) -> None:
+        """Raise `NonFiniteStep` if this step has computed NaN or Inf, with all buffers put back:
+        what the step moved is a symptom, not the culprit."""
+        if not all_finite(watched(result)):
+            self._undo(result.context.state)
+            raise NonFiniteStep(result)
+
+    @torch.no_grad()
+    def _undo(self, state: GameState) -> None:
+        """Put the buffers of `state` back, bit for bit, as they were at `begin`."""
+        for module in undoable(state):
+            module.undo_step()
+        for key, buffer in _copied(state).items():
+            buffer.copy_(self._copies[key])
 
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:
@@ -38,101 +73,35 @@ def watched(result: StepResult) -> list[Tensor]:
     """Every tensor whose first non-finite value must stop the game at this step."""
     context, player = result.context, result.player
     found = [
-        *seen_by(context).values(),
+        *context.used(with_fake=True).values(),
         *result.losses.values(),
         result.gradient_norm,  # stands for every gradient
         *player.parameters,
-        *optimizer_tensors(player).values(),
+        *player.optimizer_tensors().values(),
         *small_states(context.state).values(),
     ]
-    if "fake" in vars(context):  # a replay history takes fakes in that D has not judged
-        found.append(vars(context)["fake"])
     if context.player == "g":
         found += [*context.state.g_ema.parameters(), *context.state.g_ema.buffers()]
     return found
 
 
-def seen_by(context: StepContext) -> dict[str, Tensor]:
-    """The inputs that this step has used: real batch, its labels, latents: what it asked for."""
-    asked = {"latents": vars(context)["latent"]} if "latent" in vars(context) else {}
-    if "batch" in vars(context):
-        names = ("real", "labels", "rows")
-        asked |= {n: t for n, t in zip(names, context.batch, strict=True) if t is not None}
-    return asked
+def undoable(state: GameState) -> list[Undoable]:
+    """The states that take back their own changes."""
+    return [module for module in state.part_states.modules() if isinstance(module, Undoable)]
 
 
-def culprit(result: StepResult) -> str:
-    """Where the first non-finite value stands, in words: network, layer and part."""
-    context, player = result.context, result.player
-    for what, tensor in seen_by(context).items():
-        if not all_finite([tensor]):
-            kind = "real batch (data)" if what == "real" else what
-            return f"the {kind} of player {player.name}"
-    for name, network in context.state.networks().items():
-        for key, tensor in (*network.named_parameters(), *network.named_buffers()):
-            if not all_finite([tensor]):
-                if name == "states":
-                    return f"the state {key} of a part"
-                kind = "EMA weight" if name == "average" else "weight"
-                return f"{kind} {key} of network {name}"
-    for key, tensor in optimizer_tensors(player).items():
-        if not all_finite([tensor]):
-            return f"optimizer moment {key} of player {player.name}"
-    if layer := first_bad_layer(context):
-        return layer
-    for part, loss in result.losses.items():
-        if not all_finite([loss]):
-            return f"loss part {part} of player {player.name}"
-    for key, gradient in zip(player.parameter_names, result.gradients, strict=True):
-        if not all_finite([gradient]):
-            return f"gradient of {key} of player {player.name}{_through(result)}"
-    return f"an overflow in the sums of player {player.name} (values near 1e38)"
+def small_states(state: GameState) -> dict[str, Tensor]:
+    """The buffers of all other states by name: copied, and watched, at each step."""
+    own = {id(buffer) for module in undoable(state) for buffer in module.buffers()}
+    return {f"states/{k}": b for k, b in state.part_states.named_buffers() if id(b) not in own}
 
 
-def first_bad_layer(context: StepContext) -> str | None:
-    """Run G and D again on this step's inputs and name the first layer with a bad output."""
-    found: list[str] = []
-
-    def watch(network: str, name: str) -> object:
-        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
-            if isinstance(output, Tensor) and not found and not all_finite([output]):
-                found.append(f"output of layer {name or 'forward'} of network {network}")
-
-        return hook
-
-    state = context.state
-    networks = {
-        "players/g.generator": state.generator,
-        "players/d.discriminator": state.discriminator,
+def _copied(state: GameState) -> dict[str, Tensor]:
+    """The buffers that are copied: those of the players' networks, and the small states."""
+    of_players = {
+        f"players/{name}/{key}": buffer
+        for name, player in state.players.items()
+        if not player.weights_of
+        for key, buffer in player.modules.named_buffers()
     }
-    handles = [
-        module.register_forward_hook(watch(network, name))
-        for network, root in networks.items()
-        for name, module in root.named_modules()
-        if not list(module.children())
-    ]
-    try:
-        with torch.no_grad(), frozen_buffers(state.generator), frozen_buffers(state.discriminator):
-            with context.inputs.autocast():
-                fake = state.generator(context.latent).float()
-            context.critic(fake, context.condition("fake"))
-            if "batch" in vars(context):
-                context.critic(context.real)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found[0] if found else None
-
-
-def _through(result: StepResult) -> str:
-    """Which loss part a bad gradient came through, by asking each part alone where it can be."""
-    for part, loss in result.losses.items():
-        try:
-            gradients = torch.autograd.grad(
-                loss, result.player.parameters, retain_graph=True, allow_unused=True
-            )
-        except RuntimeError:  # the graph was freed by the step's own backward
-            return f" (parts {', '.join(result.losses)})"
-        if not all_finite([g for g in gradients if g is not None]):
-            return f" (part {part})"
-    return ""
+    return of_players | small_states(state)

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from steadygan.data import Dataset
 from steadygan.files import writing
-from steadygan.game.priors import ClassConditionalPrior, Coded, Prior, with_class, without_class
-from steadygan.training.streams import Streams
+from steadygan.game.priors import ClassConditionalPrior, Coded, Prior
+from steadygan.networks.labels import split_class, with_class
+from steadygan.training.inputs import Streams
 
 GRID = 64
 #: Grids of a run of ten million images; see `goals.milestones`.
@@ -49,7 +50,7 @@ def swept_classes(prior: ClassConditionalPrior, seed: int) -> Tensor:
     """Latents for the table of classes: a row a class (10 at most, spread over all), the same ten
     noises in every row."""
     rows = min(prior.classes, SWEEP)
-    noise = without_class(fixed_latents(prior, seed, SWEEP)).repeat(rows, 1)
+    noise = split_class(fixed_latents(prior, seed, SWEEP))[0].repeat(rows, 1)
     chosen = torch.arange(rows) * prior.classes // rows
     return with_class(noise, chosen.repeat_interleave(SWEEP))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -55,17 +57,12 @@ class DeviceConfig:
     precision: Literal["fp32", "bf16"]
     memory_format: torch.memory_format
 
-    def autocast(self) -> AbstractContextManager:
-        """Entered around network forwards only; scores, losses and penalties are float32."""
+    def autocast(self) -> Callable[[], AbstractContextManager]:
+        """Makes what is entered around network forwards only; scores, losses and penalties are
+        float32."""
         if self.precision == "bf16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
-
-    def to_device(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A CPU tensor on the device; images (4-D) in the memory format of the networks."""
-        if tensor.dim() == 4:
-            return tensor.to(self.device, memory_format=self.memory_format)
-        return tensor.to(self.device)
+            return partial(torch.autocast, self.device.type, dtype=torch.bfloat16)
+        return nullcontext
 
 
 def place(device: str, precision: Precision, double_backward: bool) -> DeviceConfig:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from steadygan.data import Dataset
 from steadygan.errors import CheckpointError, NonFiniteError, UserError
-from steadygan.game.context import Iteration, RealBatch, StepInputs
+from steadygan.game.context import BATCH, Iteration, StepInputs
 from steadygan.game.recipe import Recipe
 from steadygan.records import named_in
 from steadygan.training import checkpoint
@@ -60,16 +60,18 @@ def replay(
         def inputs(player: str, k: int) -> StepInputs:
             return _with_batch(trainer.inputs(player, k), batch, trainer)
 
+        check = trainer.guard.check
         try:
-            if player in trainer.recipe.stages:
-                again = Iteration(k, trainer.images, inputs, trainer.guard)
-                trainer.recipe.stage_step(player, trainer.state, again)
-            else:
-                again = Iteration(trainer.iteration, trainer.images, inputs, trainer.guard)
-                context = again.context(trainer.recipe, trainer.state, player, k)
-                if "failure/latents" in batch:
-                    context.latent = trainer.device_config.to_device(batch["failure/latents"])
-                trainer.recipe.step(context, trainer.guard)
+            with trainer.failures_kept():
+                if player in trainer.recipe.stages:
+                    again = Iteration(k, trainer.images, inputs, check)
+                    trainer.recipe.stage_step(player, trainer.state, again)
+                else:
+                    again = Iteration(trainer.iteration, trainer.images, inputs, check)
+                    context = again.context(trainer.recipe, trainer.state, player, k)
+                    if "failure/latents" in batch:
+                        context.latent = batch["failure/latents"].to(trainer.device_config.device)
+                    trainer.recipe.step(context, check)
         except NonFiniteError as error:
             return f"replayed: {error}"
     return f"step {iteration}, player {player}, step {k}: every number was finite this time"
@@ -103,6 +105,6 @@ def _with_batch(inputs: StepInputs, batch: dict[str, Tensor], trainer: Trainer) 
     """The inputs with the real batch and labels that were kept, where the step had asked."""
     if "failure/real" not in batch:
         return inputs
-    kept = {name: trainer.device_config.to_device(tensor) for name, tensor in batch.items()}
-    real = RealBatch(kept["failure/real"], kept.get("failure/labels"), batch.get("failure/rows"))
-    return replace(inputs, real=lambda: real)
+    rest = (batch.get(f"failure/{name}") for name in BATCH[1:])
+    kept = trainer.source.on_device(batch["failure/real"], *rest)
+    return replace(inputs, real=lambda: kept)

@@ -228,6 +228,7 @@ def _first_facts(trainer: Trainer, goal: Goal, command: str, title: str) -> dict
         "parameters": {
             n: sum(w.numel() for w in p.parameters) for n, p in players.items() if not p.weights_of
         },
+        "signal_titles": recipe.titles_of_signals(),
         "cadence": trainer.schedule.model_dump(),
         "goal": goal.as_facts(),
         "inexact": [],

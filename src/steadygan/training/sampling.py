@@ -15,23 +15,15 @@ from torch import Tensor, nn
 from steadygan.data import Dataset
 from steadygan.errors import CheckpointError, UserError, did_you_mean
 from steadygan.files import writing
-from steadygan.game.priors import (
-    ClassConditionalPrior,
-    Coded,
-    Normal,
-    Prior,
-    Sphere,
-    class_of,
-    with_class,
-    without_class,
-)
+from steadygan.game.priors import ClassConditionalPrior, Coded, Normal, Prior, Sphere
+from steadygan.networks.labels import split_class, with_class
 from steadygan.records import named_in
 from steadygan.spec import checked
 from steadygan.training import checkpoint, pictures
+from steadygan.training.inputs import Streams
 from steadygan.training.recorded import recorded_recipe
 from steadygan.training.runfolder import read_facts
 from steadygan.training.state_dict import restore_module
-from steadygan.training.streams import Streams
 
 MOST = 1_000_000
 FRAMES = 48
@@ -52,7 +44,9 @@ def load_generator(
     run = Path(run)
     facts = read_facts(run)
     if at == "best" and not checkpoint.listed(run / "best"):
-        raise UserError(f"{run}: no best samples are kept: the run was not evaluated on its way")
+        raise UserError(
+            f"{run}: no best samples are kept: the run was not evaluated during training"
+        )
     folder = {"last": "checkpoints", "best": "best"}[at]
     path, found = checkpoint.load_newest(run / folder, say)
     where, prefix = run / "run.json", "average/"
@@ -84,7 +78,7 @@ def draw_latents(
         return latents
     if isinstance(prior, ClassConditionalPrior):
         chosen = torch.full((count,), class_index(category, class_names, prior.classes))
-        return with_class(without_class(latents), chosen)
+        return with_class(split_class(latents)[0], chosen)
     if not isinstance(prior, Coded):
         raise UserError(f"--class {category}: this run's generator takes no class or category")
     if not category.isdecimal() or int(category) >= prior.categories:
@@ -151,8 +145,8 @@ def path_between(prior: Prior, ends: Tensor, steps: int) -> Tensor:
     arXiv:1609.04468); straight between others. A class stays that of the first end.
     """
     if isinstance(prior, ClassConditionalPrior):
-        walked = path_between(prior.base, without_class(ends), steps)
-        return with_class(walked, class_of(ends)[:1].expand(len(walked)))
+        walked = path_between(prior.base, split_class(ends)[0], steps)
+        return with_class(walked, split_class(ends)[1][:1].expand(len(walked)))
     share = torch.linspace(0, 1, steps + 1)[:-1, None]
     pieces = []
     for a, b in pairwise(ends):

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from steadygan.errors import CheckpointError
-from steadygan.game.state import GameState, Player
+from steadygan.game.player import Player
+from steadygan.game.state import GameState
 from steadygan.training.checkpoint import counters_of
 
 Tensors = dict[str, Tensor]
@@ -20,7 +21,7 @@ def gather(state: GameState, counters: dict[str, int]) -> Tensors:
     for name, module in state.networks().items():
         found |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
     for name, player in state.players.items():
-        found |= {f"optimizers/{name}/{key}": v for key, v in optimizer_tensors(player).items()}
+        found |= {f"optimizers/{name}/{key}": v for key, v in player.optimizer_tensors().items()}
     found |= {f"counters/{key}": torch.tensor(value) for key, value in counters.items()}
     return found
 
@@ -69,16 +70,6 @@ def restore_module(module: torch.nn.Module, saved: Tensors, where: str) -> None:
                 f"and {tuple(value.shape)} {value.dtype} in this game"
             )
         value.copy_(saved[key])
-
-
-def optimizer_tensors(player: Player) -> Tensors:
-    """The tensors of a player's optimizer as `parameter/key`; none before its first step."""
-    return {
-        f"{name}/{key}": value
-        for name, parameter in player.named_parameters().items()
-        for key, value in player.optimizer.state.get(parameter, {}).items()
-        if isinstance(value, Tensor)
-    }
 
 
 def _restore_optimizer(player: Player, saved: Tensors) -> None:

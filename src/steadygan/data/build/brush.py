@@ -1,4 +1,4 @@
-"""Characters by hand: what a writer does to strokes, and the brush that draws them.
+"""Handwritten characters: how a writer varies strokes, and the brush that draws them.
 
 A stroke is a row of soft round stamps. Their ink adds up to an optical depth D, and a pixel is
 covered by 1 - exp(-D). A Gaussian stamp is a product over x and y, so all stamps of an image are
@@ -23,7 +23,7 @@ SPACING = 1 / 64  # of stamps along a stroke, in em (the side of a character's b
 DEPTH = 5.0  # optical depth at the middle of a stroke
 # Where D falls to ln 2, half the paper is covered: that is where a stroke's edge is.
 _EDGE = float(np.sqrt(2 * np.log(DEPTH / np.log(2))))
-# How broad a line is that a depth in its middle covers, in standard deviations of its stamps.
+# The width of a line by the depth at its middle, in standard deviations of its stamps.
 _DEPTHS = np.geomspace(0.01, 20, 200)
 _ACROSS = np.linspace(-6, 6, 1201)
 _BREADTHS = np.sum(1 - np.exp(-_DEPTHS[:, None] * np.exp(-(_ACROSS**2) / 2)), axis=1) * 0.01
@@ -104,7 +104,7 @@ _Hand = dict[str, np.ndarray]  # each of a writer's habits, (W, 1)
 
 
 def _habits(writers: np.ndarray, seed: int) -> _Hand:
-    """What is a writer's own in everything that they write; lengths in em, angles in radians."""
+    """A writer's parameters, the same for all characters; lengths in em, angles in radians."""
     chance = _Chance(writers, seed, -1)
     return {
         "width": 0.05 * np.exp(0.24 * chance.normal()),  # of the pen's line
@@ -126,7 +126,7 @@ def _habits(writers: np.ndarray, seed: int) -> _Hand:
 
 
 def _written(shape: Outline, hand: _Hand, chance: _Chance) -> np.ndarray:
-    """The strokes as they stray: places (W, N, 2) in em, before the frame is known."""
+    """The randomly varied strokes: places (W, N, 2) in em, before they are fit into the frame."""
     strokes, of = len(shape.centre), shape.stroke
     unrest = hand["unrest"]
     moved = 0.018 * unrest[..., None] * chance.normal(strokes, 2)
@@ -196,7 +196,7 @@ def _stamped(
     pixels = np.arange(size, dtype=np.float32) + np.float32(0.5)
     sharp = radius * (size / _EDGE)  # in pixels
     spread = np.hypot(sharp, _PIXEL)
-    # What a pixel smears is the less deep for it: a line covers as much paper at every size.
+    # Smoothing by the pixel lowers the depth, so a line covers as much paper at every size.
     depth = np.interp(sharp / spread * _BREADTHS[_FULL], _BREADTHS, _DEPTHS)
     step = np.hypot(*np.moveaxis(np.diff(points, axis=1), -1, 0)) * size
     step = np.concatenate([step[:, :1], step], axis=1)
@@ -207,7 +207,7 @@ def _stamped(
     at = (points * size).astype(np.float32)
     columns = np.exp(-np.square((pixels - at[..., :1]) * steep))
     rows = np.exp(-np.square((pixels - at[..., 1:]) * steep)) * ink[..., None]
-    # One product an image: it is then the same whatever stands beside it.
+    # One product per image, so that an image does not depend on the rest of the batch.
     covered = np.stack([down.T @ over for down, over in zip(rows, columns, strict=True)])
     covered = hand["ink"][..., None].astype(np.float32) * (1 - np.exp(-covered))
     return np.rint(255 * (1 - covered)).astype(np.uint8)
@@ -236,7 +236,7 @@ class _Chance:
         return low + (high - low) * self.uniform(*shape)
 
     def normal(self, *shape: int) -> np.ndarray:
-        """Standard normal, cut off at 2.3: no writer is a monster."""
+        """Standard normal, truncated at 2.3, so that no writer is extreme."""
         return ndtri(self.uniform(*shape))
 
 
@@ -244,7 +244,8 @@ _GOLDEN = np.array(0x9E3779B97F4A7C15, dtype=np.uint64)
 
 
 def _mixed(words: np.ndarray) -> np.ndarray:
-    """SplitMix64's finaliser (Steele et al. 2014): each bit of the result hangs on all."""
+    """SplitMix64's finaliser (Steele et al. 2014): each bit of the result depends on all bits of
+    the input."""
     with np.errstate(over="ignore"):
         words = np.asarray(words, dtype=np.uint64)
         words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

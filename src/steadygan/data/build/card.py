@@ -107,5 +107,5 @@ def card_text(facts: dict[str, Any]) -> str:
 
 
 def _safe(text: str) -> str:
-    """A name as one line of Markdown that means nothing but itself."""
+    """A name as one line of Markdown, its special characters escaped."""
     return re.sub(r"([\\`*_{}\[\]<>#|!&])", r"\\\1", " ".join(text.split()))

@@ -1,9 +1,9 @@
-"""Images that nearly are another one: compared by what is left of them at 32 x 32 pixels.
+"""Near-duplicate images, compared at 32 x 32 pixels.
 
-A perceptual hash that keeps its numbers: pHash and dHash keep the signs of cosine terms or of
+A perceptual hash without quantisation: pHash and dHash keep only the signs of cosine terms or of
 differences, and where a drawing is symmetric or empty those terms are 0 and their signs noise (two
-circles whose radii differ by a thousandth differ in 22 of pHash's 63 bits). Here the means over
-8 x 8 fields find the candidates, and no pair is missed: averaging makes no distance larger.
+circles whose radii differ by a thousandth differ in 22 of pHash's 63 bits). Here the means over 8 x
+8 fields find the candidates, and no pair is missed: averaging makes no distance larger.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _small(channel: np.ndarray) -> np.ndarray:
 
 
 def near_duplicates(thumbs: np.ndarray, progress: Progress | None = None) -> list[Pair]:
-    """Each image that is near a kept one before it, with that one: what to remove, and why.
+    """Each image to remove, with the earlier kept image that it is near.
 
     `thumbs`: uint8 (N, C, 32, 32). Goes through the rows in order and keeps each that is near none
     of those kept so far. A mirror image is another image.
@@ -48,7 +48,7 @@ def near_duplicates(thumbs: np.ndarray, progress: Progress | None = None) -> lis
         return []
     means = _means(thumbs)
     squares = (means**2).sum(axis=1)
-    limit = MAX_RMS**2 * means.shape[1] + 1  # 1 for what float32 rounds
+    limit = MAX_RMS**2 * means.shape[1] + 1  # 1 for float32 rounding
     kept = np.ones(len(thumbs), dtype=bool)
     pairs = []
     for start in range(0, len(thumbs), _BLOCK):

@@ -1,7 +1,8 @@
-"""A data set of one's own out of a folder of pictures: cleaned, made square, split, described.
+"""Builds a data set from a folder of pictures: cleaned, made square, split, described.
 
 OUT holds `train/` and `test/` with a folder a class (which `folder:OUT` and other programs read),
-`card.md`, `card.json`, `duplicates.csv` and `contact-sheet.png`. It appears when it is whole.
+`card.md`, `card.json`, `duplicates.csv` and `contact-sheet.png`. It is renamed into place when
+complete.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ SPLIT = 0.9
 @dataclass(frozen=True)
 class Options:
     """`size`: side of the images, 8 to 512. `grey`: one channel. `trim`: cut empty margins off.
-    `dedupe`: remove near duplicates. `pad`: fill up to a square with the background; crop the
-    centre square otherwise. `split`: share to train on; none for that of the source, or 0.9.
+    `dedupe`: remove near duplicates. `pad`: pad to a square with the background; crop the centre
+    square otherwise. `split`: share to train on; None for the source's own split, or 0.9.
     `licence`: of the pictures, as the card states it."""
 
     size: int = 64
@@ -53,7 +54,7 @@ class Options:
 @dataclass
 class Made:
     """What a build made. `kept`: the images, by the name they have in OUT, with class and part.
-    `notes`: what is to be said of the files, a line each."""
+    `notes`: what to report about the files, a line each."""
 
     options: Options
     found: int = 0
@@ -71,9 +72,9 @@ def build_folder(
     """Make a data set of the pictures under `source` in the new folder `out`.
 
     Files that cannot be decoded are left out and listed. Classes and a given split are found as in
-    `open_folder`; of a given split's held-out images those that are trained on too are left out.
-    Raises UserError for settings out of
-    range, an `out` that is there, fewer than two different pictures, and a disk that is full.
+    `open_folder`; held-out images of a given split that are also training images are left out.
+    Raises UserError for settings out of range, an existing `out`, fewer than two different
+    pictures, and a full disk.
     """
     _require(options, source, out)
     spec = f"folder:{source}"

@@ -57,11 +57,11 @@ def build_hanzi(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Path:
-    """Draw every class by every writer into the new folder `out`, which appears when it is whole.
+    """Draw every class by every writer into the new folder `out`, renamed into place when complete.
 
-    `package` is the unpacked npm package. The last tenth of the writers (one at least) is held
-    out. An image depends on seed, character, writer and size only. Raises UserError for an `out`
-    that is there, a folder that is not the package, and for what is out of range.
+    `package` is the unpacked npm package. The last tenth of the writers (one at least) is held out.
+    An image depends on seed, character, writer and size only. Raises UserError for an existing
+    `out`, a folder that is not the package, and arguments out of range.
     """
     if not 2 <= writers <= 100_000:
         raise UserError(f"--writers {writers}: wants 2 to 100,000, one of them held out")
@@ -145,7 +145,7 @@ def _draw_all(
 
 
 def _origin(package: Path, strokes_sha256: str) -> dict:
-    """Where the strokes come from, and the notice that their licence asks for."""
+    """Where the strokes come from, and the notice that their licence requires."""
     try:
         version = json.loads((package / "package.json").read_bytes())["version"]
     except (OSError, ValueError, LookupError, TypeError):

@@ -48,6 +48,6 @@ def contact_sheet(rows: list[list[np.ndarray]]) -> Image.Image:
 
 
 def save_sheet(image: Image.Image, path: Path) -> None:
-    """Write a PNG, whole or not at all. Raises UserError where that cannot be done."""
+    """Write a PNG atomically. Raises UserError where it cannot be written."""
     with writing(path) as file:
         image.save(file, "PNG")

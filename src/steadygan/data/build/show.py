@@ -13,8 +13,8 @@ from steadygan.data.build.duplicates import near_duplicates, thumb
 from steadygan.data.build.sheet import chosen_rows, contact_sheet, save_sheet
 from steadygan.errors import UserError
 
-MOST = 20_000  # images that near duplicates are looked for among
-_SHOWN = 30  # classes in words
+MOST = 20_000  # images among which near duplicates are searched
+_SHOWN = 30  # classes listed
 
 
 def facts_of(data: Dataset, progress: Progress | None = None) -> dict[str, Any]:
@@ -38,8 +38,8 @@ def facts_of(data: Dataset, progress: Progress | None = None) -> dict[str, Any]:
 
 
 def _duplicates(data: Dataset, progress: Progress | None) -> dict[str, int]:
-    """Images whose pixels are those of another, also across the split, and near duplicates among
-    at most MOST evenly spread ones."""
+    """Counts of images with the pixels of another, also across the split, and of near duplicates
+    among at most MOST evenly spread ones."""
     total = len(data.train) + len(data.test)
     looked = np.linspace(0, total - 1, min(total, MOST)).astype(int)
     near = set(looked.tolist())

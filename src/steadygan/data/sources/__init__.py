@@ -1,1 +1,1 @@
-"""Where images come from, one kind of source a file; `registry` knows them by name."""
+"""Where images come from, one kind of source a file; `registry` lists them by name."""

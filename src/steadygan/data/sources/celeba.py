@@ -31,9 +31,10 @@ def open_celeba(path: Path | None, settings: DataSettings, progress: Progress | 
     """The aligned images under `path`, centre crop 108, resized to `size` (64).
 
     `attribute=` makes two classes of one of the 40 attributes; without it there are no labels.
-    Where list_eval_partition.txt lies there, its training part is trained on and the rest held
-    out; otherwise the split is by content. Raises UserError for missing or damaged files, and as
-    `open_images` does; an image of another size than 178 x 218 counts as one that is bad.
+    Where list_eval_partition.txt exists, its training part is trained on and the rest held out;
+    otherwise the split is by content. Raises UserError for missing or damaged files, and as
+    `open_images` does; an image of another size than 178 x 218 counts as one that cannot be
+    decoded.
     """
     if path is None:
         raise UserError(f"--data celeba needs a path: celeba:DIR; {WHERE}")

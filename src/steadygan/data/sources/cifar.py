@@ -27,8 +27,8 @@ WHERE = (
 def open_cifar10(path: Path | None, settings: DataSettings, progress: Progress | None) -> Dataset:
     """50,000 + 10,000 colour images of 32 x 32 in ten classes, from the files in the folder `path`.
 
-    Raises UserError for a missing or damaged file, and for the archive of Python pickles: reading
-    a pickle runs what it says.
+    Raises UserError for a missing or damaged file, and for the archive of Python pickles: reading a
+    pickle can run any program.
     """
     if path is None:
         raise UserError(f"--data cifar10 needs a path: cifar10:DIR; {WHERE}")
@@ -54,7 +54,7 @@ def open_cifar10(path: Path | None, settings: DataSettings, progress: Progress |
 
 
 def _require_files(folder: Path, spec: str) -> None:
-    """Refuse a folder that lacks one of the files, in words that fit what lies there."""
+    """Refuse a folder that lacks one of the files, with a message that fits the files found."""
     missing = [name for name in (*TRAIN, TEST, NAMES) if not (folder / name).is_file()]
     if not missing:
         return

@@ -78,7 +78,8 @@ def _open_files(
     settings: DataSettings,
     progress: Progress | None,
 ) -> Dataset:
-    """Open the (images, labels) files as one; the first `train` rows, or first pair, train."""
+    """Open the (images, labels) files as one; the first `train` rows, or the first pair, are for
+    training."""
     files = [(read_bytes(images), read_bytes(labels)) for images, labels in pairs]
     content = hashlib.sha256()
     for data in (data for pair in files for data in pair):

@@ -17,12 +17,12 @@ from steadygan.errors import UserError
 
 
 def open_folder(path: Path | None, settings: DataSettings, progress: Progress | None) -> Dataset:
-    """All images under `path`, decoded whole, cropped to their centre square and resized.
+    """All images under `path`, decoded completely, cropped to their centre square and resized.
 
     With first-level subfolders those are the classes; without, there are no labels; a StyleGAN
-    `dataset.json` goes before both. Where the subfolders are `train` and `test` they are the split,
-    and the classes lie below them; otherwise the split is by content, and images of equal pixels
-    fall on the same side. Raises UserError as `scan`, `arranged` and `open_images` do.
+    `dataset.json` takes precedence over both. Where the subfolders are `train` and `test` they are
+    the split, and the classes lie below them; otherwise the split is by content, and images of
+    equal pixels fall on the same side. Raises UserError as `scan`, `arranged` and `open_images` do.
     """
     if path is None:
         raise UserError("--data folder needs a path: folder:DIR")
@@ -33,7 +33,7 @@ def open_folder(path: Path | None, settings: DataSettings, progress: Progress | 
 
 
 def images_under(path: Path, spec: str, progress: Progress | None) -> tuple[ImageSet, str]:
-    """The images in the folder `path`, and a digest that moves when one of its files does."""
+    """The images in the folder `path`, and a digest that changes when one of its files does."""
     found, others = scan(path, progress=progress)
     data = _labels_file(path, spec)
     labels = None if data is None else parse_labels(data, spec)
@@ -57,7 +57,7 @@ def images_under(path: Path, spec: str, progress: Progress | None) -> tuple[Imag
 
 def read_file(path: Path, stamp: tuple[int, ...]) -> bytes:
     """A file's bytes. Raises BadImage for what is no regular file, is too large or unreadable, and
-    for one that is not, or no longer, that of `stamp`."""
+    for one that does not, or no longer, match `stamp`."""
     if not stamp:
         raise BadImage("a dead link" if path.is_symlink() else "not a regular file")
     if stamp[0] > MAX_BYTES:
@@ -85,5 +85,5 @@ def _labels_file(path: Path, spec: str) -> bytes | None:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """A pipe that has taken a file's place would wait for its writer."""
+    """An opener that does not block where a pipe has taken the file's place."""
     return os.open(path, flags | os.O_NONBLOCK)

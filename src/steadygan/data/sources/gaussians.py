@@ -1,4 +1,4 @@
-"""Ring and grid: mixtures of Gaussians in the plane, where a lost mode can be counted."""
+"""Ring and grid: mixtures of Gaussians in the plane, where missing modes can be counted."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def writers_of(classes: int, writers: int, held: int) -> np.ndarray:
 
 
 def _read_record(path: Path) -> tuple[dict, str]:
-    """hanzi.json, and a digest that moves when a file of the set is written."""
+    """hanzi.json, and a digest that changes when a file of the set is written."""
     if not (path / RECORD).is_file():
         what = "no hanzi.json in it" if path.is_dir() else "no such folder"
         raise UserError(
@@ -96,7 +96,7 @@ def _read_record(path: Path) -> tuple[dict, str]:
 def _array(
     path: Path, name: str, dtype: type, record: dict, mmap_mode: Literal["r"] | None = None
 ) -> np.ndarray:
-    """An array of the set, of the type and as many rows as it must have."""
+    """An array of the set, its type and shape checked."""
     try:
         values = np.load(path / f"{name}.npy", mmap_mode=mmap_mode, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -1,6 +1,7 @@
-"""Image sets of the Hugging Face hub, by `datasets`, which downloads and keeps them.
+"""Image sets of the Hugging Face hub, by `datasets`, which downloads and caches them.
 
-Its own cache and environment hold: with HF_DATASETS_OFFLINE=1 only what was fetched before opens.
+Its own cache and environment variables apply: with HF_DATASETS_OFFLINE=1 only data fetched before
+can be opened.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def open_hub(name: str | None, settings: DataSettings, progress: Progress | None
 
     The first column of images is taken, and the first of class labels, if there is one. The hub's
     `train` is trained on and its `test` (or `validation`) held out where both are there; a single
-    part is split by content. Raises UserError without the extra `hub`, for another name, for what
-    cannot be had, for a set without images, and as `open_images` does.
+    part is split by content. Raises UserError without the extra `hub`, for a name of another form,
+    for what cannot be fetched, for a set without images, and as `open_images` does.
     """
     if name is None or not _NAME.fullmatch(name):
         raise UserError(f"--data hub:{name or ''}: write it as hub:OWNER/NAME or OWNER/NAME@CONFIG")
@@ -46,7 +47,7 @@ def open_hub(name: str | None, settings: DataSettings, progress: Progress | None
     names = tuple(first.features[label].names) if label else None
     found, rows = [], {}
     for part, table in parts.items():
-        # Undecoded, so that our limits hold before any decoder runs.
+        # Undecoded, so that our limits apply before any decoder runs.
         table = table.select_columns([column, label] if label else [column])
         table = table.cast_column(column, datasets.Image(decode=False))
         for number, index in enumerate(_indices(table, label)):

@@ -1,4 +1,4 @@
-"""`hwdb:DIR`: handwritten characters from the `.gnt` files of CASIA-HWDB, a file a writer.
+"""`hwdb:DIR`: handwritten characters from the `.gnt` files of CASIA-HWDB, one per writer.
 
 Liu et al. 2011, "CASIA Online and Offline Chinese Handwriting Databases". A record is the size of
 the whole record (uint32), the character's GBK code (2 bytes), width and height (uint16 each), all
@@ -29,7 +29,7 @@ SIZE = 28
 _HEADER = np.dtype([("size", "<u4"), ("code", "S2"), ("width", "<u2"), ("height", "<u2")])
 _MAX_BAD_SHARE = 0.01  # of all bytes
 _BLOCK = 500
-_VERSION = 1  # of what a record becomes
+_VERSION = 1  # of how records are converted
 
 
 class Record(NamedTuple):
@@ -44,9 +44,9 @@ class Record(NamedTuple):
 def open_hwdb(path: Path | None, settings: DataSettings, progress: Progress | None) -> Dataset:
     """All `.gnt` files under `path`; the classes are their characters, in the order of Unicode.
 
-    Whole writers (files) are held out, every 1/holdout-th. What is damaged is in the quarantine.
-    Raises UserError for a folder without such files, with one writer only, and where more than
-    1 % of the bytes are damaged, unless `settings.allow_bad`.
+    Whole writers (files) are held out, every 1/holdout-th. Damaged records are listed in the
+    quarantine. Raises UserError for a folder without such files, with one writer only, and where
+    more than 1 % of the bytes are damaged, unless `settings.allow_bad`.
     """
     if path is None:
         raise UserError("--data hwdb needs the folder of CASIA-HWDB's .gnt files: hwdb:DIR")
@@ -89,7 +89,7 @@ def open_hwdb(path: Path | None, settings: DataSettings, progress: Progress | No
 def records(data: bytes | np.ndarray) -> tuple[list[Record], list[tuple[int, int, str]]]:
     """The whole records of a .gnt file's bytes, and what is damaged as (start, end, reason).
 
-    After a record whose lengths contradict each other, reading goes on where one of them leads to
+    After a record whose lengths contradict each other, reading continues where one of them leads to
     a whole record; where neither does, the rest of the file is damaged.
     """
     data = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
@@ -277,7 +277,7 @@ def _pixels(
     total: int,
     progress: Progress | None,
 ) -> Iterator[np.ndarray]:
-    """A block of rows a writer or less, uint8 (n, channels, size, size)."""
+    """Blocks of rows, each of one writer at most, uint8 (n, channels, size, size)."""
     done = 0
     for name, found in order:
         data = _bytes(root / name)

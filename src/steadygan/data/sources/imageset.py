@@ -1,4 +1,4 @@
-"""Images that are decoded one by one, to a cache entry: split, counted, described."""
+"""Builds a cache entry of images that are decoded one by one: split, counted, described."""
 
 from __future__ import annotations
 
@@ -111,8 +111,8 @@ def _build(
 def _decoded_to(
     raw: Path, images: ImageSet, size: int, channels: int, progress: Progress | None
 ) -> tuple[_Good, list[dict[str, str]]]:
-    """Decode every image into the file `raw`, one after the other; those that could be and those
-    that could not, by name."""
+    """Decode every image into the file `raw`, one after the other; the decoded ones, and those that
+    could not be decoded, by name."""
     good, bad = _Good(), []
     with open(raw, "wb") as file:
         for each, got in decode_all(images, size, channels, progress):
@@ -130,8 +130,8 @@ def _decoded_to(
 def _sides(
     images: ImageSet, good: _Good, labels: list[int], holdout: float
 ) -> tuple[np.ndarray, np.ndarray, list[dict[str, str]]]:
-    """Rows for training and rows held out, and what is left out of a given split's held-out part,
-    since it is trained on."""
+    """Rows for training and rows held out, and the held-out images of a given split that are left
+    out, since they are trained on."""
     keys = keys_of(good.files, good.pixels)
     if images.held is None:
         return *split_by_content(keys, labels, holdout), []

@@ -30,8 +30,8 @@ _FILES = frozenset({"holdout", "allow_bad"})  # where single files are decoded a
 class Source:
     """One kind of data. `usage`: how to name it, with DIR, FILE or OWNER/NAME for what follows the
     colon; `about`: one line; `open(path, settings, progress)`: its Dataset, from an absolute path
-    (the bare text where usage says OWNER/NAME) or none; `settings`: the keys that mean something
-    for it; `missing`: what to do where its files are not there."""
+    (the bare text where usage says OWNER/NAME) or none; `settings`: the keys that apply to it;
+    `missing`: how to get its files."""
 
     name: str
     usage: str
@@ -149,10 +149,10 @@ def open_data(
 ) -> Dataset:
     """Open `spec`, a source's name with what its usage asks for, decoding it on first use.
 
-    `progress(phase, done, total)` tells how far scanning, decoding, writing and checking are. Where
-    the cache has the images, every byte of them is checked and nothing decoded. Raises UserError
-    for an unknown name, a setting that the source does not have, and whatever the source finds
-    wrong.
+    `progress(phase, done, total)` reports the progress of scanning, decoding, writing and checking.
+    Where the cache has the images, every byte of them is checked and nothing decoded. Raises
+    UserError for an unknown name, a setting that the source does not have, and the errors of the
+    source.
     """
     name, colon, folder = spec.partition(":")
     source = SOURCES.get(name)

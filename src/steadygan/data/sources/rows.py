@@ -40,8 +40,8 @@ def open_rows(
 ) -> Dataset:
     """The data set of what `load()` returns, which is called where the cache lacks it.
 
-    `content` is a digest that moves with the files; `channels` the set's own. Raises UserError
-    where the images' side is none that `size=` takes and none is given.
+    `content` is a digest that changes with the files; `channels` the set's own. Raises UserError
+    where the images' own side is not one that `size=` takes and `size=` is not given.
     """
     channels = settings.channels or channels
     slot = {"spec": spec, "size": settings.size, "channels": channels}

@@ -1,8 +1,8 @@
-"""A zip of images, read in place and never unpacked; what is made to do harm is refused whole.
+"""A zip of images, read in place and never unpacked; malicious archives are refused as a whole.
 
-Nothing of an archive reaches the disk, so names cannot lead anywhere; a name, link or size that
-only an attack (or a broken tool) writes is refused all the same, since the rest of such a file is
-not worth reading. Damage inside one image is that image's own: it is left out with its reason.
+Nothing of an archive is written to disk, so its names can do no harm; a name, link or size that
+only an attack (or a broken tool) writes is refused nevertheless, since the rest of such a file is
+not worth reading. A single damaged image is left out with its reason.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from steadygan.errors import UserError
 MAX_ENTRIES = 250_000  # CelebA has 202,599; each takes some 500 bytes of memory
 MAX_DIRECTORY = 2**25  # bytes of the list of entries; CelebA's takes 22 MB
 MAX_ENTRY = 2**26  # bytes of one image unpacked; 64 MiB hold any PNG or JPEG within the pixel limit
-MAX_RATIO, FREE = 200, 2**20  # unpacked over packed, asked of images beyond FREE bytes
+MAX_RATIO, FREE = 200, 2**20  # unpacked over packed, checked for images beyond FREE bytes
 _END, _END_SIZE = b"PK\x05\x06", 22
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGE = (
@@ -98,8 +98,8 @@ def _stamp(path: Path, spec: str) -> tuple[int, int, int]:
 def _require_small_directory(path: Path, size: int, spec: str) -> None:
     """Refuse a list of entries that would fill the memory, before zipfile reads it whole.
 
-    The end record says how long the list is; zipfile believes that length, and neither the count
-    beside it nor any limit.
+    The end record says how long the list is; zipfile trusts that length, and checks neither the
+    count beside it nor any limit.
     """
     try:
         with open(path, "rb") as file:
@@ -156,8 +156,8 @@ def _count(listing: bytes) -> int:
 
 
 def _checked(archive: zipfile.ZipFile, size: int, spec: str) -> list[zipfile.ZipInfo]:
-    """The files of an archive, without hidden ones; UserError, with the reason, for an archive that
-    is made to do harm."""
+    """The files of an archive, without hidden ones; UserError, with the reason, for a malicious
+    archive."""
     infos = archive.infolist()
     names = set()
     for info in infos:
@@ -276,7 +276,7 @@ def _found(
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """An image's bytes, checked against its CRC. Never more than it says it has."""
+    """An image's bytes, checked against its CRC. Never reads more than the listed size."""
     try:
         with archive.open(info) as file:
             data = file.read(info.file_size + 1)

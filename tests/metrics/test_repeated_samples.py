@@ -15,7 +15,7 @@ from steadygan.metrics.inception_score import inception_score
 from steadygan.metrics.kernel import kernel_distance
 from steadygan.metrics.prdc import BOUND, prdc
 from steadygan.metrics.reference import reference_of
-from tests.measures.sets import dataset, extractor, lines
+from tests.metrics.sets import dataset, extractor, lines
 
 FEW = [10, 100, 1000]
 

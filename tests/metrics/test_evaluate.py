@@ -19,7 +19,7 @@ from steadygan.metrics.names import precision_doubt
 from steadygan.metrics.prdc import real_balls
 from steadygan.metrics.reference import Reference, distinct, evenly, reference_of
 from steadygan.metrics.words import distance_name, in_words
-from tests.measures.sets import dataset, extractor, lines
+from tests.metrics.sets import dataset, extractor, lines
 
 
 def silent(text):

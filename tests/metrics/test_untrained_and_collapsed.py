@@ -13,7 +13,7 @@ from steadygan.metrics.inception_score import inception_score
 from steadygan.metrics.kernel import squared_mmd
 from steadygan.metrics.modes import mode_coverage
 from steadygan.metrics.reference import reference_of
-from tests.measures.sets import SIDE, dataset, extractor, lines
+from tests.metrics.sets import SIDE, dataset, extractor, lines
 
 COUNT = 300
 

@@ -10,7 +10,7 @@ from steadygan.features import feature_classifier
 from steadygan.features.cached import cached, digest_of
 from steadygan.features.extract import checked_name, extract, find_features
 from steadygan.features.feature_classifier import FeatureClassifier, feature_classifier_of, shifted
-from tests.measures.sets import dataset, extractor, lines
+from tests.metrics.sets import dataset, extractor, lines
 
 
 def silent(text):
@@ -154,7 +154,7 @@ def test_training_moves_no_random_stream_of_the_caller(quick):
 
 
 def test_every_row_comes_before_any_comes_again():
-    from steadygan.training.streams import Streams
+    from steadygan.training.inputs import Streams
 
     rows = feature_classifier._Rows(200, Streams(0))
     drawn = torch.cat([rows.next() for _ in range(25)])  # 3,200 rows: 16 epochs

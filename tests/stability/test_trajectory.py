@@ -12,6 +12,7 @@ from tiny import run_facts
 from steadygan.errors import UserError
 from steadygan.stability.trajectory import Evaluator, Schedule
 from steadygan.training import Goal, Hooks, Stopped, checkpoint, loop, resume, train
+from steadygan.training.inputs import Streams
 from steadygan.training.runfolder import read_facts, read_history
 from steadygan.training.sampling import load_generator, sample
 from tests.reliability import games
@@ -139,7 +140,7 @@ def test_samples_are_the_averages_from_the_same_latents_each_time(tmp_path):
 
     out = trained(tmp_path / "run", evaluator("20", measure=measure))
     average, prior, _ = load_generator(out)
-    latents = prior.sample(32, loop.Streams(0).generator("evaluation"))
+    latents = prior.sample(32, Streams(0).generator("evaluation"))
     with torch.no_grad():
         assert torch.allclose(average(latents), seen[-1], atol=1e-6)
     assert seen[0].shape == (32, 1, 16, 16)
@@ -267,7 +268,11 @@ def test_what_was_spent_and_what_is_best_is_read_from_the_history(tmp_path):
     hook = evaluator()
     hook.take_up(
         SimpleNamespace(
-            recipe=recipe, data=data, streams=loop.Streams(0), folder=folder, iteration=9
+            recipe=recipe,
+            data=data,
+            source=SimpleNamespace(streams=Streams(0)),
+            folder=folder,
+            iteration=9,
         )
     )
     assert (hook.spent, hook.cost) == (5.0, 3.0), "the start is no part of the tenth"

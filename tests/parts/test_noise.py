@@ -62,7 +62,7 @@ def test_d_judges_the_noised_samples_in_both_updates(player):
 
 def test_gs_gradient_passes_the_noise_unchanged():
     game = context(DCGAN.with_(InstanceNoise()), "g")
-    augment = game._d_input("fake")
+    augment = game.d_input("fake")
     (slope,) = torch.autograd.grad(augment.sum(), game.fake, retain_graph=True)
     assert torch.equal(slope, torch.ones_like(slope))
 
@@ -87,5 +87,5 @@ def test_points_in_the_plane_are_noised_as_well():
     recipe = shrunk(method.fitted((2,)))
     game = context(recipe.with_(InstanceNoise(sigma=1.0)), "d", (2,))
     assert isinstance(game, StepContext)
-    assert game._d_input("real").shape == game.real.shape
-    assert not torch.equal(game._d_input("real"), game.real)
+    assert game.d_input("real").shape == game.real.shape
+    assert not torch.equal(game.d_input("real"), game.real)

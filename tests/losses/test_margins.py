@@ -9,13 +9,12 @@ from steadygan.game.part import Part
 from steadygan.losses.margins import (
     LossSensitive,
     QuadraticPotential,
-    WassersteinLow,
     energy_g_loss,
     loss_sensitive_d_loss,
     pair_distances,
     quadratic_potential,
 )
-from steadygan.losses.objectives import wasserstein_d_loss, wasserstein_g_loss
+from steadygan.losses.objectives import WassersteinLow, wasserstein_d_loss, wasserstein_g_loss
 from steadygan.methods import find
 
 

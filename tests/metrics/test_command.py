@@ -16,7 +16,7 @@ from steadygan.features import feature_classifier
 from steadygan.metrics.samples import find_source, read_samples
 from steadygan.training import pictures, train
 from steadygan.training.sampling import draw_latents, load_generator
-from tests.measures.sets import as_folder, dataset, lines
+from tests.metrics.sets import as_folder, dataset, lines
 from tests.reliability import games
 
 

@@ -5,7 +5,7 @@ import torch
 from tiny import buffers, differing
 from torch import nn
 
-from steadygan.game.buffers import frozen_buffers
+from steadygan.game.player import frozen_buffers
 
 
 class Counter(nn.Module):

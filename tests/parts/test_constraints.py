@@ -6,7 +6,7 @@ from tiny import context, go_on, parameters, shrunk
 
 from steadygan.game.context import StepContext
 from steadygan.game.optimizers import RMSProp
-from steadygan.game.state import Player
+from steadygan.game.player import Player
 from steadygan.losses.objectives import wasserstein_d_loss, wasserstein_g_loss
 from steadygan.methods import find
 from steadygan.parts.constraints import WeightClip

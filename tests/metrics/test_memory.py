@@ -9,7 +9,7 @@ from steadygan.metrics import distances, memorisation
 from steadygan.metrics.birthday import nearest_distance, nearest_pairs, picture, support
 from steadygan.metrics.memorisation import as_points
 from steadygan.metrics.memorisation import memorisation as measured
-from tests.measures.sets import lines
+from tests.metrics.sets import lines
 
 
 def drawn(count, seed, side=8):

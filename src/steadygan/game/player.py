@@ -1,0 +1,122 @@
+"""Players: named groups of modules, each with one optimizer, and what their forwards leave behind.
+
+A forward moves more than it computes: the running statistics of normalisation layers, and the
+singular vectors of spectral norm, once a step. Both move in the forwards of the network that is
+updated alone; `StepContext.forward` decides it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+from steadygan.game.optimizers import Optimizer
+from steadygan.networks.spectral import normalised_layers
+
+#: Kinds of layers, the attribute that decides whether a forward moves their buffers, and its value
+#: where none does.
+_SWITCHES: tuple[tuple[type, str, object], ...] = (
+    (_BatchNorm, "track_running_stats", False),
+    (_InstanceNorm, "momentum", 0.0),
+    (nn.Module, "frozen_buffers", True),
+)
+
+
+class frozen_buffers:  # a context manager, named as those of torch are
+    """Within, training-mode forwards of `module` leave its normalisation buffers untouched.
+
+    A layer of one's own with buffers takes part by having a boolean attribute `frozen_buffers`.
+    One instance can be entered again and again, also within itself.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        # What to set on which layers while frozen. Instance norm moves its statistics whenever it
+        # has some; by nothing at momentum 0.
+        self._switches: list[tuple[Any, str, object]] = [
+            (layer, name, frozen)
+            for layer in module.modules()
+            for kind, name, frozen in _SWITCHES
+            if isinstance(layer, kind) and getattr(layer, name, None) is not None
+        ]
+        self._before: list[list[object]] = []
+
+    def __enter__(self) -> None:
+        self._before.append([getattr(layer, name) for layer, name, _ in self._switches])
+        for layer, name, frozen in self._switches:
+            setattr(layer, name, frozen)
+
+    def __exit__(self, *_error: object) -> None:
+        before: list[object] = self._before.pop()
+        for (layer, name, _), value in zip(self._switches, before, strict=True):
+            setattr(layer, name, value)
+
+
+class Player:
+    """A named group of modules that one optimizer moves.
+
+    `modules` by name, e.g. {"generator": G} or {"discriminator": D, "q": Q}. `weights_of` names the
+    player whose modules these are where it is a second optimizer on the same weights.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        modules: Mapping[str, nn.Module],
+        optimizer: Optimizer,
+        weights_of: str | None = None,
+    ) -> None:
+        self.name = name
+        self.weights_of = weights_of
+        self.modules = nn.ModuleDict(dict(modules))
+        self.spec = optimizer
+        self.parameter_names = [n for n, p in self.modules.named_parameters() if p.requires_grad]
+        self.parameters = [p for p in self.modules.parameters() if p.requires_grad]
+        self.optimizer = optimizer.build(self.parameters)
+        #: Entered around the forwards of a module that leave its running statistics as they are.
+        self.frozen = {key: frozen_buffers(module) for key, module in self.modules.items()}
+        #: The spectral normalisations of each module, with the raw weights that they divide.
+        self.normalised = {
+            key: [(norm, weight) for _, norm, weight in normalised_layers(module)]
+            for key, module in self.modules.items()
+        }
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return self.modules[name]
+
+    def named_parameters(self) -> dict[str, nn.Parameter]:
+        """The parameters that the optimizer moves, by name, in its order."""
+        return dict(zip(self.parameter_names, self.parameters, strict=True))
+
+    def optimizer_tensors(self) -> dict[str, Tensor]:
+        """The tensors of the optimizer as `parameter/key`; none before its first step."""
+        state = self.optimizer.state
+        return {
+            f"{name}/{key}": value
+            for name, parameter in zip(self.parameter_names, self.parameters, strict=True)
+            for key, value in state.get(parameter, {}).items()
+            if isinstance(value, Tensor)
+        }
+
+    def step(self, gradients: list[Tensor], settings: dict[str, object]) -> None:
+        """One optimizer step along `gradients` (one a parameter), at the given settings."""
+        for group in self.optimizer.param_groups:
+            group.update(settings)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            same = gradient.stride() == parameter.stride()
+            parameter.grad = gradient if same else _laid_out_like(parameter, gradient)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+
+def _laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """`gradient` with the strides of `parameter`, copied where it has others.
+
+    torch's fused optimizers walk both through memory side by side, whatever their strides, and
+    double backward gives transposed gradients of convolutions: uncopied, they move other weights.
+    """
+    return torch.empty_like(parameter).copy_(gradient)

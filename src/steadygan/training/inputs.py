@@ -1,0 +1,139 @@
+"""What a step is given: real batches in the order of who draws them, and random streams."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steadygan.data import Dataset
+from steadygan.errors import UserError
+from steadygan.game.context import RealBatch, StepInputs
+from steadygan.training.precision import DeviceConfig
+
+#: An iteration (or a step of a stage), a player or stage, and a step of it.
+Place = tuple[int, str, int]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Generators of a run with `seed`.
+
+    A stream is a pure function of (seed, name, place): the latents of D's third step in iteration
+    500 are the same in a resumed run, in a replayed failure, and whatever was logged in between. So
+    nothing about randomness needs saving, and no stream can run ahead of a checkpoint.
+    """
+
+    seed: int
+
+    def key(self, name: str, *place: int | str) -> int:
+        """A 63-bit seed for stream `name` at `place`."""
+        text = repr((self.seed, 0, name, place)).encode()  # 0: the place of a process's rank
+        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
+
+    def generator(self, name: str, *place: int | str) -> torch.Generator:
+        """A CPU generator for stream `name` at `place` (iteration, player, step, ...)."""
+        return torch.Generator().manual_seed(self.key(name, *place))
+
+    def seed_global_rng(self, *place: int | str) -> None:
+        """Seed torch's own generators (dropout layers draw from them) for the step at `place`."""
+        torch.manual_seed(self.key("ambient", *place))
+
+
+class InputSource:
+    """Real batches and random streams of a run. `draws` counts the real batches by who drew them;
+    it is all that must be saved."""
+
+    def __init__(self, data: Dataset, batch: int, seed: int, device_config: DeviceConfig) -> None:
+        self.data, self.batch = data, batch
+        self.streams = Streams(seed)
+        self.draws: dict[str, int] = {}
+        self._device = device_config.device
+        self._memory_format = device_config.memory_format
+        self._autocast: Callable[[], AbstractContextManager] = device_config.autocast()
+
+    def at(self, place: Place) -> StepInputs:
+        """The inputs of the step at `place`; torch's own generators, which dropout layers draw
+        from, are seeded for it."""
+        self.streams.seed_global_rng(*place)
+        return StepInputs(
+            real=partial(self.next_batch, place),
+            generator=lambda name: self.streams.generator(name, *place),
+            autocast=self._autocast,
+            device=self._device,
+        )
+
+    def next_batch(self, place: Place) -> RealBatch:
+        """The next batch of the train part in the order of the player or stage that draws it."""
+        train, (_, player, _) = self.data.train, place
+        order = self.streams.key("data order", player)
+        draw = self.draws.get(player, 0)
+        rows = batch_indices(len(train.items), self.batch, order, draw)
+        self.draws[player] = draw + 1
+        images = as_played(torch.from_numpy(train.items[rows]))
+        if self.data.settings.flip and images.dim() == 4:
+            generator = self.streams.generator("augmentation", *place)
+            chosen = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+            images = torch.where(chosen, images.flip(3), images)
+        labels = None if train.labels is None else torch.from_numpy(train.labels[rows])
+        return self.on_device(images, labels, torch.from_numpy(rows))
+
+    def held_out(self, iteration: int) -> RealBatch | None:
+        """A batch of data that training never sees, chosen by the iteration."""
+        test = self.data.test
+        batch = min(self.batch, len(test))
+        if batch < 2:  # no statistics of a batch
+            return None
+        generator = self.streams.generator("heldout", iteration)
+        rows = torch.randperm(len(test), generator=generator)[:batch].numpy()
+        labels = None if test.labels is None else torch.from_numpy(test.labels[rows])
+        images = as_played(torch.from_numpy(test.items[rows]))
+        return self.on_device(images, labels, torch.from_numpy(rows))
+
+    def on_device(
+        self, images: Tensor, labels: Tensor | None = None, rows: Tensor | None = None
+    ) -> RealBatch:
+        """The batch on the device of the networks, images (4-D) in their memory format."""
+        laid_out = self._memory_format if images.dim() == 4 else torch.preserve_format
+        images = images.to(self._device, memory_format=laid_out)
+        return RealBatch(images, None if labels is None else labels.to(self._device), rows)
+
+
+def batch_indices(count: int, batch: int, seed: int, draw: int) -> np.ndarray:
+    """Indices of the `draw`-th batch out of `count` items: int64 (batch,), each in 0..count-1.
+
+    Every epoch of `count // batch` draws is a fresh permutation without its last partial batch.
+    `seed` and `draw` are 0 or more: the order is a function of them, so that a resumed run needs no
+    state. Raises UserError where `count < batch`, or `batch < 1`.
+    """
+    if batch < 1:
+        raise UserError(f"batch={batch} is no batch; give 1 or more")
+    if count < batch:
+        raise UserError(
+            f"fewer images than one batch: {count} for batch={batch}; "
+            f"lower batch= to at most {count}, or add images"
+        )
+    epoch, step = divmod(draw, count // batch)
+    # A copy: the order is cached, and torch.from_numpy warns about read-only arrays.
+    return _order(count, seed, epoch)[step * batch : (step + 1) * batch].copy()
+
+
+@lru_cache(maxsize=8)  # D's and G's draws, the held-out ones, and both sides of an epoch's end
+def _order(count: int, seed: int, epoch: int) -> np.ndarray:
+    # numpy promises that the raw words of a bit generator never change between versions; for
+    # Generator.permutation it does not, and a resumed run must see the same order.
+    words = np.random.Philox(np.random.SeedSequence((seed, epoch, 0))).random_raw(count)
+    order = np.argsort(words, kind="stable").astype(np.int64, copy=False)
+    order.flags.writeable = False
+    return order
+
+
+def as_played(items: Tensor) -> Tensor:
+    """Data at rest as networks take it: uint8 images become float32 in [-1, 1]."""
+    return items.float() / 127.5 - 1.0 if items.dtype == torch.uint8 else items
