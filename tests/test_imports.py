@@ -15,7 +15,8 @@ FILES = sorted(SRC.rglob("*.py"))
 #: Each folder sees those before it. `spec` and `errors` stand above all, `cli` below.
 ORDER = [
     "errors", "spec", "files", "locks", "records", "data", "networks", "game", "parts", "losses",
-    "recipes", "methods", "training", "features", "metrics", "stability", "study", "report", "cli",
+    "recipes", "methods", "training", "features", "metrics", "stability", "diagnosis", "study",
+    "report", "cli",
 ]  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""How often the diagnosis is right: sabotaged and healthy runs, their signals, and the score."""

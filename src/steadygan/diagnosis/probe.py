@@ -1,0 +1,281 @@
+"""A probe: what a game in training looks like now, as a few dozen scale-free numbers.
+
+A probe moves nothing: no weight, buffer, gradient or random state. `Subject` says how to run G and
+D without moving anything; everything else here is a plain function of tensors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from steadygan.diagnosis.features import Scale
+
+#: Latents, real and held-out samples that a probe looks at.
+COUNT = 128
+#: A sample whose nearest neighbour is nearer than this share of the median distance of held-out
+#: samples to theirs is a near-duplicate.
+NEAR = 0.25
+
+Kind = Literal["real", "fake", "heldout"]
+
+
+class Reference:
+    """Real samples (n, ...) and held-out ones, with what follows from them alone: made once a run.
+
+    Without a held-out part the second half of the real samples stands in for it.
+    """
+
+    def __init__(self, real: Tensor, heldout: Tensor | None) -> None:
+        real = real.detach().float().cpu()
+        half = len(real) // 2
+        self.real = real
+        self.heldout = real[half:] if heldout is None else heldout.detach().float().cpu()
+        x = real[:half] if heldout is None else real
+        self.scale = Scale(torch.cat([x, self.heldout]))
+        self.x, self.h = self.scale(x), self.scale(self.heldout)
+        among = torch.cdist(self.h, self.h)
+        self.spread = _off_diagonal(among).clamp_min(1e-12)
+        self.near = NEAR * float(_nearest(among, own=True).median().clamp_min(1e-12))
+        self.floor = _distance(self.x, self.h)
+        self.noise = _distance(self.scale(_noise_like(self.heldout)), self.h)
+        self.rank = max(_rank(self.h), 1e-12)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A game as a probe sees it. Samples are (n, ...), images in the range that D is given.
+
+    `generate()` gives G's samples of the fixed latents with batch statistics of their own, as in
+    training; `evaluated()` the first of them in eval mode; `averaged()` those of G's moving average
+    in eval mode. `score(kind)` gives D's raw scores (n,) of samples of a kind, None where there are
+    none. `code_effect` gives samples as they are, with other codes or classes, and with other
+    noise; None for a generator without codes.
+    """
+
+    reference: Reference
+    generate: Callable[[], Tensor]
+    evaluated: Callable[[], Tensor] | None = None
+    averaged: Callable[[], Tensor] | None = None
+    score: Callable[[Kind], Tensor | None] | None = None
+    code_effect: Callable[[], tuple[Tensor, Tensor, Tensor] | None] = lambda: None
+    real_is_high: bool = True
+
+
+@torch.no_grad()
+def probe(subject: Subject) -> dict[str, float]:
+    """The signals of `subject`, by name; see `signals_of_samples` and the functions below."""
+    reference = subject.reference
+    fake = subject.generate().detach().float().cpu()
+    found = signals_of_samples(fake, reference) | ranges(fake, reference.real)
+    if subject.evaluated is not None:
+        evaluated = subject.evaluated()
+        found["mode_gap"] = gap(fake[: len(evaluated)], evaluated, reference.real)
+    if subject.averaged is not None:
+        average = signals_of_samples(subject.averaged().detach().float().cpu(), reference)
+        found |= {f"ema_{key}": average[key] for key in ("way", "diversity")}
+    if (triple := subject.code_effect()) is not None:
+        found["code_effect"] = effect(*triple)
+    if subject.score is not None:
+        kinds: tuple[Kind, ...] = ("real", "fake", "heldout")
+        scores = {kind: s for kind in kinds if (s := subject.score(kind)) is not None}
+        found |= signals_of_scores(scores, subject.real_is_high)
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+# ---- samples -----------------------------------------------------------------------------------
+
+
+def signals_of_samples(fake: Tensor, reference: Reference) -> dict[str, float]:
+    """What samples (n, ...) are beside real ones, by distances of fixed random features.
+
+    way         how far from held-out samples, 0, to uniform noise, 1: of the roots of energy
+                distances (Szekely & Rizzo 2013, eq. 6); above 1 it is worse than noise
+    diversity   mean distance of two samples, over that of two held-out ones
+    duplicates  the share that has a near-duplicate among the samples
+    copies      the share that has a near-duplicate among the real ones
+    rank        effective rank (participation ratio of the covariance), over that of held-out ones
+    """
+    g = reference.scale(fake)
+    floor, noise = reference.floor, reference.noise
+    same = torch.cdist(g, g)
+    return {
+        "way": float((_distance(g, reference.h) - floor) / (noise - floor).clamp_min(1e-12)),
+        "diversity": float(_off_diagonal(same) / reference.spread),
+        "duplicates": float((_nearest(same, own=True) < reference.near).float().mean()),
+        "copies": float((torch.cdist(g, reference.x).amin(1) < reference.near).float().mean()),
+        "rank": _rank(g) / reference.rank,
+    }
+
+
+def signals_of_data(real: Tensor) -> dict[str, float]:
+    """What a draw of real samples (n, ...) is: the share of near-duplicates, of blank images (no
+    spread of pixels), and of pixels that never change."""
+    scale = Scale(real)
+    apart = torch.cdist(scale(real), scale(real))
+    nearest = _nearest(apart, own=True)
+    spread = real.flatten(1).std(1)
+    return {
+        "real_duplicates": float((nearest < 1e-3).float().mean()),
+        "real_blank": float((spread < 1e-3).float().mean()),
+    }
+
+
+def ranges(fake: Tensor, real: Tensor) -> dict[str, float]:
+    """Least and largest values, and the share of G's values at the ends of tanh beyond that of real
+    samples."""
+    found: dict[str, float] = {}
+    for name, samples in (("real", real), ("fake", fake)):
+        found |= {f"{name}_min": float(samples.min()), f"{name}_max": float(samples.max())}
+    ends = [float((s.abs() > 0.99).float().mean()) for s in (fake, real)]
+    found["saturated"] = ends[0] - ends[1]
+    if fake.dim() == 4:
+        found["nyquist"] = math.log10(_nyquist(fake) / max(_nyquist(real), 1e-12) + 1e-6)
+        found["fine"] = math.log10(_fine(fake) / max(_fine(real), 1e-12) + 1e-6)
+    return found
+
+
+def gap(one: Tensor, other: Tensor, real: Tensor) -> float:
+    """Mean absolute difference of two sets of samples (n, ...) in units of the real spread."""
+    off = (one.float().cpu() - other.float().cpu()).abs().mean()
+    return float(off / real.std().clamp_min(1e-12))
+
+
+def effect(samples: Tensor, of_codes: Tensor, of_noise: Tensor) -> float:
+    """How far other codes (or classes) move samples, over how far other noise does: about 0 where G
+    ignores its codes."""
+    base = samples.float().cpu()
+    codes = (base - of_codes.float().cpu()).flatten(1).norm(dim=1).mean()
+    noise = (base - of_noise.float().cpu()).flatten(1).norm(dim=1).mean()
+    return float(codes / noise.clamp_min(1e-12))
+
+
+def _noise_like(samples: Tensor) -> Tensor:
+    """Uniform noise in the range of `samples`, the same at every call."""
+    random = torch.Generator().manual_seed(1)
+    low, high = samples.min(), samples.max()
+    return low + (high - low) * torch.rand(samples.shape, generator=random)
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    """The root of the energy distance of features (n, d) and (m, d)."""
+    between = 2 * torch.cdist(a, b).mean()
+    within = _off_diagonal(torch.cdist(a, a)) + _off_diagonal(torch.cdist(b, b))
+    return (between - within).clamp_min(0).sqrt()
+
+
+def _off_diagonal(apart: Tensor) -> Tensor:
+    """The mean of a matrix of distances (n, n) without its diagonal."""
+    count = len(apart)
+    return apart.sum() / max(1, count * (count - 1))
+
+
+def _nearest(apart: Tensor, own: bool) -> Tensor:
+    """The distance of each row to its nearest column; `own` leaves the diagonal out."""
+    if own:
+        apart = apart + torch.diag(torch.full((len(apart),), math.inf))
+    return apart.amin(1)
+
+
+def _rank(features: Tensor) -> float:
+    """(sum of variances)^2 over the sum of their squares, along principal axes."""
+    centred = features - features.mean(0)
+    products = centred @ centred.T if len(centred) < centred.shape[1] else centred.T @ centred
+    return float(products.trace().square() / products.square().sum().clamp_min(1e-24))
+
+
+def _spectrum(images: Tensor) -> Tensor:
+    """Mean power of each frequency of centred images, (H, W)."""
+    grey = images.mean(1)
+    grey = grey - grey.mean((1, 2), keepdim=True)
+    return torch.fft.fft2(grey).abs().square().mean(0)
+
+
+def _nyquist(images: Tensor) -> float:
+    """The share of power at the highest frequency of rows and columns: what checkerboards have."""
+    power = _spectrum(images)
+    rows, columns = power.shape
+    top = power[rows // 2].sum() + power[:, columns // 2].sum()
+    return float(top / power.sum().clamp_min(1e-12))
+
+
+def _fine(images: Tensor) -> float:
+    """The share of power in the upper half of frequencies: noise has much, blur little."""
+    power = _spectrum(images)
+    rows, columns = (torch.fft.fftfreq(n).abs() for n in power.shape)
+    high = torch.maximum(rows[:, None], columns[None, :]) > 0.25
+    return float(power[high].sum() / power.sum().clamp_min(1e-12))
+
+
+# ---- scores ------------------------------------------------------------------------------------
+
+
+def auc(high: Tensor, low: Tensor) -> float:
+    """P(a > b) + P(a = b) / 2 for scores a of `high` (n,) and b of `low` (m,): .5 where D cannot
+    tell the two apart, 1 where it always can, whatever its objective."""
+    above = (high[:, None] > low[None, :]).float().mean()
+    equal = (high[:, None] == low[None, :]).float().mean()
+    return float(above + equal / 2)
+
+
+def signals_of_scores(scores: Mapping[Kind, Tensor], real_is_high: bool) -> dict[str, float]:
+    """`auc` (real above fake), `auc_heldout` (held out above fake), `auc_memory` (real above held
+    out), and range and spread of the scores."""
+    sign = 1.0 if real_is_high else -1.0
+    s: dict[str, Tensor] = {
+        kind: sign * values.detach().float().cpu() for kind, values in scores.items()
+    }
+    both = torch.cat([s["real"], s["fake"]])
+    found = {"auc": auc(s["real"], s["fake"])}
+    if "heldout" in s:
+        found["auc_heldout"] = auc(s["heldout"], s["fake"])
+        found["auc_memory"] = auc(s["real"], s["heldout"])
+    raw = torch.cat([scores["real"], scores["fake"]]).detach().float().cpu()
+    found |= {"score_min": float(raw.min()), "score_max": float(raw.max()),
+              "score_std": float(both.std())}  # fmt: skip
+    return found
+
+
+# ---- movement ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Movement:
+    """Follows a player's weights, by at most `most` of them: how far they have come since the
+    start, and since the probe before."""
+
+    most: int = 20_000
+    start: Tensor | None = None
+    before: Tensor | None = None
+    step: Tensor | None = None
+    _chosen: list[tuple[int, Tensor | None]] = field(default_factory=list)
+
+    def take(self, parameters: Sequence[Tensor]) -> Tensor:
+        """The followed weights as one vector, on the CPU: every n-th of each parameter."""
+        total = sum(p.numel() for p in parameters)
+        every = max(1, math.ceil(total / self.most))
+        return torch.cat([p.detach().flatten()[::every].float().cpu() for p in parameters])
+
+    def signals(self, parameters: Sequence[Tensor], steps: int) -> dict[str, float]:
+        """`travel`, |w - w_0| / |w_0|; `move`, the same since the probe before, a step of `steps`;
+        `turn`, the cosine of this displacement with the one before; `norm`, |w| / |w_0|."""
+        now = self.take(parameters)
+        if self.start is None or self.before is None:
+            self.start, self.before = now, now.clone()
+            return {}
+        size = self.start.norm().clamp_min(1e-12)
+        moved = now - self.before
+        found = {
+            "travel": float((now - self.start).norm() / size),
+            "move": float(moved.norm() / self.before.norm().clamp_min(1e-12) / max(1, steps)),
+            "norm": float(now.norm() / size),
+        }
+        if self.step is not None and float(self.step.norm()) > 0 and float(moved.norm()) > 0:
+            found["turn"] = float(moved @ self.step / self.step.norm() / moved.norm())
+        self.before, self.step = now, moved
+        return found
