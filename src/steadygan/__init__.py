@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from steadygan.data import Dataset as Dataset
     from steadygan.data import DataSettings as DataSettings
     from steadygan.data import open_data as open_data
+    from steadygan.diagnosis.diagnose import diagnose as diagnose
+    from steadygan.diagnosis.watch import watch as watch
     from steadygan.errors import SteadyGanError as SteadyGanError
     from steadygan.errors import UserError as UserError
     from steadygan.game.recipe import Recipe as Recipe
@@ -68,6 +70,7 @@ _HOME = {
     "WeightClip": "parts.constraints",
     "bce_d_loss": "losses.objectives",
     "category_information": "losses.information",
+    "diagnose": "diagnosis.diagnose",
     "discriminator_l2": "losses.l2",
     "find_method": "methods:find",
     "generator_l2": "losses.l2",
@@ -86,6 +89,7 @@ _HOME = {
     "resume": "training",
     "sample": "training.sampling",
     "train": "training",
+    "watch": "diagnosis.watch",
     "wasserstein_d_loss": "losses.objectives",
     "wasserstein_g_loss": "losses.objectives",
     "write_report": "report",

@@ -133,10 +133,19 @@ def own_member(family: type[S], name: str) -> type[S]:
         raise ValueError(f"'{name}' is code of its own, which is not imported to be looked at")
     try:
         found: Any = importlib.import_module(module)
-        for piece in qualname.split("."):
-            found = getattr(found, piece)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"'{name}' wants module:Class ({error})") from None
+    except ModuleNotFoundError as error:
+        if error.name != module.split(".")[0]:
+            raise ValueError(f"'{name}': module {module} cannot be imported: {error}") from None
+        raise ValueError(f"'{name}' wants module:Class, and there is no module '{module}' in the "
+                         "working folder or installed") from None  # fmt: skip
+    except Exception as error:  # whatever a user's module raises is about that module
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ValueError(f"'{name}': module {module} cannot be imported: {said}") from None
+    for piece in qualname.split("."):
+        if not hasattr(found, piece):
+            where = getattr(found, "__file__", None) or getattr(found, "__path__", "")
+            raise ValueError(f"'{name}' wants module:Class, and '{piece}' is not in {where}")
+        found = getattr(found, piece)
     if not (isinstance(found, type) and issubclass(found, family)):
         raise ValueError(f"'{name}' is no {family_of(family)}: derive it from "
                          f"{family.__module__}.{family.__name__}")  # fmt: skip

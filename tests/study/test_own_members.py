@@ -153,8 +153,9 @@ def test_in_a_study_each_worker_finds_it(steadygan):
         (("--add", "mine:Nameless"), r"has no name: give the class one"),
         (("--add", "mine:Cubic"), r"is no part: derive it from steadygan.game.part.Part"),
         (("objective=mine:Ring",), r"is no objective: derive it"),
-        (("objective=mine:Missing",), r"wants module:Class \(module '.*' has no attribute"),
-        (("objective=nowhere:Thing",), r"wants module:Class \(No module named 'nowhere'"),
+        (("objective=mine:Missing",), r"wants module:Class, and 'Missing' is not in .*\.py"),
+        (("objective=nowhere:Thing",), r"there is no module 'nowhere' in the working folder"),
+        (("--add", "mine:Ring:x:1"), r"--add .*:Ring:x:1"),  # no emoji of ":Ring:"
         (("--add", "mine:Ring:banana=1"), r"no such key 'banana'"),
     ],
 )
@@ -163,6 +164,39 @@ def test_what_does_not_fit_is_said_in_a_line_before_there_is_a_run(steadygan, wo
     assert code == 2
     assert re.search(said, err), err
     assert not (steadygan.here / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import nothing_of_this_name", r"module \w+ cannot be imported: No module named 'nothing"),
+        ("def broken(:", r"module \w+ cannot be imported: SyntaxError"),
+        ("1 / 0", r"module \w+ cannot be imported: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_module_that_fails_is_named_with_its_own_error(steadygan, text, said):
+    (steadygan.here / "failing_module.py").write_text(text)
+    code, err = steadygan("train", "gan", *GIVEN, "--out", "run", "objective=failing_module:Thing")
+    forget("failing_module")
+    assert code == 2
+    assert re.search(said, err), err
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("def d_loss(self, real, fake):\n        return fake.mean()", r"Odd gives no g_loss"),
+        ("def d_loss(self, real, fake):\n        return fake\n    def g_loss(self, fake):\n"
+         "        return -fake.mean()", r"'adversarial' has the shape \(8,\): give its mean"),
+    ],
+)  # fmt: skip
+def test_a_loss_that_is_none_is_said_with_its_class_or_shape(steadygan, body, said):
+    base = "from steadygan.game.objective import Objective\n\n\nclass Odd(Objective):\n"
+    (steadygan.here / "odd_losses.py").write_text(f'{base}    name = "odd"\n\n    {body}\n')
+    code, err = steadygan("train", "gan", *GIVEN, "--out", "run", "objective=odd_losses:Odd")
+    forget("odd_losses")
+    assert code != 0
+    assert re.search(said, err), err
 
 
 def test_a_recipe_names_what_it_would_import():

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from steadygan.cli import data, interrupts, measures, methods, runs, streams, studies
+from steadygan.cli import data, diagnosis, interrupts, measures, methods, runs, streams, studies
 from steadygan.errors import UserError, in_a_line
 
 
@@ -46,7 +46,7 @@ def start(
     """
 
 
-for part in (runs, studies, measures, methods, data):
+for part in (runs, studies, diagnosis, measures, methods, data):
     app.add_typer(part.app)
 
 
@@ -73,7 +73,7 @@ def _run(stdout: streams._Stream | None, debug: bool) -> int:
             traceback.print_exc()
         text, code = _in_a_line(error)
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"steadygan: {text}", markup=False)
+        console.print(f"steadygan: {text}", markup=False, emoji=False)
         return code
 
 

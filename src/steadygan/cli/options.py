@@ -63,6 +63,14 @@ EvaluateEvery = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the output file if it exists.")]
+StopOnFault = Annotated[
+    bool,
+    typer.Option(
+        "--stop-on-fault",
+        help="Save and exit with code 1 once the run is certainly lost (a network that is not "
+        "updated or trained backwards, a collapse that lasts).",
+    ),
+]
 TrustCode = Annotated[
     bool,
     typer.Option(
@@ -189,6 +197,7 @@ def schedule(text: str) -> str | None:
 @contextmanager
 def reported_if_it_stops(folder: Path) -> Iterator[None]:
     """Write the report also of a run or study that fails or is stopped."""
+    from steadygan.diagnosis.diagnose import conclude
     from steadygan.errors import NonFiniteError
     from steadygan.report import write_report
     from steadygan.training import Stopped
@@ -196,5 +205,7 @@ def reported_if_it_stops(folder: Path) -> Iterator[None]:
     try:
         yield
     except (NonFiniteError, Stopped):
+        if (folder / "run.json").exists():
+            conclude(folder)
         say(str(write_report(folder)))
         raise

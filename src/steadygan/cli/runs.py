@@ -22,6 +22,7 @@ from steadygan.cli.options import (
     Seed,
     Steps,
     StopAfter,
+    StopOnFault,
     TrustCode,
     command_line,
     examples,
@@ -72,6 +73,7 @@ def train(
     stop_after: StopAfter = None,
     allow_bad: AllowBad = False,
     evaluate_every: EvaluateEvery = "none",
+    stop_on_fault: StopOnFault = False,
 ) -> None:
     """Train one method and write a run folder with a report.
 
@@ -80,6 +82,8 @@ def train(
     """
     load_torch()
     from steadygan import training
+    from steadygan.diagnosis.diagnose import conclude, first_line
+    from steadygan.diagnosis.live import with_diagnosis
     from steadygan.methods import find
     from steadygan.metrics.reconstruction import judge_stage
     from steadygan.recipes.guidelines import notes
@@ -108,14 +112,17 @@ def train(
         reported_if_it_stops(out),
         RunBar(progress, chosen.name, goal) as bar,
     ):
-        hooks = training.Hooks(bar, stop, judge_stage, evaluate)
+        plain = training.Hooks(bar, stop, judge_stage, evaluate)
+        hooks = with_diagnosis(plain, goal, say, stop_on_fault)
         training.train(
             recipe, dataset, out=out, steps=steps, budget_minutes=budget_minutes, seed=seed,
             device=device, precision=request.run.precision, schedule=request.schedule(),
             hooks=hooks, command=command_line(), title=chosen.title,
         )  # fmt: skip
         with phase(progress, "writing the report"):
+            conclusion = conclude(out)
             path = write_report(out)  # a signal that comes now finds the run done
+    say(first_line(conclusion))
     print(path)
 
 
@@ -154,6 +161,7 @@ def resume(
     ] = False,
     stop_after: StopAfter = None,
     trust_code: TrustCode = False,
+    stop_on_fault: StopOnFault = False,
 ) -> None:
     """Continue a run from its last checkpoint, bit for bit.
 
@@ -163,6 +171,8 @@ def resume(
     """
     load_torch()
     from steadygan import training
+    from steadygan.diagnosis.diagnose import conclude, first_line
+    from steadygan.diagnosis.live import with_diagnosis
     from steadygan.metrics.reconstruction import judge_stage
     from steadygan.report import write_report
     from steadygan.study.bars import bars, phase
@@ -186,13 +196,16 @@ def resume(
         reported_if_it_stops(run),
         RunBar(progress, facts["method"], goal) as bar,
     ):
-        hooks = training.Hooks(bar, stop, judge_stage, evaluate)
+        plain = training.Hooks(bar, stop, judge_stage, evaluate)
+        hooks = with_diagnosis(plain, goal, say, stop_on_fault)
         training.resume(
             run, steps=steps, budget_minutes=budget_minutes, changes=changes,
             allow_inexact=allow_inexact, data=data, hooks=hooks, say=say, trust_code=trust_code,
         )  # fmt: skip
         with phase(progress, "writing the report"):
+            conclusion = conclude(run)
             path = write_report(run)
+    say(first_line(conclusion))
     print(path)
 
 

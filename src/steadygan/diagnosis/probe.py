@@ -22,6 +22,9 @@ COUNT = 128
 #: samples to theirs is a near-duplicate.
 NEAR = 0.25
 
+#: What `way` is cut at: samples that run away say no more than this.
+FARTHEST = 10.0
+
 Kind = Literal["real", "fake", "heldout"]
 
 
@@ -43,7 +46,8 @@ class Reference:
         self.spread = _off_diagonal(among).clamp_min(1e-12)
         self.near = NEAR * float(_nearest(among, own=True).median().clamp_min(1e-12))
         self.floor = _distance(self.x, self.h)
-        self.noise = _distance(self.scale(_noise_like(self.heldout)), self.h)
+        noise = _distance(self.scale(_noise_like(self.heldout)), self.h)
+        self.length = (noise - self.floor).clamp_min(0.1 * float(noise) + 1e-12)
         self.rank = max(_rank(self.h), 1e-12)
 
 
@@ -102,10 +106,10 @@ def signals_of_samples(fake: Tensor, reference: Reference) -> dict[str, float]:
     rank        effective rank (participation ratio of the covariance), over that of held-out ones
     """
     g = reference.scale(fake)
-    floor, noise = reference.floor, reference.noise
+    floor = reference.floor
     same = torch.cdist(g, g)
     return {
-        "way": float((_distance(g, reference.h) - floor) / (noise - floor).clamp_min(1e-12)),
+        "way": min(FARTHEST, float((_distance(g, reference.h) - floor) / reference.length)),
         "diversity": float(_off_diagonal(same) / reference.spread),
         "duplicates": float((_nearest(same, own=True) < reference.near).float().mean()),
         "copies": float((torch.cdist(g, reference.x).amin(1) < reference.near).float().mean()),
@@ -123,6 +127,17 @@ def signals_of_data(real: Tensor) -> dict[str, float]:
     return {
         "real_duplicates": float((nearest < 1e-3).float().mean()),
         "real_blank": float((spread < 1e-3).float().mean()),
+    }
+
+
+def signals_of_batch(batch: Tensor, reference: Reference) -> dict[str, float]:
+    """What real samples (B, ...) D was given in its last step, beside a draw from all of them:
+    their range, and their diversity, about 1 for a shuffled batch of the whole data."""
+    features = reference.scale(batch)
+    return {
+        "batch_min": float(batch.min()),
+        "batch_max": float(batch.max()),
+        "batch_diversity": float(_off_diagonal(torch.cdist(features, features)) / reference.spread),
     }
 
 

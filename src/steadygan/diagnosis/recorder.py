@@ -27,6 +27,7 @@ from steadygan.diagnosis.probe import (
     Reference,
     Subject,
     probe,
+    signals_of_batch,
     signals_of_data,
 )
 from steadygan.files import write_whole
@@ -162,7 +163,10 @@ class Prober:
                 found |= signals_of_data(context.real.float().cpu())
             if trainer.recipe.objective.is_critic:
                 found["slope"] = slope(context)
-            found |= gains(trainer)
+            if "d" in trainer.last:
+                given = trainer.last["d"].context.real
+                found |= signals_of_batch(given.float().cpu(), self._reference)
+                found |= gains(trainer)
         steps = trainer.iteration - self._steps
         for name, movement in self._movements.items():
             moved = movement.signals(trainer.state.players[name].parameters, steps)
@@ -336,7 +340,7 @@ def gains(trainer: Trainer) -> dict[str, float]:
     found: dict[str, float] = {}
     recipe = trainer.recipe
     sign = 1.0 if recipe.objective.real_is_high else -1.0
-    if "d" not in trainer.last or recipe.joint_batches:
+    if recipe.joint_batches:
         return found
     d = trainer.last["d"].context
     before = sign * d.real_scores.detach(), sign * d.fake_scores.detach()

@@ -42,11 +42,13 @@ class Objective(Spec):
 
     def d_loss(self, real_scores: Tensor, fake_scores: Tensor, /) -> Tensor:
         """What D minimises. Scores (B,) each; a scalar."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} gives no d_loss(real_scores, fake_scores)"
+        )
 
     def g_loss(self, fake_scores: Tensor, /) -> Tensor:
         """What G minimises. Scores (B,); a scalar."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} gives no g_loss(fake_scores)")
 
     def d_loss_to(
         self, real_scores: Tensor, fake_scores: Tensor, real_targets: Tensor, fake_targets: Tensor

@@ -281,6 +281,7 @@ class Recipe(Spec):
         player = context.state.players[context.player]
         with parametrize.cached():  # a normalised weight is computed once a step
             losses = self.losses(context)
+            require_scalars(losses)
             total = torch.stack(list(losses.values())).sum()
             gradients = torch.autograd.grad(total, player.parameters, materialize_grads=True)
         norm = torch.nn.utils.get_total_norm(gradients)
@@ -339,3 +340,11 @@ class Recipe(Spec):
     def on_side(self, player: str) -> tuple[Part, ...]:
         """The parts whose losses and constraints act in a step of `player`."""
         return {"d": self.on_d, "g": self.on_g}.get(player, ())
+
+
+def require_scalars(losses: Mapping[str, Tensor]) -> None:
+    """Refuse a loss of several numbers, which a part of a user's own may give."""
+    for name, loss in losses.items():
+        if loss.dim():
+            shape = tuple(loss.shape)
+            raise UserError(f"the loss '{name}' has the shape {shape}: give its mean or sum")

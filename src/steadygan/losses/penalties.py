@@ -133,7 +133,7 @@ def perturbed(real: Tensor, generator: torch.Generator | None = None) -> Tensor:
 class Penalty(Part):
     """A penalty on the norm of D's input gradient: weight E cost(||grad C(u)||^2) at points u.
 
-    A subclass gives `points` and `cost`. With `every` = n it is computed in every n-th step of D
+    A subclass gives `points` and `cost`. With `every` = n it is computed in D's steps n, 2 n, ...
     and weighs n times as much there (lazy regularisation, Karras et al. 2020, arXiv:1912.04958,
     section 3.1; the optimizer's settings are left as they are)."""
 
@@ -149,11 +149,11 @@ class Penalty(Part):
 
     def points(self, context: StepContext) -> Tensor:
         """Where the gradient is taken: (B, ...), without a graph."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} gives no points(context)")
 
     def cost(self, squares: Tensor) -> Tensor:
         """What each sample costs by its squared gradient norm (B,); (B,)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} gives no cost(squares)")
 
     def squares(self, context: StepContext) -> Tensor:
         """The squared gradient norms (B,), with a graph to D's weights."""
@@ -166,7 +166,7 @@ class Penalty(Part):
         return self.weight
 
     def loss(self, context: StepContext) -> Tensor | None:
-        if context.index % self.every:
+        if (context.index + 1) % self.every:
             return None
         return self.weight_in(context) * self.every * self.cost(self.squares(context)).mean()
 

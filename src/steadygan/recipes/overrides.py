@@ -15,7 +15,7 @@ from typing import Any
 
 from steadygan.errors import UserError, did_you_mean
 from steadygan.game.part import Part
-from steadygan.game.recipe import SIDES, Recipe
+from steadygan.game.recipe import SIDES, Recipe, named_now
 from steadygan.networks import OwnNetworks
 from steadygan.spec import Spec, checked, split_commas
 
@@ -38,6 +38,15 @@ def keys_of(recipe: Recipe) -> list[str]:
 
 def flat(recipe: Recipe) -> dict[str, Any]:
     """A recipe as JSON values by the keys that set them; a part that it has is "true"."""
+    recorded = recipe.model_dump(mode="json")
+    for side in SIDES:
+        parts = zip(recorded[side], getattr(recipe, side), strict=True)
+        recorded[side] = [{**fields, "name": part.name} for fields, part in parts]
+    return flat_facts(recorded)
+
+
+def flat_facts(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """`flat` of a recorded recipe, which is not rebuilt for it."""
     found: dict[str, Any] = {}
 
     def walk(value: Any, place: str) -> None:
@@ -47,10 +56,10 @@ def flat(recipe: Recipe) -> dict[str, Any]:
         else:
             found[place] = value
 
-    for key, value in recipe.model_dump(mode="json").items():
+    for key, value in named_now(dict(recorded)).items():
         if key in SIDES:
-            for fields, part in zip(value, getattr(recipe, key), strict=True):
-                walk({**fields, "name": "true"}, part.name)
+            for part in value or ():
+                walk({**part, "name": "true"}, str(part.get("name")))
         elif key != "method":
             walk(value, key)
     return found

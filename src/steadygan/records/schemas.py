@@ -126,6 +126,8 @@ class RunRecord(Record):
     measures: dict[str, Any] | None = None
     best: dict[str, Any] | None = None
     judged_step: Count | None = None
+    findings: list[dict[str, Any]] = []
+    diagnosis: dict[str, Any] | None = None
 
 
 class DataUsedRecord(Record):
@@ -169,6 +171,8 @@ class LineRecord(Record):
     images: Count
     seconds: Seconds
     evaluate_seconds: Seconds | None = None
+    probe: dict[str, float] | None = None
+    probe_seconds: Seconds | None = None
 
 
 class IdentityRecord(Record):

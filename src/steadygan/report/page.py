@@ -14,7 +14,16 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from steadygan.files import write_whole
-from steadygan.report import differences, metrics, notices, overview, quality, steady, text
+from steadygan.report import (
+    diagnosis,
+    differences,
+    metrics,
+    notices,
+    overview,
+    quality,
+    steady,
+    text,
+)
 from steadygan.report.autoencoder import autoencoders
 from steadygan.report.charts import Gallery
 from steadygan.report.facts import facts
@@ -93,6 +102,8 @@ def _first_screen(study: Study) -> dict[str, Any]:
         "command": str(owner.get("command") or ""),
         "facts": facts(study),
         "notices": notices.notices(study),
+        "diagnosed": diagnosis.first_line(study),
+        "diagnoses": diagnosis.cards(study),
         "glances": overview.glances(study),
         "each_glance": [overview.glance(index, run) for index, run in enumerate(study.runs)],
         "speeds": overview.speed_table(study),

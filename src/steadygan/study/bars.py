@@ -30,7 +30,7 @@ def line(text: str) -> None:
 @contextmanager
 def bars() -> Iterator[Progress]:
     """A display for bars on stderr; nothing is drawn where that is no terminal."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     columns = [
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

@@ -118,7 +118,7 @@ class StudyBars:
 
     def say(self, text: str) -> None:
         if self.drawn:
-            self.progress.console.print(text, markup=False, highlight=False)
+            self.progress.console.print(text, markup=False, highlight=False, emoji=False)
         else:
             line(text)
 

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 
 from steadygan.data import Dataset, DataSettings, open_data
+from steadygan.diagnosis.diagnose import conclude
+from steadygan.diagnosis.live import with_diagnosis
 from steadygan.errors import NonFiniteError, UserError
 from steadygan.features.extract import Progress
 from steadygan.game.recipe import Recipe
@@ -79,12 +81,14 @@ def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) 
         raise NonFiniteError(status.get("reason", ""))
     if status.get("state") != "finished":
         pulse = Pulse(goal, lambda share, detail: tell({"share": share, "detail": detail}), OFTEN)
-        hooks = Hooks(pulse, stop, on_stage=judge_stage, evaluate=judge.evaluator(goal))
+        plain = Hooks(pulse, stop, on_stage=judge_stage, evaluate=judge.evaluator(goal))
+        hooks = with_diagnosis(plain, goal, say)
         until_free(path)
         if listed(path / "checkpoints"):
             resume(path, recipe=recipe, data=data, hooks=hooks, say=say)
         else:
             start(facts, goal, recipe, of_run, seed, data, path, hooks)
+        conclude(path)
     if not is_judged(path):
         judge.finished(path)
     return path

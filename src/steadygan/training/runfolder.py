@@ -161,4 +161,6 @@ class RunFolder:
 
 #: Where lines of history.jsonl go that cannot be read.
 BAD = "history.bad.jsonl"
-OWN_NAMES = {"run.json", "history.jsonl", "samples", "checkpoints", locks.NAME}
+OWN_NAMES = {
+    "run.json", "history.jsonl", "probes.safetensors", "samples", "checkpoints", locks.NAME,
+}  # fmt: skip

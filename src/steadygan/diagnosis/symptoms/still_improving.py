@@ -1,0 +1,17 @@
+"""Samples are not good yet and still get better: the run was short."""
+
+from __future__ import annotations
+
+from steadygan.diagnosis.evidence import Evidence
+from steadygan.diagnosis.finding import Finding
+from steadygan.diagnosis.rules import finding, longer
+
+
+def look(evidence: Evidence) -> Finding | None:
+    if evidence.way is None or evidence.is_good or evidence.fell < 0.12:
+        return None
+    says = f"samples still get better: their distance fell by {evidence.fell:.0%} in the last third"
+    numbers = [evidence.number("ema_way" if evidence.series("ema_way") else "way", "0 to .15")]
+    return finding(
+        "note", says, 0.8, numbers, [longer(evidence)], ("bad-samples", "partial-collapse")
+    )

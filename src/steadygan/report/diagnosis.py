@@ -1,0 +1,166 @@
+"""What run.json says went wrong: the verdict of each run, its numbers, and small curves of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from steadygan.report.facts import as_dict, as_list
+from steadygan.report.read import Run, Study, dig
+from steadygan.report.text import count, number, words
+
+#: How verdicts are headed, and the tone of their mark.
+VERDICTS = {
+    "fault": ("fault", "bad"),
+    "unexplained": ("bad, cause not found", "bad"),
+    "improving": ("still improving", "poor"),
+    "undecided": ("undecided", ""),
+    "healthy": ("healthy", "good"),
+}
+#: Size of a curve in its picture, and the most pieces of advice and alternatives shown.
+WIDTH, HEIGHT, MOST = 180, 44, 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """A number of a finding: its value beside what is healthy, and its course over the run."""
+
+    key: str
+    value: str
+    healthy: str
+    steps: str
+    curve: Curve | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A signal over the run as an SVG path, with the healthy band (top and height) where it is
+    given as a range, and the least and largest value."""
+
+    path: str
+    band: tuple[float, float] | None
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """The diagnosis of one run."""
+
+    run: int
+    verdict: str
+    tone: str
+    says: str
+    name: str
+    confidence: str
+    rows: list[Row]
+    effects: list[str]
+    advice: list[tuple[str, str]]
+    others: list[str]
+
+
+def cards(study: Study) -> list[Card]:
+    """A card for each run that has a diagnosis, faults first."""
+    found = [card for index, run in enumerate(study.runs) if (card := card_of(index, run))]
+    order = [verdict for verdict, _ in VERDICTS.values()]
+    return sorted(found, key=lambda card: order.index(card.verdict))
+
+
+def first_line(study: Study) -> str:
+    """The diagnosis of a single run, or how many runs of a study have which, in a sentence."""
+    found = cards(study)
+    if not found:
+        return ""
+    if study.single:
+        return f"Diagnosis: {found[0].verdict}: {found[0].says}."
+    counted = {
+        verdict: sum(c.verdict == verdict for c in found) for verdict, _ in VERDICTS.values()
+    }
+    said = [f"{n} {verdict}" for verdict, n in counted.items() if n]
+    return f"Diagnosis of {count(len(found))} runs: {', '.join(said)}."
+
+
+def card_of(index: int, run: Run) -> Card | None:
+    """The card of a run; None where run.json has no diagnosis that can be read."""
+    found = as_dict(run.get("diagnosis"))
+    known = VERDICTS.get(str(found.get("verdict")))
+    if known is None:
+        return None
+    verdict, tone = known
+    head = as_dict(found.get("headline"))
+    numbers = as_list(head.get("numbers")) or as_list(found.get("numbers"))
+    sure = number(head.get("confidence"))
+    method = words(run.get("method"))
+    return Card(
+        run=index,
+        verdict=verdict,
+        tone=tone,
+        says=words(found.get("says")),
+        name=words(head.get("name")) if head else "",
+        confidence=f"{sure:.0%}" if sure is not None and verdict == "fault" else "",
+        rows=[row_of(run, as_dict(each)) for each in numbers],
+        effects=[_said(each) for each in as_list(found.get("effects"))],
+        advice=[_advised(as_dict(each), method) for each in as_list(head.get("advice"))[:MOST]],
+        others=[
+            _said(each) for each in as_list(found.get("others"))[:MOST]
+            if dig(each, "name") != "bad-samples"
+        ],
+    )  # fmt: skip
+
+
+def _said(finding: Any) -> str:
+    return f"{words(dig(finding, 'name'))}: {words(dig(finding, 'says'))}"
+
+
+def _advised(advice: dict[str, Any], method: str) -> tuple[str, str]:
+    """(what to paste or nothing, why)."""
+    settings = str(advice.get("settings") or "")
+    line = f"steadygan train {method} ... {words(settings)}" if settings else ""
+    return line, words(advice.get("why"))
+
+
+def row_of(run: Run, facts: dict[str, Any]) -> Row:
+    """A number with its curve."""
+    key, value = words(facts.get("key")), number(facts.get("value"))
+    ends = [number(each) for each in as_list(facts.get("steps"))]
+    steps = "" if len(ends) != 2 or None in ends else f"{count(ends[0])} to {count(ends[1])}"
+    healthy = words(facts.get("healthy"))
+    said = "—" if value is None else f"{value:.3g}"
+    return Row(key, said, healthy, steps, curve_of(run, key, healthy))
+
+
+def curve_of(run: Run, key: str, healthy: str) -> Curve | None:
+    """A probe's signal over the steps of the run; None with fewer than two values."""
+    points = [(number(line.get("step")), number(dig(line, "probe", key))) for line in run.history]
+    known = [(x, y) for x, y in points if x is not None and y is not None]
+    if len(known) < 2:
+        return None
+    band = range_of(healthy)
+    values = [y for _, y in known] + [end for end in band or () if end is not None]
+    low, high = min(values), max(values)
+    spread, last = (high - low) or 1.0, known[-1][0] or 1.0
+
+    def place(y: float) -> float:
+        return round(HEIGHT - 2 - (y - low) / spread * (HEIGHT - 4), 1)
+
+    path = " ".join(f"{'L' if i else 'M'}{round(x / last * WIDTH, 1)} {place(y)}"
+                    for i, (x, y) in enumerate(known))  # fmt: skip
+    drawn = None
+    if band is not None:
+        bottom = HEIGHT if band[0] is None else place(band[0])
+        top = 0.0 if band[1] is None else place(band[1])
+        drawn = (top, round(max(0.5, bottom - top), 1))
+    return Curve(path, drawn, f"{low:.3g}", f"{high:.3g}")
+
+
+def range_of(healthy: str) -> tuple[float | None, float | None] | None:
+    """(from, to) of what is said to be healthy: `0 to .2`, `above .1`, `below .05`, or None."""
+    decimal = r"(-?\d*\.?\d+)"
+    if found := re.match(rf"{decimal} to {decimal}", healthy):
+        return float(found[1]), float(found[2])
+    if found := re.match(rf"above {decimal}", healthy):
+        return float(found[1]), None
+    if found := re.match(rf"below {decimal}", healthy):
+        return None, float(found[1])
+    return None
