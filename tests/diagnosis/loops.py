@@ -8,13 +8,16 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
-SIZE, LATENT, BATCH = 16, 16, 32
+SIZE, LATENT, BATCH = 8, 8, 16
 
 
 def images(count=512, seed=0):
     """Blobs at random places: (count, 1, SIZE, SIZE) in [-1, 1]."""
     random = np.random.default_rng(seed)
-    centres, widths = random.uniform(4, 12, (count, 2, 1, 1)), random.uniform(1.5, 3, (count, 1, 1))
+    centres, widths = (
+        random.uniform(2, 6, (count, 2, 1, 1)),
+        random.uniform(0.8, 1.6, (count, 1, 1)),
+    )
     y, x = np.mgrid[:SIZE, :SIZE]
     off = (y - centres[:, 0]) ** 2 + (x - centres[:, 1]) ** 2
     return torch.tensor(2 * np.exp(-off / (2 * widths**2)) - 1, dtype=torch.float32)[:, None]
@@ -23,14 +26,14 @@ def images(count=512, seed=0):
 def networks(norm=True, seed=0):
     torch.manual_seed(seed)
     g = nn.Sequential(
-        nn.Linear(LATENT, 32 * 16), nn.Unflatten(1, (32, 4, 4)), nn.BatchNorm2d(32), nn.ReLU(),
-        nn.ConvTranspose2d(32, 16, 4, 2, 1), nn.BatchNorm2d(16), nn.ReLU(),
-        nn.ConvTranspose2d(16, 1, 4, 2, 1), nn.Tanh(),
+        nn.Linear(LATENT, 24 * 4), nn.Unflatten(1, (24, 2, 2)), nn.BatchNorm2d(24), nn.ReLU(),
+        nn.ConvTranspose2d(24, 12, 4, 2, 1), nn.BatchNorm2d(12), nn.ReLU(),
+        nn.ConvTranspose2d(12, 1, 4, 2, 1), nn.Tanh(),
     )  # fmt: skip
     d = nn.Sequential(
-        nn.Conv2d(1, 16, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(16, 32, 4, 2, 1),
-        nn.BatchNorm2d(32) if norm else nn.Identity(), nn.LeakyReLU(0.2), nn.Dropout(0.1),
-        nn.Flatten(), nn.Linear(32 * 16, 1),
+        nn.Conv2d(1, 12, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(12, 24, 4, 2, 1),
+        nn.BatchNorm2d(24) if norm else nn.Identity(), nn.LeakyReLU(0.2), nn.Dropout(0.1),
+        nn.Flatten(), nn.Linear(24 * 4, 1),
     )  # fmt: skip
     return g, d
 

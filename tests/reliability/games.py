@@ -86,8 +86,8 @@ def same_end(run: Path, reference: Path) -> None:
 
 
 def history(run: Path) -> list[dict]:
-    """History lines without the clock."""
-    clocks = ("seconds", "evaluate_seconds")
+    """History lines without the clock, and without probes, which come when there is time."""
+    clocks = ("seconds", "evaluate_seconds", "probe_seconds", "probe")
     return [{k: v for k, v in line.items() if k not in clocks} for line in read_history(run)]
 
 

@@ -54,6 +54,11 @@ def test_a_study_from_the_command_line(steadygan):
     names = {path.name for path in (steadygan.here / "s").iterdir()}
     assert {"report.html", "table.csv", "table.md", "table.tex", "tables.json"} <= names
     assert "wgan-s6 is done (4 of 4 runs)" in err
+    code, out, _ = steadygan("diagnose", "s")
+    assert [line for line in out if line.endswith(":")] == [
+        "gan-s5:", "gan-s6:", "wgan-s5:", "wgan-s6:",
+    ]  # fmt: skip
+    assert code == int(any(line.startswith("fault") for line in out))
 
 
 def test_a_failed_run_is_exit_code_5_after_all_others_and_the_tables(steadygan):

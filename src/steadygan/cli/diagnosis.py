@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from steadygan.cli.options import examples, load_torch
+from steadygan.cli.options import (
+    TrustCode,
+    examples,
+    load_torch,
+    say,
+    stop_after_or_unread,
+    use_own_code,
+)
 from steadygan.errors import UserError
-
-if TYPE_CHECKING:
-    from steadygan.diagnosis.finding import Diagnosis
 
 app = typer.Typer()
 
 
 @app.command(
     epilog=examples(
-        "steadygan diagnose runs/dcgan-mnist-s0", "steadygan diagnose studies/digits --json"
+        "steadygan diagnose runs/dcgan-mnist-s0",
+        "steadygan diagnose studies/digits --json",
+        "steadygan diagnose runs/dcgan-mnist-s0 --try 3",
     )
 )
 def diagnose(
@@ -28,6 +35,20 @@ def diagnose(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole answer as JSON, for programs.")
     ] = False,
+    try_advice: Annotated[
+        int,
+        typer.Option(
+            "--try",
+            min=0,
+            max=20,
+            help="Train the run again with each of the first N pieces of advice (same data, seed "
+            "and settings, a third of its steps) in RUN-try/, and say what each came to.",
+        ),
+    ] = 0,
+    share: Annotated[
+        float, typer.Option("--share", min=0.01, max=1.0, help="The share of the steps of --try.")
+    ] = 1 / 3,
+    trust_code: TrustCode = False,
 ) -> int:
     """Report what went wrong in a run, the numbers that show it, and what to change.
 
@@ -48,11 +69,32 @@ def diagnose(
                 print(f"{run.name}:")
             for line in in_words(each, str(read_facts(run).get("method", "METHOD")), str(run)):
                 print(line)
-    return int(any(_is_fault(each) for each in found.values()))
+    if try_advice:
+        _try(folder, try_advice, share, trust_code)
+    return int(any(each.is_fault for each in found.values()))
 
 
-def _is_fault(found: Diagnosis) -> bool:
-    return found.is_fault
+def _try(run: Path, most: int, share: float, trust_code: bool) -> None:
+    """Try advice, and print what each piece came to."""
+    if not (run / "run.json").exists():
+        raise UserError(f"--try: {run} is a study; give one of its runs")
+    from steadygan.diagnosis.verify import trials
+    from steadygan.study.bars import bars
+    from steadygan.study.progress import RunBar
+    from steadygan.training import Goal, Hooks
+
+    use_own_code(trust_code)
+    stop = stop_after_or_unread(None)
+    with stop.listening(), bars() as progress:
+
+        @contextmanager
+        def watched(name: str, goal: Goal) -> Iterator[Hooks]:
+            with RunBar(progress, name, goal) as bar:
+                yield Hooks(bar, stop)
+            progress.remove_task(bar.task)
+
+        for trial in trials(run, most, share, say, trust_code, watched):
+            print(trial)
 
 
 def _runs_of(folder: Path) -> Iterator[Path]:
@@ -64,7 +106,7 @@ def _runs_of(folder: Path) -> Iterator[Path]:
         raise UserError(f"{folder}: no run or study folder (no run.json and no study.json in it)")
     from steadygan.records import read_study
 
-    begun = [folder / "runs" / name for name in read_study(folder)["runs"]]
+    begun = [folder / name for name in read_study(folder)["runs"]]
     begun = [run for run in begun if (run / "run.json").exists()]
     if not begun:
         raise UserError(f"{folder}: none of its runs has begun")

@@ -40,16 +40,27 @@ class Evidence:
 
     @property
     def recipe(self) -> Mapping[str, Any]:
-        return self.facts.get("recipe") or {}
+        found = self.facts.get("recipe")
+        return found if isinstance(found, Mapping) else {}
 
     @property
     def objective(self) -> str:
-        return str((self.recipe.get("objective") or {}).get("name", ""))
+        return str(self.spec("objective").get("name", ""))
 
     def parts(self) -> dict[str, Mapping[str, Any]]:
         """The parts of the recipe by name."""
-        sides = ("on_d", "on_g", "shared", "tricks")
-        return {part["name"]: part for side in sides for part in self.recipe.get(side) or ()}
+        found = {}
+        for side in ("on_d", "on_g", "shared", "tricks"):
+            parts = self.recipe.get(side)
+            for part in parts if isinstance(parts, (list, tuple)) else ():
+                if isinstance(part, Mapping) and isinstance(part.get("name"), str):
+                    found[part["name"]] = part
+        return found
+
+    def spec(self, name: str) -> Mapping[str, Any]:
+        """The recorded settings of `networks`, `d_optimizer`, ...; empty where there are none."""
+        found = self.recipe.get(name)
+        return found if isinstance(found, Mapping) else {}
 
     @cached_property
     def changes(self) -> dict[str, tuple[Any, Any]]:

@@ -22,6 +22,8 @@ COUNT = 128
 #: samples to theirs is a near-duplicate.
 NEAR = 0.25
 
+#: Below this sum of variances samples are one, whatever rounding leaves.
+LEAST_VARIANCE = 1e-6
 #: What `way` is cut at: samples that run away say no more than this.
 FARTHEST = 10.0
 
@@ -201,7 +203,10 @@ def _rank(features: Tensor) -> float:
     """(sum of variances)^2 over the sum of their squares, along principal axes."""
     centred = features - features.mean(0)
     products = centred @ centred.T if len(centred) < centred.shape[1] else centred.T @ centred
-    return float(products.trace().square() / products.square().sum().clamp_min(1e-24))
+    total = products.trace()
+    if total < LEAST_VARIANCE:
+        return 0.0
+    return float(total.square() / products.square().sum())
 
 
 def _spectrum(images: Tensor) -> Tensor:

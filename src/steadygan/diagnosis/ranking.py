@@ -19,8 +19,8 @@ NAMED = 0.6
 def diagnosed(evidence: Evidence) -> Diagnosis:
     """What is wrong with a run, as far as `evidence` can tell."""
     held = ordered(findings(evidence))
-    if few := missing(evidence):  # then only what needs no threshold, or stands in the settings
-        held = [f for f in held if f.kind == "exact" or (f.kind == "cause" and not f.numbers)]
+    if few := missing(evidence):  # then only what needs no threshold
+        held = [finding for finding in held if finding.kind == "exact"]
     explained = {name for finding in held if finding.kind != "note" for name in finding.explains}
     candidates = [f for f in held if f.kind != "note" and f.name not in explained]
     notes = [f for f in held if f.kind == "note"]

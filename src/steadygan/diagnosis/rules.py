@@ -44,7 +44,7 @@ def back_to_sheet(evidence: Evidence, *keys: str) -> Advice | None:
 
 def scaled(evidence: Evidence, player: str, factor: float, why: str) -> Advice | None:
     """A learning rate times `factor`, as it is typed."""
-    rate = (evidence.recipe.get(f"{player}_optimizer") or {}).get("lr")
+    rate = evidence.spec(f"{player}_optimizer").get("lr")
     if not isinstance(rate, (int, float)):
         return None
     return Advice(f"{player}_optimizer.lr={rate * factor:.3g}", why)

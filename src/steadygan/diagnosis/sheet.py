@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steadygan.errors import UserError
-from steadygan.game.recipe import Recipe
+from steadygan.game.recipe import SIDES, Recipe
 from steadygan.methods import Method, find
 from steadygan.recipes.overrides import flat, flat_facts, override_all
 
@@ -18,6 +18,9 @@ def changes_of(method: str, recipe: Mapping[str, Any]) -> dict[str, tuple[Any, A
     try:
         known = find(method)
     except UserError:
+        return {}
+    sides = {side: recipe.get(side, ()) for side in SIDES}
+    if not all(isinstance(parts, (list, tuple)) for parts in sides.values()):
         return {}
     here = flat_facts(recipe)
     found = [_differences(flat(sheet), here) for sheet in _sheets(known)]

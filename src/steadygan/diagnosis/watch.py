@@ -101,7 +101,7 @@ class Watcher:
         self._batch: Tensor | None = None
         self._given: dict[str, tuple[Tensor, ...]] = {}  # D's other inputs with each kind
         self._reference: Reference | None = None
-        self._next, self._gap = FIRST, float(FIRST)
+        self._next, self._gap = every or FIRST, float(FIRST)
         self._seen_fake = self._told = self._asleep = False
         self._unclear = 0
         self._reported: set[str] = set()

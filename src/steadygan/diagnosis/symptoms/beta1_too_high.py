@@ -19,7 +19,7 @@ def look(evidence: Evidence) -> Finding | None:
         return None
     says = "Adam's beta1 is far above the method's: its steps follow gradients of a game long past"
     return finding("cause", says, 0.85, (), [back_to_sheet(evidence, *raised)],
-                   (*ON_GAME, "steps-too-large", "oscillation"))  # fmt: skip
+                   (*ON_GAME, "steps-too-large"))  # fmt: skip
 
 
 def _raised(before: object, now: object) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from steadygan.diagnosis.evidence import Evidence
 from steadygan.diagnosis.finding import Advice, Finding
 from steadygan.diagnosis.rules import ON_GAME, finding
+from steadygan.stability.signals import number
 
 
 def look(evidence: Evidence) -> Finding | None:
-    sigma = (evidence.parts().get("instance-noise") or {}).get("sigma", 0.0)
+    sigma = number((evidence.parts().get("instance-noise") or {}).get("sigma")) or 0.0
     if sigma < 1 or evidence.is_good:
         return None
     says = f"noise of standard deviation {sigma:g} is put on D's inputs, which lie in [-1, 1]"

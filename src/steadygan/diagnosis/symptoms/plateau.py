@@ -12,6 +12,6 @@ def look(evidence: Evidence) -> Finding | None:
         return None
     says = "samples are bad and have stopped getting better"
     numbers = [evidence.number("ema_way" if evidence.series("ema_way") else "way", "0 to .15")]
-    width = (evidence.recipe.get("networks") or {}).get("width")
+    width = evidence.spec("networks").get("width")
     double = Advice(f"width={2 * width}", "twice the width") if isinstance(width, int) else None
     return finding("effect", says, 0.4, numbers, [double], ("bad-samples",))

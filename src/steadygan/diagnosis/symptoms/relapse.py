@@ -32,6 +32,6 @@ def look(evidence: Evidence) -> Finding | None:
         0.8,
         numbers,
         advice,
-        ("bad-samples", "total-collapse", "partial-collapse", "oscillation"),
+        ("bad-samples", "total-collapse", "partial-collapse"),
         step=step,
     )

@@ -1,0 +1,199 @@
+"""Symptoms: each holds where its signals say so, and none holds of healthy runs."""
+
+from pathlib import Path
+
+import pytest
+
+from steadygan.diagnosis.evidence import Evidence
+from steadygan.diagnosis.finding import KINDS
+from steadygan.diagnosis.ranking import diagnosed
+from steadygan.diagnosis.rules import ON_GAME
+from steadygan.diagnosis.symptoms import findings, symptoms
+from steadygan.methods import find
+
+#: Probes of a healthy run, as those of benchmarks/diagnosis are.
+HEALTHY = {
+    "way": 0.1, "ema_way": 0.08, "diversity": 0.95, "ema_diversity": 0.95, "duplicates": 0.0,
+    "copies": 0.0, "rank": 0.8, "auc": 0.85, "auc_heldout": 0.85, "auc_memory": 0.5,
+    "score_min": -3.0, "score_max": 4.0, "score_std": 1.5, "d_gain": 0.3, "g_gain": 0.5,
+    "g_travel": 0.8, "d_travel": 0.8, "g_move": 0.003, "d_move": 0.003, "g_norm": 1.2,
+    "d_norm": 1.2, "mode_gap": 0.05, "saturated": 0.0, "g_dead": 0.0, "d_dead": 0.0, "slope": 1.0,
+    "real_min": -1.0, "real_max": 1.0, "batch_min": -1.0, "batch_max": 1.0, "fake_min": -1.0,
+    "fake_max": 1.0, "batch_diversity": 1.0, "nyquist": 0.0, "fine": 0.0,
+}  # fmt: skip
+START = {**HEALTHY, "way": 1.2, "ema_way": 1.25, "diversity": 0.25, "saturated": -0.8,
+         "real_duplicates": 0.0, "real_blank": 0.0}  # fmt: skip
+BAD = {"way": 0.9, "ema_way": 0.9}
+
+
+def evidence(late=(), start=(), method="dcgan", settings=(), drop=(), steps=700, reason=""):
+    """A run of `method` with `settings`, whose probes are healthy but for `late` and `start`."""
+    from steadygan.recipes.overrides import override_all
+
+    recipe = override_all(find(method).recipe, dict(settings), "test").without(*drop)
+    first = {k: v for k, v in {**START, **dict(start)}.items() if not k.startswith(("g_", "d_"))}
+    lines = [{"step": 0, "images": 0, "probe": first}]
+    for n in range(1, 7):
+        now = {k: (v[n - 1] if isinstance(v, list) else v) for k, v in dict(late).items()}
+        lines.append({"step": n * steps // 6, "images": n, "probe": {**HEALTHY, **now}})
+    status = {"state": "failed", "reason": reason, "step": 7} if reason else {"state": "finished"}
+    facts = {"method": method, "recipe": recipe.model_dump(mode="json"), "status": status}
+    return Evidence(facts, lines)
+
+
+#: What makes each symptom hold.
+CASES = {
+    "non-finite": {"reason": "step 7: NaN or Inf in weight a of network b"},
+    "g-not-updated": {"late": {**BAD, "g_travel": 0.0}},
+    "d-not-updated": {"late": {**BAD, "d_travel": 0.0}},
+    "g-trained-backwards": {"late": {**BAD, "g_gain": -0.2, "auc": 1.0}},
+    "d-trained-backwards": {"late": {**BAD, "d_gain": -0.2, "auc": 0.1}},
+    "scores-in-unit-range": {"late": {**BAD, "score_min": 0.01, "score_max": 0.99}},
+    "gradients-accumulate": {"late": {**BAD, "g_uncleared": 9.0}},
+    "latent-ignored": {"late": {**BAD, "diversity": 0.0}, "start": {"diversity": 0.0}},
+    "range-mismatch": {"late": {**BAD, "batch_min": 0.0}},
+    "blank-images": {"late": BAD, "start": {"real_blank": 0.5}},
+    "few-images": {"late": BAD, "start": {"real_duplicates": 0.9}},
+    "one-class": {"late": {**BAD, "batch_diversity": 0.4}},
+    "stale-average": {"late": {"ema_way": 0.9}},
+    "train-eval-gap": {"late": {**BAD, "mode_gap": 0.9}},
+    "codes-ignored": {"late": {"code_effect": 0.02}, "method": "infogan"},
+    "g-rate-too-low": {"late": {**BAD, "g_travel": 0.003}, "settings": {"g_optimizer.lr": "1e-7"}},
+    "d-rate-too-low": {"late": {**BAD, "d_travel": 0.003}, "settings": {"d_optimizer.lr": "1e-7"}},
+    "g-rate-too-high": {"late": BAD, "settings": {"g_optimizer.lr": "0.05"}},
+    "d-rate-too-high": {"late": BAD, "settings": {"d_optimizer.lr": "0.05"}},
+    "steps-too-large": {"late": {**BAD, "g_move": 0.4}, "settings": {"lr": "0.05"}},
+    "hardly-moved": {"late": {**BAD, "g_travel": 0.003, "d_travel": 0.003}},
+    "beta1-too-high": {"late": BAD, "settings": {"betas": "0.99,0.999"}},
+    "d-steps-too-many": {"late": BAD, "settings": {"d_steps": "20"}},
+    "g-steps-too-many": {"late": BAD, "settings": {"g_steps": "20"}},
+    "clip-too-small": {"late": {**BAD, "slope": 1e-5}, "method": "wgan"},
+    "clip-too-large": {"late": BAD, "method": "wgan", "settings": {"weight-clip.bound": "1.0"}},
+    "critic-unbounded": {"late": BAD, "method": "wgan-gp", "drop": ("gradient-penalty",)},
+    "spectral-norm-missing": {"late": BAD, "method": "sngan", "drop": ("spectral-norm",)},
+    "penalty-too-strong": {"late": BAD, "method": "wgan-gp",
+                               "settings": {"gradient-penalty.weight": "10000"}},
+    "noise-too-strong": {"late": BAD, "settings": {"instance-noise": "true",
+                                                 "instance-noise.sigma": "5"}},
+    "batch-too-small": {"late": BAD, "settings": {"batch": "2"}},
+    "saturated-output": {"late": {**BAD, "saturated": 0.7}},
+    "start-too-large": {"late": BAD, "start": {"saturated": 0.6}},
+    "start-too-small": {"late": BAD, "start": {"diversity": 0.001}},
+    "d-memorises": {"late": {**BAD, "auc_memory": 0.95}},
+    "copies": {"late": {"copies": 0.8}},
+    "d-overpowers": {"late": {**BAD, "auc": 1.0}},
+    "d-too-weak": {"late": {**BAD, "auc": 0.5}},
+    "total-collapse": {"late": {**BAD, "diversity": 0.01}},
+    "partial-collapse": {"late": {**BAD, "duplicates": 0.8, "rank": 0.1}},
+    "dead-units": {"late": {**BAD, "g_dead": 0.8}},
+    "relapse": {"late": {key: [0.5, 0.2, 0.1, 0.2, 0.6, 0.8] for key in ("way", "ema_way")}},
+    "still-improving": {"late": {"ema_way": [1.0, 0.9, 0.8, 0.7, 0.5, 0.4]}},
+    "plateau": {"late": BAD},
+    "capacity": {"late": BAD, "settings": {"width": "1"}},
+    "bad-samples": {"late": BAD},
+}  # fmt: skip
+
+
+def test_every_symptom_has_a_case_and_a_docstring():
+    assert set(CASES) == set(symptoms())
+    for name, look in symptoms().items():
+        module = __import__(look.__module__, fromlist=["look"])
+        assert module.__doc__, name
+        assert len(module.__doc__.split()) > 6, name
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_holds_where_its_signals_say_so(name):
+    held = {finding.name: finding for finding in findings(evidence(**CASES[name]))}
+    assert name in held
+    assert held[name].kind in KINDS
+    assert held[name].says
+    assert 0 < held[name].confidence <= 1
+    assert not set(held[name].explains) - set(symptoms()), "it explains what there is"
+
+
+#: Those that are named whatever else holds: the others are effects, or notes.
+NAMED = [name for name in CASES if name not in {*ON_GAME, "copies", "still-improving",
+                                                "train-eval-gap", "hardly-moved"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*NAMED, "hardly-moved"])
+def test_a_cause_is_the_headline_over_what_it_explains(name):
+    found = diagnosed(evidence(**CASES[name]))
+    assert found.verdict == "fault"
+    assert found.headline.name == name
+    seen = {finding.name for finding in (*found.effects, *found.others)}
+    assert not seen & {name}
+
+
+@pytest.mark.parametrize("method", ["dcgan", "lsgan", "wgan", "wgan-gp", "sngan", "infogan", "gan"])
+def test_nothing_holds_of_a_healthy_run(method):
+    late = {"code_effect": 0.9} if method == "infogan" else {}
+    run = evidence(late=late, method=method)
+    assert findings(run) == []
+    assert diagnosed(run).verdict == "healthy"
+    assert not diagnosed(run).is_fault
+
+
+def test_good_samples_are_no_fault_whatever_the_settings():
+    """lr x 50, batch norm under a penalty, swapped labels: harmless where samples are good."""
+    for name in ("g-rate-too-high", "beta1-too-high", "d-steps-too-many", "batch-too-small",
+                 "critic-unbounded", "spectral-norm-missing", "capacity"):  # fmt: skip
+        case = {**CASES[name], "late": {}}
+        assert diagnosed(evidence(**case)).verdict == "healthy", name
+    swapped = {"auc": 0.0, "d_gain": -0.3}
+    assert diagnosed(evidence(late=swapped)).verdict == "healthy"
+    memorised = diagnosed(evidence(late={"auc_memory": 0.95}))
+    assert memorised.verdict == "healthy"
+    assert [finding.name for finding in memorised.others] == ["d-memorises"]
+
+
+def test_without_probes_only_facts_decide():
+    bare = evidence(reason=CASES["non-finite"]["reason"])
+    assert diagnosed(Evidence(bare.facts, [])).headline.name == "non-finite"
+    run = evidence()
+    found = diagnosed(Evidence(run.facts, [{"step": 5, "images": 1}]))
+    assert found.verdict == "undecided"
+    assert "probes" in found.needs
+    few = diagnosed(Evidence(run.facts, run.history[:2]))
+    assert few.verdict == "undecided"
+    assert "2 more probes" in few.says
+
+
+def test_a_short_run_that_gets_better_is_told_to_go_on():
+    run = evidence(late={"way": 0.6, "ema_way": 0.7})
+    found = diagnosed(Evidence(run.facts, run.history[:2]))
+    assert found.verdict == "improving"
+    assert not found.is_fault
+
+
+def test_bad_samples_without_a_cause_are_said_to_have_none():
+    found = diagnosed(evidence(late={"way": 0.4, "ema_way": 0.4}))
+    assert found.verdict == "unexplained"
+    assert found.is_fault
+
+
+def test_the_first_advice_undoes_what_the_run_changes():
+    found = diagnosed(evidence(**CASES["g-rate-too-low"]))
+    assert found.headline.advice[0].settings == "g_optimizer.lr=0.0002"
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [{}, {"on_d": [{"name": "x", "weight": "heavy"}]}, {"d_optimizer": [1], "g_optimizer": "adam"},
+     {"objective": {"name": "nobody"}, "networks": 3, "batch": "all", "shared": 7}],
+)  # fmt: skip
+def test_a_strange_recipe_breaks_no_symptom(recipe):
+    run = evidence(late=BAD)
+    assert diagnosed(Evidence({**run.facts, "recipe": recipe}, run.history)).is_fault
+    assert diagnosed(Evidence({"method": "no-such", "recipe": recipe}, run.history)).is_fault
+
+
+def test_the_page_of_symptoms_is_that_of_the_files():
+    import importlib.util
+
+    root = Path(__file__).parents[2]
+    spec = importlib.util.spec_from_file_location("lister", root / "tools/list_symptoms.py")
+    lister = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(lister)
+    assert (root / "docs/symptoms.md").read_text() == lister.page(), "run tools/list_symptoms.py"
