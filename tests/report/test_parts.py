@@ -5,7 +5,7 @@ import json
 import pytest
 
 from steadygan.errors import UserError
-from steadygan.report import charts, losses, recipes, samples, signals, text
+from steadygan.report import charts, losses, recipes, samples, signals, text, write_report
 from steadygan.report.read import Run, read_folder
 
 
@@ -253,3 +253,62 @@ def test_seeds_share_a_colour_and_variants_do_not(tmp_path, make):
     assert [run.label for run in runs] == names
     assert [run.colour for run in runs] == [0, 0, 1, 2]
     assert [run.dash for run in runs] == [0, 0, 0, 0]
+
+
+# ---- the diagnosis -------------------------------------------------------------------------
+
+
+def diagnosed(make, tmp_path, verdict="fault", **changes):
+    """A page of a run with a diagnosis of `verdict`."""
+    number = {"key": "g_travel", "value": 0.002, "healthy": "above .1", "steps": [10, 20]}
+    head = {
+        "name": "g-rate-too-low",
+        "says": "it hardly moved",
+        "confidence": 0.95,
+        "numbers": [number],
+        "advice": [{"settings": "lr=1", "why": "more <b>rate</b>"}],
+    }
+    found = {
+        "verdict": verdict,
+        "says": "it hardly moved",
+        "headline": head,
+        "effects": [{"name": "d-overpowers", "says": "D wins"}],
+        "others": [],
+        **changes,
+    }
+    lines = make.history("dcgan", lines=3)
+    for n, line in enumerate(lines):
+        line["probe"] = {"g_travel": 0.001 * (n + 1)}
+    facts = {**make.run_json("dcgan"), "diagnosis": found}
+    folder = make.write_run(tmp_path / "run", facts, lines, pictures=False)
+    return make.Page(write_report(folder).read_text(encoding="utf-8"))
+
+
+def test_the_first_line_and_a_section_say_what_went_wrong(make, tmp_path):
+    page = diagnosed(make, tmp_path)
+    assert "Diagnosis: fault: it hardly moved." in page.said
+    assert "g-rate-too-low, confidence 95%" in page.said
+    assert "0.002 above .1 10 to 20" in page.said
+    assert "Explains d-overpowers: D wins." in page.said
+    assert "steadygan train dcgan ... lr=1 more <b>rate</b>" in page.said, "as text, not as markup"
+    (path,) = [dict(attrs)["d"] for tag, attrs in page.tags if tag == "path"]
+    assert path.startswith("M0.0 ")
+    assert path.count("L") == 2, "three probes"
+
+
+def test_a_healthy_run_says_so_and_one_without_a_diagnosis_nothing(make, tmp_path):
+    healthy = diagnosed(make, tmp_path / "a", verdict="healthy", headline=None)
+    assert "Diagnosis: healthy" in healthy.said
+    for bad in ({"verdict": "excellent"}, {"verdict": None}):
+        assert "Diagnosis" not in diagnosed(make, tmp_path / str(bad), **bad).said
+
+
+@pytest.mark.parametrize(
+    ("healthy", "band"),
+    [("0 to .15", (0.0, 0.15)), ("above .1", (0.1, None)), ("below .05", (None, 0.05)),
+     ("-3 to 4", (-3.0, 4.0)), ("as the data", None)],
+)  # fmt: skip
+def test_bands_are_read_from_words(healthy, band):
+    from steadygan.report.diagnosis import range_of
+
+    assert range_of(healthy) == band

@@ -138,7 +138,8 @@ def curve_of(run: Run, key: str, healthy: str) -> Curve | None:
         return None
     band = range_of(healthy)
     values = [y for _, y in known] + [end for end in band or () if end is not None]
-    low, high = min(values), max(values)
+    low, high = min(0.0, *values), max(values)
+    high += 0.1 * (high - low)  # a band that ends above all values still shows
     spread, last = (high - low) or 1.0, known[-1][0] or 1.0
 
     def place(y: float) -> float:
@@ -151,7 +152,7 @@ def curve_of(run: Run, key: str, healthy: str) -> Curve | None:
         bottom = HEIGHT if band[0] is None else place(band[0])
         top = 0.0 if band[1] is None else place(band[1])
         drawn = (top, round(max(0.5, bottom - top), 1))
-    return Curve(path, drawn, f"{low:.3g}", f"{high:.3g}")
+    return Curve(path, drawn, f"{min(y for _, y in known):.3g}", f"{max(y for _, y in known):.3g}")
 
 
 def range_of(healthy: str) -> tuple[float | None, float | None] | None:
