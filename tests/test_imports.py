@@ -16,7 +16,7 @@ FILES = sorted(SRC.rglob("*.py"))
 ORDER = [
     "errors", "spec", "files", "locks", "records", "data", "networks", "game", "parts", "losses",
     "recipes", "methods", "training", "features", "metrics", "stability", "diagnosis", "study",
-    "report", "cli",
+    "report", "watching", "cli",
 ]  # fmt: skip
 
 

@@ -53,6 +53,14 @@ def answer(line: dict[str, Any]) -> Diagnosis:
     return diagnosed(Evidence(line["facts"], line["history"]))
 
 
+def named(line: dict[str, Any]) -> str:
+    """The name of a run's headline, or the verdict where there is none."""
+    found = answer(line)
+    if found.verdict == "improving":
+        return "still-improving"
+    return found.headline.name if found.headline and found.is_fault else found.verdict
+
+
 def bounds(right: int, of: int) -> str:
     """A share with its one-sided 95 % lower and upper bounds."""
     if not of:
@@ -68,13 +76,11 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="every run with its answer")
     asked = parser.parse_args()
     lines = [line for path in asked.runs for line in runs_of(path)]
-    causes = symptoms = bad = alarms = named = good = 0
+    causes = symptoms = bad = alarms = told = good = 0
     table: Counter[tuple[str, str]] = Counter()
     for line in lines:
         kind, found, real = BY_NAME[line["kind"]], answer(line), truth(line)
-        name = found.headline.name if found.headline and found.is_fault else found.verdict
-        if found.verdict == "improving":
-            name = "still-improving"
+        name = named(line)
         seen = {name, *(f.name for f in found.effects)}
         accepted = {*kind.causes, *kind.symptoms} or {"still-improving", *_SEEN_IN_HEALTHY}
         right = name in kind.causes or (not kind.causes and name in accepted)
@@ -85,7 +91,7 @@ def main() -> None:
         elif real == "good":
             good += 1
             alarms += found.is_fault
-            named += found.is_fault and name in kind.causes
+            told += found.is_fault and name in kind.causes
         table[(f"{line['kind']} ({real})", name)] += 1
         if asked.list:
             mark = {True: "ok ", False: "---"}[right if real == "bad" else not found.is_fault]
@@ -95,7 +101,7 @@ def main() -> None:
     print(f"{len(lines)} runs, {bad} bad and {good} good by outcome")
     print(f"cause right:   {bounds(causes, bad)}")
     print(f"symptom right: {bounds(symptoms, bad)}")
-    print(f"false alarms:  {bounds(alarms, good)}; {named} of them name what was done to the run")
+    print(f"false alarms:  {bounds(alarms, good)}; {told} of them name what was done to the run")
     for (kind_name, name), count in sorted(table.items()):
         print(f"  {kind_name:32} {name:24} {count}")
 

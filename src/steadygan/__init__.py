@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from steadygan.data import DataSettings as DataSettings
     from steadygan.data import open_data as open_data
     from steadygan.diagnosis.diagnose import diagnose as diagnose
-    from steadygan.diagnosis.watch import watch as watch
     from steadygan.errors import SteadyGanError as SteadyGanError
     from steadygan.errors import UserError as UserError
     from steadygan.game.recipe import Recipe as Recipe
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
     from steadygan.training import train as train
     from steadygan.training.sampling import load_generator as load_generator
     from steadygan.training.sampling import sample as sample
+    from steadygan.watching import watch as watch
 
 #: Where each public name is: a module, and the name there where it is another.
 _HOME = {
@@ -89,7 +89,7 @@ _HOME = {
     "resume": "training",
     "sample": "training.sampling",
     "train": "training",
-    "watch": "diagnosis.watch",
+    "watch": "watching",
     "wasserstein_d_loss": "losses.objectives",
     "wasserstein_g_loss": "losses.objectives",
     "write_report": "report",

@@ -12,7 +12,7 @@ from steadygan.diagnosis.live import with_diagnosis
 from steadygan.diagnosis.recorder import COST, Prober
 from steadygan.errors import NonFiniteError
 from steadygan.report import write_report
-from steadygan.training import Goal, Hooks, Stopped, resume, train
+from steadygan.training import Goal, Hooks, LogSchedule, Stopped, resume, train
 from steadygan.training.runfolder import read_facts, read_history
 from tests.reliability import games
 
@@ -36,7 +36,9 @@ def probes_of(folder):
 
 def run(recipe, folder, steps=12, hooks=None, data=None, **more):
     data = games.images() if data is None else data
-    return train(recipe, data, out=folder, steps=steps, device="cpu", hooks=hooks, **more)
+    each = LogSchedule(log_every=1)
+    return train(recipe, data, out=folder, steps=steps, device="cpu", hooks=hooks, schedule=each,
+                 **more)  # fmt: skip
 
 
 def everywhen(steps=12, **more):
@@ -89,16 +91,16 @@ def test_probes_stay_in_their_share_of_the_time(tmp_path):
         now[0] += 0.05  # a probe looks twice: .1 s
         return now[0]
 
-    prober = Prober(Goal(steps=400), clock=clock)
+    prober = Prober(Goal(steps=200), clock=clock)
     hooks = Hooks(evaluate=prober, on_iteration=trainers.append)
     folder = tmp_path / "run"
 
     def slowly(trainer):
-        trainer.seconds = float(trainer.iteration) * 0.02
+        trainer.seconds = float(trainer.iteration) * 0.04
         return prober(trainer)
 
     hooks.evaluate = slowly
-    run(games.small("gan"), folder, 400, hooks)
+    run(games.small("gan"), folder, 200, hooks)
     assert trainers[-1].seconds == pytest.approx(8.0, rel=0.01)
     assert prober.spent <= COST * 8.0 + 0.2 + 0.05, "but for the first and the last one"
     assert 3 <= len(probes_of(folder)) <= 5
@@ -180,7 +182,16 @@ def test_the_command_on_a_run_and_on_nothing(steadygan, tmp_path):
     assert json.loads(text)["says"] in out
     code, _, err = steadygan("diagnose", tmp_path)
     assert code == 2
-    assert "no run or study folder" in err
+    assert "no run, no study" in err
+
+
+def test_a_probe_adds_no_line_to_the_history(tmp_path):
+    data = games.images()
+    for name, hooks in (("plain", Hooks()), ("probed", Hooks(evaluate=everywhen(50)))):
+        train(games.small("gan"), data, out=tmp_path / name, steps=50, device="cpu", hooks=hooks)
+    plain, probed = (list(read_history(tmp_path / name)) for name in ("plain", "probed"))
+    assert [line["step"] for line in plain] == [line["step"] for line in probed]
+    assert len(probes_of(tmp_path / "probed")) > 3
 
 
 def test_runs_of_before_without_probes_are_undecided(steadygan, tmp_path):

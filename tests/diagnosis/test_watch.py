@@ -10,7 +10,7 @@ from steadygan.errors import UserError
 from steadygan.report import write_report
 from tests.diagnosis import loops
 
-STEPS = {"wgan_gp": 24}
+STEPS = {"wgan_gp": 16}
 
 
 def trained(name, fault="", watched=True, every=5, steps=None, **more):

@@ -292,7 +292,7 @@ def test_the_first_line_and_a_section_say_what_went_wrong(make, tmp_path):
     assert "Explains d-overpowers: D wins." in page.said
     assert "steadygan train dcgan ... lr=1 more <b>rate</b>" in page.said, "as text, not as markup"
     (path,) = [dict(attrs)["d"] for tag, attrs in page.tags if tag == "path"]
-    assert path.startswith("M0.0 ")
+    assert path.startswith("M60.0 ")
     assert path.count("L") == 2, "three probes"
 
 

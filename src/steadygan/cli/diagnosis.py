@@ -31,7 +31,13 @@ app = typer.Typer()
     )
 )
 def diagnose(
-    folder: Annotated[Path, typer.Argument(help="A run or study folder.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="A run or study folder; or a log of another program: FILE.csv, FILE.jsonl, a "
+            "folder of TensorBoard event files."
+        ),
+    ],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole answer as JSON, for programs.")
     ] = False,
@@ -48,12 +54,18 @@ def diagnose(
     share: Annotated[
         float, typer.Option("--share", min=0.01, max=1.0, help="The share of the steps of --try.")
     ] = 1 / 3,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="Name a column of a log: d_loss=loss/D. Repeat it."),
+    ] = None,
     trust_code: TrustCode = False,
 ) -> int:
     """Report what went wrong in a run, the numbers that show it, and what to change.
 
     Exit code 0: healthy, still improving or undecided; 1: a fault was found.
     """
+    if not any((folder / name).exists() for name in ("run.json", "study.json")):
+        return _of_log(folder, columns or [], as_json)
     load_torch()
     from steadygan.diagnosis.diagnose import as_recorded, diagnose, in_words
     from steadygan.training.runfolder import read_facts
@@ -72,6 +84,28 @@ def diagnose(
     if try_advice:
         _try(folder, try_advice, share, trust_code)
     return int(any(each.is_fault for each in found.values()))
+
+
+def _of_log(path: Path, columns: list[str], as_json: bool) -> int:
+    """Diagnose a log of another program, and print what its columns were taken for."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    load_torch()
+    from steadygan.diagnosis.diagnose import as_recorded, in_words
+    from steadygan.diagnosis.foreign import diagnose_log, read_log
+
+    for pair in columns:
+        if "=" not in pair:
+            raise UserError(f"--map {pair}: wants KEY=COLUMN, such as d_loss=loss/D")
+    log, taken = read_log(path, dict(pair.split("=", 1) for pair in columns))
+    found = diagnose_log(log)
+    if as_json:
+        print(json.dumps({**as_recorded(found), "columns": taken}, indent=1))
+    else:
+        print("taken for: " + ", ".join(f"{key}={column}" for key, column in taken.items()))
+        for line in in_words(found, "METHOD", str(path)):
+            print(line)
+    return int(found.is_fault)
 
 
 def _try(run: Path, most: int, share: float, trust_code: bool) -> None:
@@ -102,8 +136,6 @@ def _runs_of(folder: Path) -> Iterator[Path]:
     if (folder / "run.json").exists():
         yield folder
         return
-    if not (folder / "study.json").exists():
-        raise UserError(f"{folder}: no run or study folder (no run.json and no study.json in it)")
     from steadygan.records import read_study
 
     begun = [folder / name for name in read_study(folder)["runs"]]

@@ -92,11 +92,14 @@ class Prober:
         return min(1.0, trainer.seconds / self.goal.budget_seconds)
 
     def due(self, trainer: Trainer) -> bool:
-        """True at the first iteration that reaches one of `SHARES`, where there is time for it."""
+        """True at the first logged iteration that reaches one of `SHARES`, where there is time."""
         if trainer.iteration == 0:
             return self.last_share < 0
         if self.goal.reached(trainer.iteration, trainer.seconds):
             return True
+        every = trainer.schedule.log_every
+        if every and trainer.iteration % every:
+            return False  # a probe adds no line to the history
         done = self.share(trainer)
         passed = any(self.last_share < share <= done for share in SHARES)
         return passed and self.spent + self._cost <= self._affordable(trainer, done)

@@ -24,4 +24,4 @@ def look(evidence: Evidence) -> Finding | None:
         back_to_sheet(evidence, "weight-clip.bound"),
         Advice(penalty, "a penalty holds the slope at 1"),
     ]
-    return finding("cause", says, 0.9, numbers, advice, ON_GAME)
+    return finding("exact", says, 1.0, numbers, advice, (*ON_GAME, "g-not-updated"))
