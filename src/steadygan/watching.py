@@ -274,6 +274,9 @@ class Watcher:
         modes = [(module, module.training) for module in modules]
         devices = [torch.device("cuda", n) for n in range(torch.cuda.device_count())]
         g, d = (p.module for p in self.players.values())
+        # Layers of all kinds may move buffers in a forward (torch's spectral norm does): what has
+        # moved is put back, and nothing else is written, since a graph may hold it.
+        buffers = [(b, b.clone()) for p in self.players.values() for b in p.module.buffers()]
         self._asleep = True
         try:
             frozen = frozen_buffers(g), frozen_buffers(d)
@@ -284,6 +287,10 @@ class Watcher:
             self._asleep = False
             for module, mode in modes:
                 module.training = mode
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    if not torch.equal(buffer, before):
+                        buffer.copy_(before)
 
     def _baseline(self) -> None:
         """Where both networks start from."""

@@ -16,7 +16,7 @@ from steadygan.training import Goal, Hooks, LogSchedule, Stopped, resume, train
 from steadygan.training.runfolder import read_facts, read_history
 from tests.reliability import games
 
-#: A method of each kind: heads, latents in D, attention, stages, energies, relativistic, critics.
+#: A method of each kind: heads, latents in D, stages, energies, relativistic, attention, critics.
 KINDS = (
     "acgan",
     "bigan",
