@@ -16,7 +16,7 @@ from steadygan.training import Goal, Hooks, LogSchedule, Stopped, resume, train
 from steadygan.training.runfolder import read_facts, read_history
 from tests.reliability import games
 
-#: A method of each kind: heads, latents in D, stages, energies, relativistic, attention, critics.
+#: A method of each kind: a head, latents in D, stages, energies, a critic.
 KINDS = (
     "acgan",
     "bigan",

@@ -10,7 +10,7 @@ from steadygan.errors import UserError
 from steadygan.report import write_report
 from tests.diagnosis import loops
 
-STEPS = {"wgan_gp": 20}
+STEPS = {"wgan_gp": 12}
 #: The loop in which D never steps has few steps of G.
 NEVER = ("wgan_gp", "d-frozen")
 
@@ -23,7 +23,7 @@ def trained(name, fault="", watched=True, every=5, steps=None, **more):
     if watched:
         watcher = steadygan.watch(g, d, every=every, say=said.append, **more)
     told = watcher if more.pop("tells", False) else None
-    loops.LOOPS[name](g, d, data, steps or STEPS.get(name, 60), fault, told)
+    loops.LOOPS[name](g, d, data, steps or STEPS.get(name, 45), fault, told)
     torch.manual_seed(2 if watcher is None else torch.initial_seed())
     tensors = {f"{k}/{n}": t.clone() for k, net in (("g", g), ("d", d))
                for n, t in net.state_dict().items()}  # fmt: skip

@@ -312,3 +312,23 @@ def test_bands_are_read_from_words(healthy, band):
     from steadygan.report.diagnosis import range_of
 
     assert range_of(healthy) == band
+
+
+def test_in_a_study_faults_stand_open_and_healthy_runs_are_folded(make, tmp_path):
+    from steadygan.report import diagnosis
+
+    runs = {}
+    for name, verdict in (("a", "healthy"), ("b", "fault"), ("c", "improving"), ("d", "none")):
+        facts = {**make.run_json("dcgan"), "name": name}
+        facts["diagnosis"] = {"verdict": verdict, "says": f"of {name}"}
+        runs[name] = make.write_run(
+            tmp_path / name, facts, make.history("dcgan", 2), pictures=False
+        )
+    make.write_study(tmp_path, list(runs))
+    study = read_folder(tmp_path)
+    first, folded = diagnosis.shown(study)
+    assert [card.verdict for card in first] == ["fault", "still improving"]
+    assert [card.verdict for card in folded] == ["healthy"]
+    assert diagnosis.first_line(study) == (
+        "Diagnosis of 3 runs: 1 fault, 1 still improving, 1 healthy."
+    )

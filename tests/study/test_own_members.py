@@ -191,10 +191,12 @@ def test_a_module_that_fails_is_named_with_its_own_error(steadygan, text, said):
     ],
 )  # fmt: skip
 def test_a_loss_that_is_none_is_said_with_its_class_or_shape(steadygan, body, said):
+    name = f"odd-{len(body)}"  # a name is taken for the life of a process
     base = "from steadygan.game.objective import Objective\n\n\nclass Odd(Objective):\n"
-    (steadygan.here / "odd_losses.py").write_text(f'{base}    name = "odd"\n\n    {body}\n')
-    code, err = steadygan("train", "gan", *GIVEN, "--out", "run", "objective=odd_losses:Odd")
-    forget("odd_losses")
+    module = name.replace("-", "_")
+    (steadygan.here / f"{module}.py").write_text(f'{base}    name = "{name}"\n\n    {body}\n')
+    code, err = steadygan("train", "gan", *GIVEN, "--out", "run", f"objective={module}:Odd")
+    forget(module)
     assert code != 0
     assert re.search(said, err), err
 

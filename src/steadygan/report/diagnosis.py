@@ -20,6 +20,8 @@ VERDICTS = {
 }
 #: Size of a curve in its picture, and the most pieces of advice and alternatives shown.
 WIDTH, HEIGHT, MOST = 180, 44, 4
+#: Cards of a study that stand open.
+MOST_OPEN = 6
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,16 @@ def cards(study: Study) -> list[Card]:
     return sorted(found, key=lambda card: order.index(card.verdict))
 
 
+def shown(study: Study) -> tuple[list[Card], list[Card]]:
+    """The cards that stand open, and those that are folded: of a study the healthy ones, and all
+    after `MOST_OPEN`."""
+    found = cards(study)
+    if study.single:
+        return found, []
+    first = [card for card in found if card.tone != "good"][:MOST_OPEN]
+    return first, [card for card in found if card not in first]
+
+
 def first_line(study: Study) -> str:
     """The diagnosis of a single run, or how many runs of a study have which, in a sentence."""
     found = cards(study)
@@ -101,7 +113,10 @@ def card_of(index: int, run: Run) -> Card | None:
         confidence=f"{sure:.0%}" if sure is not None and verdict == "fault" else "",
         rows=[row_of(run, as_dict(each)) for each in numbers],
         effects=[_said(each) for each in as_list(found.get("effects"))],
-        advice=[_advised(as_dict(each), method) for each in as_list(head.get("advice"))[:MOST]],
+        advice=[
+            _advised(as_dict(each), method, str(run.folder))
+            for each in as_list(head.get("advice"))[:MOST]
+        ],
         others=[
             _said(each) for each in as_list(found.get("others"))[:MOST]
             if dig(each, "name") != "bad-samples"
@@ -113,11 +128,11 @@ def _said(finding: Any) -> str:
     return f"{words(dig(finding, 'name'))}: {words(dig(finding, 'says'))}"
 
 
-def _advised(advice: dict[str, Any], method: str) -> tuple[str, str]:
+def _advised(advice: dict[str, Any], method: str, run: str) -> tuple[str, str]:
     """(what to paste or nothing, why)."""
     settings = str(advice.get("settings") or "")
     line = f"steadygan train {method} ... {words(settings)}" if settings else ""
-    return line, words(advice.get("why"))
+    return line, words(advice.get("why")).replace("RUN", run)
 
 
 def row_of(run: Run, facts: dict[str, Any]) -> Row:
