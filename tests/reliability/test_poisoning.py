@@ -9,8 +9,11 @@ from steadygan.game.context import RealBatch, StepContext
 from steadygan.training import Goal, Hooks, checkpoint, guards, replay, resume, train
 from tests.reliability import children, games, poisoning
 
+#: SAGAN's other two are the same networks, and the slowest: `make reliability` poisons them too.
+POISONED = [name for name in games.METHODS if name not in ("sagan-js", "sagan-wasserstein")]
 
-@pytest.mark.parametrize("method", games.METHODS)
+
+@pytest.mark.parametrize("method", POISONED)
 def test_a_poisoned_number_stops_the_run_before_a_weight(method, tmp_path):
     """Each kind of number at step 0 or 1; the next method has it at the other one."""
     values, first = (poisoning.NAN, poisoning.INF), games.METHODS.index(method) % 2

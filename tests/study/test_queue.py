@@ -18,7 +18,7 @@ from steadygan.training import StopAsked, Stopped, checkpoint
 from steadygan.training.runfolder import RunFolder, read_history
 from tests.reliability import children
 
-STEPS = 90
+STEPS = 60
 SETTINGS = ("log_every=5", "save_every=20", "threads=1", "precision=fp32")
 METHODS = ("wgan-gp:d_steps=2", "wgan-gp:d_steps=3")
 RUNS = ("wgan-gp-d_steps-2-s0", "wgan-gp-d_steps-3-s0")

@@ -24,7 +24,8 @@ class Number:
 
     def __str__(self) -> str:
         where = "" if self.steps is None else f" (steps {self.steps[0]:,} to {self.steps[1]:,})"
-        return f"{self.key} {self.value:.3g}{where}; healthy: {self.healthy}"
+        healthy = f"; healthy: {self.healthy}" if self.healthy else ""
+        return f"{self.key} {self.value:.3g}{where}{healthy}"
 
 
 @dataclass(frozen=True)
