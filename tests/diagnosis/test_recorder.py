@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch
 
 from steadygan import cli
 from steadygan.diagnosis import recorder
@@ -81,6 +80,18 @@ def test_a_resumed_run_goes_on_with_its_movement(tmp_path):
     assert [line["step"] for line in whole] == [line["step"] for line in cut]
     assert whole[-1]["probe"]["g_travel"] == pytest.approx(cut[-1]["probe"]["g_travel"], rel=1e-5)
     assert whole[-1]["probe"]["way"] == pytest.approx(cut[-1]["probe"]["way"], abs=1e-5)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no tensors", b"x" * 2_000_000])
+def test_a_damaged_memory_of_weights_is_said_and_left(damage, tmp_path):
+    recipe, data, said = games.small("gan"), games.images(), []
+    run(recipe, tmp_path / "run", 4, Hooks(evaluate=everywhen(4)))
+    (tmp_path / "run" / recorder.FILE).write_bytes(damage)
+    hooks = Hooks(evaluate=everywhen(8, say=said.append))
+    resume(tmp_path / "run", data=data, steps=8, hooks=hooks, say=games.quiet)
+    assert len(said) == 1
+    assert "movement is measured from here on" in said[0]
+    assert probes_of(tmp_path / "run")[-1]["probe"]["g_travel"] > 0
 
 
 def test_probes_stay_in_their_share_of_the_time(tmp_path):
@@ -199,4 +210,3 @@ def test_runs_of_before_without_probes_are_undecided(steadygan, tmp_path):
     code, out, _ = steadygan("diagnose", tmp_path / "old")
     assert code == 0
     assert out.startswith("undecided: not enough evidence: needs probes")
-    assert torch.get_num_threads() >= 1

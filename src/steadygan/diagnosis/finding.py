@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -81,11 +80,3 @@ class Diagnosis:
     def as_facts(self) -> dict[str, Any]:
         """As JSON values, for run.json and `--json`."""
         return asdict(self)
-
-
-def read_diagnosis(facts: Any) -> Mapping[str, Any] | None:
-    """A recorded diagnosis, or None where there is none that can be read."""
-    if not isinstance(facts, Mapping):
-        return None
-    known = isinstance(facts.get("says"), str) and isinstance(facts.get("verdict"), str)
-    return facts if known else None

@@ -72,5 +72,5 @@ def with_diagnosis(
         on_iteration=hooks.on_iteration,
         stop=lambda: live.stopped() or stop(),
         on_stage=hooks.on_stage,
-        evaluate=Prober(goal, evaluate, live),
+        evaluate=Prober(goal, evaluate, live, say),
     )

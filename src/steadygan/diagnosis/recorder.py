@@ -7,6 +7,7 @@ it. What it must remember between probes stands in the run folder (`probes.safet
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -34,6 +36,7 @@ from steadygan.files import write_whole
 from steadygan.game.context import RealBatch, StepContext, StepInputs
 from steadygan.game.priors import Coded
 from steadygan.networks.labels import split_class, with_class
+from steadygan.records import open_regular
 from steadygan.training import Goal, Trainer
 from steadygan.training.inputs import as_played
 from steadygan.training.runfolder import read_history
@@ -47,6 +50,8 @@ FILE = "probes.safetensors"
 EVALUATED = 32
 #: Fewer held-out samples than this say nothing about memorising.
 LEAST_HELDOUT = 32
+#: A larger file is none that a probe has written.
+MOST_BYTES = 1_000_000
 #: Values of all samples of a probe together, beyond which fewer are looked at.
 MOST_VALUES = COUNT * 3 * 64 * 64
 
@@ -61,6 +66,7 @@ class Prober:
     goal: Goal
     then: Evaluate = lambda trainer: None
     found: Callable[[Trainer, dict[str, float]], None] = lambda trainer, signals: None
+    say: Callable[[str], None] = lambda text: None
     clock: Callable[[], float] = time.perf_counter
     spent: float = 0.0
     last_share: float = -1.0
@@ -124,11 +130,33 @@ class Prober:
         for share in SHARES:
             if share <= self._share_of(lines[-1]):
                 self.last_share = share
+        kept = self._kept(trainer)
+        for name, movement in self._movements.items():
+            movement.start, movement.before = kept.get(f"{name}/start"), kept.get(f"{name}/now")
+
+    def _kept(self, trainer: Trainer) -> dict[str, Tensor]:
+        """The weights that the probes before remembered; none, which is said, where the file is
+        damaged or of other networks: movement is then measured from here on."""
+        assert self._movements is not None  # `_take_up` comes first
         path = trainer.folder.path / FILE
-        if path.exists():
-            kept = safetensors.torch.load(path.read_bytes())
-            for name, movement in self._movements.items():
-                movement.start, movement.before = kept.get(f"{name}/start"), kept.get(f"{name}/now")
+        if not path.exists():
+            return {}
+        shapes = {
+            name: movement.take(trainer.state.players[name].parameters).shape
+            for name, movement in self._movements.items()
+        }
+        try:
+            handle, size = open_regular(path)
+            with os.fdopen(handle, "rb") as file:
+                kept = safetensors.torch.load(file.read() if size <= MOST_BYTES else b"")
+        except (OSError, ValueError, safetensors.SafetensorError) as error:
+            self.say(f"{path}: cannot be read ({error}); movement is measured from here on")
+            return {}
+        if any(name.split("/")[0] not in shapes or tensor.shape != shapes[name.split("/")[0]]
+               or not bool(tensor.isfinite().all()) for name, tensor in kept.items()):  # fmt: skip
+            self.say(f"{path}: holds no weights of this run; movement is measured from here on")
+            return {}
+        return kept
 
     def _share_of(self, line: dict[str, Any]) -> float:
         if self.goal.steps is not None:

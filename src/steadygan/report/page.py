@@ -89,6 +89,7 @@ def script_json(value: Any) -> Markup:
 
 
 def _first_screen(study: Study) -> dict[str, Any]:
+    shown, folded = diagnosis.shown(study)
     owner = study.info if not study.single else (study.runs[0].info if study.runs else {})
     return {
         "runs": study.runs,
@@ -103,8 +104,8 @@ def _first_screen(study: Study) -> dict[str, Any]:
         "facts": facts(study),
         "notices": notices.notices(study),
         "diagnosed": diagnosis.first_line(study),
-        "diagnoses": diagnosis.shown(study)[0],
-        "diagnoses_folded": diagnosis.shown(study)[1],
+        "diagnoses": shown,
+        "diagnoses_folded": folded,
         "glances": overview.glances(study),
         "each_glance": [overview.glance(index, run) for index, run in enumerate(study.runs)],
         "speeds": overview.speed_table(study),
