@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import beta
+from scipy.stats import beta, spearmanr
 
 from benchmarks.diagnosis.kinds import BY_NAME
 from steadygan.diagnosis.evidence import Evidence
@@ -102,6 +102,9 @@ def main() -> None:
     print(f"cause right:   {bounds(causes, bad)}")
     print(f"symptom right: {bounds(symptoms, bad)}")
     print(f"false alarms:  {bounds(alarms, good)}; {told} of them name what was done to the run")
+    pairs = [(way, line["outcome"]["way"]) for line in lines
+             if (way := Evidence(line["facts"], line["history"]).way) is not None]  # fmt: skip
+    print(f"rank correlation of the probes' distance with the outcome's: {spearmanr(pairs)[0]:.2f}")
     for (kind_name, name), count in sorted(table.items()):
         print(f"  {kind_name:32} {name:24} {count}")
 

@@ -78,7 +78,17 @@ class _Player:
 
 
 class Watcher:
-    """Watches the training loop of `generator` and `discriminator`; see `watch`."""
+    """Watch a training loop of one's own; call it before the first step.
+
+        watcher = steadygan.watch(generator, discriminator)
+        ...                                  # the loop as it is
+        watcher.report("runs/mine")
+
+    `heldout` (n, ...) are samples that the loop never trains on, as the discriminator would be
+    given them: with them memorising is seen. `real_is_high=False` for a discriminator that scores
+    real samples low. `every` probes after so many steps of G; by default at growing gaps, in at
+    most 3 % of the loop's time. Findings are given to `say` as they appear.
+    """
 
     def __init__(
         self,
@@ -455,25 +465,5 @@ def _optimizer_facts(optimizer: Optimizer | None) -> dict[str, Any]:
     return found
 
 
-def watch(
-    generator: nn.Module,
-    discriminator: nn.Module,
-    *,
-    heldout: Tensor | None = None,
-    real_is_high: bool = True,
-    every: int | None = None,
-    say: Callable[[str], None] = print,
-) -> Watcher:
-    """Watch a training loop of one's own; call it before the first step.
-
-        watcher = steadygan.watch(generator, discriminator)
-        ...                                  # the loop as it is
-        watcher.report("runs/mine")
-
-    `heldout` (n, ...) are samples that the loop never trains on, as the discriminator would be
-    given them: with them memorising is seen. `real_is_high=False` for a discriminator that scores
-    real samples low. `every` probes after so many steps of G; by default at growing gaps, in at
-    most 3 % of the loop's time. Findings are given to `say` as they appear.
-    """
-    return Watcher(generator, discriminator, heldout=heldout, real_is_high=real_is_high,
-                   every=every, say=say)  # fmt: skip
+#: What a loop calls: `steadygan.watch(generator, discriminator)`.
+watch = Watcher

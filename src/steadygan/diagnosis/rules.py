@@ -50,6 +50,78 @@ def scaled(evidence: Evidence, player: str, factor: float, why: str) -> Advice |
     return Advice(f"{player}_optimizer.lr={rate * factor:.3g}", why)
 
 
+# ---- faults that either network may have ---------------------------------------------------------
+
+NETWORK = {"g": "generator", "d": "discriminator"}
+OTHER = {"g": "d", "d": "g"}
+
+
+def not_updated(evidence: Evidence, player: str) -> Finding | None:
+    """A network whose weights are exactly those of the start at two probes or more."""
+    moved = evidence.series(f"{player}_travel")
+    if len(moved) < 2 or any(travel > 0 for _, travel in moved):
+        return None
+    says = (
+        f"the {NETWORK[player]}'s weights are exactly those of the start: no step of its optimizer "
+        "reaches them"
+    )
+    numbers = [evidence.number(f"{p}_travel", "above .1") for p in (player, OTHER[player])]
+    advice = [
+        back_to_sheet(evidence, f"{player}_optimizer.lr"),
+        Advice("", "check that its optimizer holds its weights, and that its loss reaches them"),
+    ]
+    return finding("exact", says, 1.0, numbers, advice, ON_GAME, step=moved[0][0])
+
+
+def rate_too_low(evidence: Evidence, player: str, least: float) -> Finding | None:
+    """A network that travelled less than `least` while the other one moved, or whose rate is set
+    far below its method's."""
+    other = OTHER[player]
+    own, theirs = evidence.last(f"{player}_travel"), evidence.last(f"{other}_travel")
+    if own is None or theirs is None or own == 0 or evidence.steps < 50:
+        return None
+    factor, others = evidence.rate_factor(player), evidence.rate_factor(other)
+    slow = own <= least and theirs >= 4 * own
+    set_low = factor <= 0.03 and others > 0.1 and own < theirs
+    if evidence.is_good or not (slow or set_low) or max(factor, others) < 0.1:
+        return None
+    says = (
+        f"the {NETWORK[player]}'s weights hardly moved while the other network's did: "
+        "its steps are far too small"
+    )
+    numbers = [evidence.number(f"{p}_travel", "above .1") for p in (player, other)]
+    advice = [back_to_sheet(evidence, f"{player}_optimizer.lr"),
+              scaled(evidence, player, 10, "ten times its rate")]  # fmt: skip
+    return finding("cause", says, 0.95 if factor < 0.1 else 0.75, numbers, advice, ON_GAME)
+
+
+def rate_too_high(evidence: Evidence, player: str) -> Finding | None:
+    """A rate of one network alone that is many times its method's, beside bad samples."""
+    factor = evidence.rate_factor(player)
+    if factor < 8 or evidence.rate_factor(OTHER[player]) >= 8 or evidence.is_good:
+        return None
+    says = f"the {NETWORK[player]}'s learning rate is {factor:.3g} times its method's"
+    known = evidence.late(f"{player}_move") is not None
+    numbers = [evidence.number(f"{player}_move", ".0005 to .03 a step")] if known else []
+    advice = [back_to_sheet(evidence, f"{player}_optimizer.lr")]
+    return finding("cause", says, 0.85, numbers, advice, (*ON_GAME, "steps-too-large"))
+
+
+def steps_too_many(evidence: Evidence, player: str) -> Finding | None:
+    """Many more steps of a network an iteration than in its method, beside bad samples."""
+    key = f"{player}_steps"
+    before, now = evidence.changes.get(key, (None, None))
+    if not isinstance(before, int) or not isinstance(now, int):
+        return None
+    if now < 4 * before or evidence.is_good:
+        return None
+    says = f"the {NETWORK[player]} takes {now} steps an iteration, {before} in its method"
+    return finding("cause", says, 0.8, (), [back_to_sheet(evidence, key)], ON_GAME)
+
+
+# ---- words -------------------------------------------------------------------------------------
+
+
 def typed(value: Any) -> str:
     """A value as one types it."""
     if isinstance(value, (list, tuple)):

@@ -8,21 +8,9 @@ keras-team/keras#4943).
 from __future__ import annotations
 
 from steadygan.diagnosis.evidence import Evidence
-from steadygan.diagnosis.finding import Advice, Finding
-from steadygan.diagnosis.rules import ON_GAME, back_to_sheet, finding
+from steadygan.diagnosis.finding import Finding
+from steadygan.diagnosis.rules import not_updated
 
 
 def look(evidence: Evidence) -> Finding | None:
-    moved = evidence.series("d_travel")
-    if len(moved) < 2 or any(travel > 0 for _, travel in moved):
-        return None
-    says = (
-        "the discriminator's weights are exactly those of the start: no step of its"
-        " optimizer reaches them"
-    )
-    numbers = [evidence.number("d_travel", "above .1"), evidence.number("g_travel", "above .1")]
-    advice = [
-        back_to_sheet(evidence, "d_optimizer.lr"),
-        Advice("", "check that its optimizer holds its weights, and that its loss reaches them"),
-    ]
-    return finding("exact", says, 1.0, numbers, advice, ON_GAME, step=moved[0][0])
+    return not_updated(evidence, "d")

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from steadygan.diagnosis.evidence import Evidence
 from steadygan.diagnosis.finding import Finding
-from steadygan.diagnosis.rules import ON_GAME, back_to_sheet, finding
+from steadygan.diagnosis.rules import rate_too_high
 
 
 def look(evidence: Evidence) -> Finding | None:
-    factor, move = evidence.rate_factor("g"), evidence.late("g_move")
-    if factor < 8 or evidence.rate_factor("d") >= 8 or evidence.is_good:
-        return None
-    says = f"the generator's learning rate is {factor:.3g} times its method's"
-    numbers = [] if move is None else [evidence.number("g_move", ".0005 to .03 a step")]
-    advice = [back_to_sheet(evidence, "g_optimizer.lr")]
-    return finding("cause", says, 0.85, numbers, advice, (*ON_GAME, "steps-too-large"))
+    return rate_too_high(evidence, "g")
