@@ -14,9 +14,9 @@ SRC = Path(steadygan.__file__).parent
 FILES = sorted(SRC.rglob("*.py"))
 #: Each folder sees those before it. `spec` and `errors` stand above all, `cli` below.
 ORDER = [
-    "errors", "spec", "files", "locks", "records", "data", "networks", "game", "parts", "losses",
-    "recipes", "methods", "training", "features", "metrics", "stability", "diagnosis", "study",
-    "report", "watching", "cli",
+    "errors", "spec", "files", "locks", "records", "data", "networks", "priors", "game", "parts",
+    "losses", "recipes", "methods", "training", "features", "metrics", "stability", "diagnosis",
+    "study", "report", "watching", "cli",
 ]  # fmt: skip
 
 
@@ -131,7 +131,16 @@ def each(check, folder=None):
 def test_every_folder_has_its_place_in_the_order():
     placed = {place(p) for p in FILES} - {"__init__", "__main__"}
     assert placed <= set(ORDER)
-    assert {"data", "networks", "game", "methods", "training", "study", "report"} <= placed
+    assert {
+        "data",
+        "networks",
+        "priors",
+        "game",
+        "methods",
+        "training",
+        "study",
+        "report",
+    } <= placed
 
 
 @pytest.mark.parametrize("folder", ORDER)

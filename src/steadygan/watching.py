@@ -114,6 +114,7 @@ class Watcher:
         self._next, self._gap = every or FIRST, float(FIRST)
         self._seen_fake = self._told = self._asleep = False
         self._unclear = 0
+        self._shared_optimizer = False
         self._reported: set[str] = set()
         self._images = 0
         self._grids: dict[int, Tensor] = {}
@@ -266,7 +267,9 @@ class Watcher:
         if self._asleep:
             return []
         held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        return [p for p in self.players.values() if any(id(w) in held for w in p.parameters)]
+        of = [p for p in self.players.values() if any(id(w) in held for w in p.parameters)]
+        self._shared_optimizer |= len(of) > 1
+        return of
 
     # ---- probes ------------------------------------------------------------------------------
 
@@ -396,7 +399,7 @@ class Watcher:
         if self._batch is not None and len(self._batch) > 1:
             found |= signals_of_batch(self._batch.float().cpu(), self._reference)
         if not self.history:
-            found |= signals_of_data(real)
+            found |= signals_of_data(real, self._reference)
         return found
 
     def _report_findings(self) -> None:
@@ -438,6 +441,7 @@ class Watcher:
             "status": {"state": "finished", "step": self.steps, "images": self._images,
                        "seconds": round(time.perf_counter() - self.started, 3)},
             "watched": {"g_steps": g.steps, "d_steps": d.steps},
+            "shared_optimizer": self._shared_optimizer,
         }  # fmt: skip
 
 

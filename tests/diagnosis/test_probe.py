@@ -94,10 +94,11 @@ def test_saturation_counts_beyond_that_of_the_data():
 def test_blank_and_repeated_data_are_counted():
     half = REAL.clone()
     half[::2] = 0.0
-    found = probes.signals_of_data(half)
+    reference = probes.Reference(REAL, MORE)
+    found = probes.signals_of_data(half, reference)
     assert found["real_blank"] == 0.5
-    assert probes.signals_of_data(REAL)["real_duplicates"] == 0.0
-    assert probes.signals_of_data(REAL[:8].repeat(16, 1, 1, 1))["real_duplicates"] == 1.0
+    assert probes.signals_of_data(REAL, reference)["real_duplicates"] == 0.0
+    assert probes.signals_of_data(REAL[:8].repeat(16, 1, 1, 1), reference)["real_duplicates"] == 1.0
 
 
 def test_codes_that_do_nothing_have_no_effect():

@@ -9,13 +9,13 @@ from steadygan.errors import UserError
 from steadygan.game.objective import Objective
 from steadygan.game.optimizers import Adam, Optimizer
 from steadygan.game.part import Part
-from steadygan.game.priors import Coded, Normal, Prior, Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import Minimax
 from steadygan.losses.penalties import GradientPenalty
 from steadygan.methods import find, methods
 from steadygan.networks import DCGANNetworks, MLPNetworks, Networks
 from steadygan.parts.constraints import WeightClip
+from steadygan.priors import Coded, Normal, Prior, Uniform
 from steadygan.spec import checked
 
 FAMILIES = (Objective, Optimizer, Part, Prior, Networks)

@@ -12,17 +12,28 @@ from steadygan.game.context import StepContext
 from steadygan.game.optimizers import Adam
 from steadygan.losses.energy import began_d_loss, energy_g_loss
 from steadygan.methods import find
-from steadygan.methods.began import BEGANState
+from steadygan.parts.equilibrium import BEGANState
 from steadygan.study.compose import compose
 
 BEGAN = find("began")
+
+
+def balanced(recipe, balance, real, fake):
+    errors = torch.tensor(real), torch.tensor(fake)
+    return balance.balance(*errors, gamma=recipe.gamma, lambda_k=recipe.lambda_k)
+
+
+def annealed(recipe, balance, m, images, batch):
+    keys = ("stall_images", "least_rate", "mean_images")
+    settings = {key: getattr(recipe, key) for key in keys}
+    balance.anneal(torch.tensor(m), images, batch, **settings)
 
 
 def moved(k, real, fake, **fields):
     """k and M after a turn with mean errors l(x), l(g)."""
     recipe = BEGAN.recipe.changed(**fields)
     balance = BEGANState(k)
-    convergence = recipe.moved(balance, torch.tensor(real), torch.tensor(fake))
+    convergence = balanced(recipe, balance, real, fake)
     return balance.k.item(), convergence.item()
 
 
@@ -71,7 +82,7 @@ def test_k_stays_between_0_and_1(real, fake, end):
     balance = BEGANState(0.5)
     recipe = BEGAN.recipe.changed(lambda_k=0.3)
     for _ in range(9):
-        recipe.moved(balance, torch.tensor(real), torch.tensor(fake))
+        balanced(recipe, balance, real, fake)
         assert 0 <= balance.k <= 1
     assert balance.k == end
 
@@ -114,7 +125,7 @@ def test_rates_are_halved_where_m_stalls_and_no_further_than_the_least():
     rates = []
     for iteration in range(1, 60):
         m = 1.0 / iteration if iteration <= 20 else 0.05  # falls, then stands
-        recipe.halved(balance, torch.tensor(m), images=10 * iteration, batch=10)
+        annealed(recipe, balance, m, 10 * iteration, 10)
         rates.append(balance.rate.item())
     assert rates[: 20 + 9] == [1.0] * 29
     assert rates[29] == 0.5  # 100 images after the last new minimum, at turn 20
@@ -129,7 +140,7 @@ def test_a_minimum_lower_by_less_than_a_hundredth_is_none():
     for fall in (0.0005, 0.02):
         balance = BEGANState(0.0)
         for iteration in range(1, 13):
-            recipe.halved(balance, torch.tensor(1.0 - fall * iteration), 10 * iteration, 10)
+            annealed(recipe, balance, 1.0 - fall * iteration, 10 * iteration, 10)
         ends.append(balance.rate.item())
     assert ends == [0.5, 1.0]
 
@@ -137,9 +148,9 @@ def test_a_minimum_lower_by_less_than_a_hundredth_is_none():
 def test_the_running_mean_has_its_half_life_in_images():
     recipe = BEGAN.recipe.changed(mean_images=40.0)
     balance = BEGANState(0.0)
-    recipe.halved(balance, torch.tensor(1.0), images=10, batch=10)
+    annealed(recipe, balance, 1.0, 10, 10)
     for iteration in range(2, 6):
-        recipe.halved(balance, torch.tensor(0.0), images=10 * iteration, batch=10)
+        annealed(recipe, balance, 0.0, 10 * iteration, 10)
     assert balance.convergence.item() == pytest.approx(0.5)
 
 

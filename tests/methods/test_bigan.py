@@ -7,9 +7,9 @@ from tiny import GREY, POINT, buffers, context, differing, go_on, inputs, shrunk
 
 from steadygan.game.context import Iteration
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.methods import find
 from steadygan.networks import DCGANNetworks, OwnNetworks
+from steadygan.priors import Uniform
 from steadygan.study.compose import compose
 from steadygan.training.sampling import load_generator
 from tests.reliability import games

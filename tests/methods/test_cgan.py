@@ -6,9 +6,9 @@ from tiny import GREY, IMAGE, context, go_on, inputs, shrunk, started
 
 from steadygan.game.context import Iteration
 from steadygan.game.optimizers import SGD
-from steadygan.game.priors import Uniform
 from steadygan.methods import find
 from steadygan.networks.labels import with_class
+from steadygan.priors import Uniform
 from steadygan.study.compose import compose
 from steadygan.training.pictures import swept_classes
 

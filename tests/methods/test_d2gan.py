@@ -8,15 +8,9 @@ import torch
 from tiny import GREY, IMAGE, context, shrunk, started, trainer
 
 from steadygan.game.optimizers import Adam
+from steadygan.losses.d2gan import D2GANObjective, d2gan_g_loss, d2gan_value, log_softplus
 from steadygan.methods import find
-from steadygan.methods.d2gan import (
-    D2GAN,
-    D2GANObjective,
-    TwoDiscriminators,
-    d2gan_g_loss,
-    d2gan_value,
-    log_softplus,
-)
+from steadygan.methods.d2gan import D2GAN, TwoDiscriminators
 from steadygan.training import signals
 
 METHOD = find("d2gan")

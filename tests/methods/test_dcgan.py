@@ -5,8 +5,8 @@ import torch
 from tiny import GREY, IMAGE, shrunk, started, trainer
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.methods import find
+from steadygan.priors import Uniform
 from steadygan.study.compose import compose
 
 DCGAN = find("dcgan")

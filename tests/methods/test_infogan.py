@@ -6,9 +6,9 @@ import torch
 from tiny import GREY, context, shrunk, started, trainer
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Coded
 from steadygan.losses.information import MutualInformation
 from steadygan.methods import find
+from steadygan.priors import Coded
 from steadygan.study.compose import compose
 from steadygan.training import signals
 

@@ -3,10 +3,10 @@
 from tiny import IMAGE, POINT, shrunk, started
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Normal, Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.methods import find
 from steadygan.networks import DCGANNetworks, LSGANNetworks
+from steadygan.priors import Normal, Uniform
 from steadygan.recipes.overrides import override
 from steadygan.study.compose import compose
 from steadygan.training import signals

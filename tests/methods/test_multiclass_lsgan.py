@@ -7,9 +7,9 @@ from tiny import GREY, Shapes, context, go_on, inputs, shrunk, started
 from steadygan.errors import UserError
 from steadygan.game.context import Iteration
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.methods import find
 from steadygan.networks import MulticlassNetworks
+from steadygan.priors import Uniform
 
 LSGAN, GAN = find("multiclass-lsgan"), find("multiclass-gan")
 

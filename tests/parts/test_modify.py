@@ -7,6 +7,7 @@ from tiny import GREY, IMAGE, context, differing, inputs, parameters, shrunk, st
 from torch import nn
 
 from steadygan.game.context import StepContext
+from steadygan.losses.information import codes_read
 from steadygan.losses.penalties import GradientPenalty
 from steadygan.methods import find
 from steadygan.networks import OwnNetworks
@@ -144,10 +145,10 @@ def test_what_was_there_begins_as_without_it():
 def test_ds_other_readers_keep_their_features():
     """InfoGAN's Q reads D's features: they have the width they had."""
     recipe = shrunk(find("infogan").recipe).with_(SMALL)
-    logits, means = context(recipe, "g", GREY).codes_read
+    logits, means = codes_read(context(recipe, "g", GREY))
     assert (logits.shape, means.shape) == ((8, 10), (8, 2))
     plain = shrunk(find("infogan").recipe)
-    torch.testing.assert_close(logits, context(plain, "g", GREY).codes_read[0])
+    torch.testing.assert_close(logits, codes_read(context(plain, "g", GREY))[0])
 
 
 def test_real_and_fake_are_told_apart_by_how_close_they_are():

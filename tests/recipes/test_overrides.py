@@ -4,13 +4,13 @@ import pytest
 
 from steadygan.errors import UserError
 from steadygan.game.optimizers import SGD, Adam, RMSProp
-from steadygan.game.priors import Normal
 from steadygan.losses.information import MutualInformation
 from steadygan.losses.objectives import Minimax
 from steadygan.methods import find, methods
 from steadygan.networks import DCGANNetworks, MLPNetworks, OwnNetworks
 from steadygan.parts.constraints import WeightClip
 from steadygan.parts.tricks import CriticWarmup
+from steadygan.priors import Normal
 from steadygan.recipes.overrides import keys_of, override, override_all, suggest
 
 DCGAN, WGAN_GP, WGAN = (find(name).recipe for name in ("dcgan", "wgan-gp", "wgan"))

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from steadygan.errors import NonFiniteError
-from steadygan.game.priors import Prior
 from steadygan.game.recipe import Recipe
+from steadygan.priors import Prior
 from steadygan.training import Goal, Hooks, Trainer, checkpoint, guards, replay
 from tests.reliability import games, resuming
 

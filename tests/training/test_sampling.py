@@ -8,8 +8,8 @@ from PIL import Image
 from steadygan.data import DataSettings, open_data
 from steadygan.data.dataset import from_rows
 from steadygan.errors import CheckpointError, UserError
-from steadygan.game.priors import ClassConditionalPrior, Coded, Normal, Uniform
 from steadygan.networks.labels import split_class
+from steadygan.priors import ClassConditionalPrior, Coded, Normal, Uniform
 from steadygan.training import checkpoint, pictures, train
 from steadygan.training.runfolder import read_history
 from steadygan.training.sampling import (

@@ -22,6 +22,9 @@ COUNT = 128
 #: samples to theirs is a near-duplicate.
 NEAR = 0.25
 
+#: Classes of labelled data are looked at where each has at least so many of a probe's samples.
+LEAST_OF_CLASS = 6
+
 #: Below this sum of variances samples are one, whatever rounding leaves.
 LEAST_VARIANCE = 1e-6
 #: What `way` is cut at: samples that run away say no more than this.
@@ -33,10 +36,11 @@ Kind = Literal["real", "fake", "heldout"]
 class Reference:
     """Real samples (n, ...) and held-out ones, with what follows from them alone: made once a run.
 
-    Without a held-out part the second half of the real samples stands in for it.
+    Without a held-out part the second half of the real samples stands in for it. `labels` (n,)
+    int64 are the classes of the real ones, where they are known.
     """
 
-    def __init__(self, real: Tensor, heldout: Tensor | None) -> None:
+    def __init__(self, real: Tensor, heldout: Tensor | None, labels: Tensor | None = None) -> None:
         real = real.detach().float().cpu()
         half = len(real) // 2
         self.real = real
@@ -51,6 +55,9 @@ class Reference:
         noise = _distance(self.scale(_noise_like(self.heldout)), self.h)
         self.length = (noise - self.floor).clamp_min(0.1 * float(noise) + 1e-12)
         self.rank = max(_rank(self.h), 1e-12)
+        self.labels = None if labels is None else labels.cpu()[: len(x)]
+        if self.labels is not None and len(x) < LEAST_OF_CLASS * len(self.labels.unique()):
+            self.labels = None  # too few samples a class
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,8 @@ class Subject:
     training; `evaluated()` the first of them in eval mode; `averaged()` those of G's moving average
     in eval mode. `score(kind)` gives D's raw scores (n,) of samples of a kind, None where there are
     none. `code_effect` gives samples as they are, with other codes or classes, and with other
-    noise; None for a generator without codes.
+    noise; None for a generator without codes. `rebuilt` gives the real samples as an encoder and
+    its decoder rebuild them; None where there is none.
     """
 
     reference: Reference
@@ -70,6 +78,7 @@ class Subject:
     averaged: Callable[[], Tensor] | None = None
     score: Callable[[Kind], Tensor | None] | None = None
     code_effect: Callable[[], tuple[Tensor, Tensor, Tensor] | None] = lambda: None
+    rebuilt: Callable[[], Tensor | None] = lambda: None
     real_is_high: bool = True
 
 
@@ -87,6 +96,8 @@ def probe(subject: Subject) -> dict[str, float]:
         found |= {f"ema_{key}": average[key] for key in ("way", "diversity")}
     if (triple := subject.code_effect()) is not None:
         found["code_effect"] = effect(*triple)
+    if (rebuilt := subject.rebuilt()) is not None:
+        found["reconstruction"] = reconstruction(rebuilt.detach().float().cpu(), reference)
     if subject.score is not None:
         kinds: tuple[Kind, ...] = ("real", "fake", "heldout")
         scores = {kind: s for kind in kinds if (s := subject.score(kind)) is not None}
@@ -110,18 +121,47 @@ def signals_of_samples(fake: Tensor, reference: Reference) -> dict[str, float]:
     g = reference.scale(fake)
     floor = reference.floor
     same = torch.cdist(g, g)
-    return {
+    to_real = torch.cdist(g, reference.x)
+    return signals_of_classes(same, to_real, reference) | {
         "way": min(FARTHEST, float((_distance(g, reference.h) - floor) / reference.length)),
         "diversity": float(_off_diagonal(same) / reference.spread),
         "duplicates": float((_nearest(same, own=True) < reference.near).float().mean()),
-        "copies": float((torch.cdist(g, reference.x).amin(1) < reference.near).float().mean()),
+        "copies": float((to_real.amin(1) < reference.near).float().mean()),
         "rank": _rank(g) / reference.rank,
     }
 
 
-def signals_of_data(real: Tensor) -> dict[str, float]:
+def signals_of_classes(same: Tensor, to_real: Tensor, reference: Reference) -> dict[str, float]:
+    """What samples are by the class of their nearest real sample, beside held-out ones, from their
+    distances (n, n) and those to the real ones (n, m); nothing where classes are not known.
+
+    classes       how many classes they show, exp(entropy), over that of held-out samples
+    class_spread  mean distance of two samples of one class, over that of two held-out ones
+    """
+    if reference.labels is None:
+        return {}
+    entropy, within = _by_class(same, reference.labels[to_real.argmin(1)])
+    apart = torch.cdist(reference.h, reference.h)
+    nearest = torch.cdist(reference.h, reference.x).argmin(1)
+    of_held_out = _by_class(apart, reference.labels[nearest])
+    found = {"classes": math.exp(entropy - of_held_out[0])}
+    if within is not None and of_held_out[1]:
+        found["class_spread"] = within / of_held_out[1]
+    return found
+
+
+def _by_class(apart: Tensor, classes: Tensor) -> tuple[float, float | None]:
+    """The entropy of `classes` (n,) in nats, and the mean distance (of `apart`, (n, n)) of two
+    samples of one class; None where no two are."""
+    share = torch.bincount(classes).float() / len(classes)
+    entropy = float(-(share[share > 0] * share[share > 0].log()).sum())
+    pairs = (classes[:, None] == classes[None, :]) & ~torch.eye(len(classes), dtype=torch.bool)
+    return entropy, float(apart[pairs].mean()) if bool(pairs.any()) else None
+
+
+def signals_of_data(real: Tensor, reference: Reference) -> dict[str, float]:
     """What a draw of real samples (n, ...) is: the share of near-duplicates, of blank images (no
-    spread of pixels), and of pixels that never change."""
+    spread of pixels), and how diverse they are beside held-out ones."""
     scale = Scale(real)
     apart = torch.cdist(scale(real), scale(real))
     nearest = _nearest(apart, own=True)
@@ -129,6 +169,9 @@ def signals_of_data(real: Tensor) -> dict[str, float]:
     return {
         "real_duplicates": float((nearest < 1e-3).float().mean()),
         "real_blank": float((spread < 1e-3).float().mean()),
+        "real_diversity": float(
+            _off_diagonal(torch.cdist(reference.x, reference.x)) / reference.spread
+        ),
     }
 
 
@@ -145,13 +188,16 @@ def signals_of_batch(batch: Tensor, reference: Reference) -> dict[str, float]:
 
 def ranges(fake: Tensor, real: Tensor) -> dict[str, float]:
     """Least and largest values, and the share of G's values at the ends of tanh beyond that of real
-    samples."""
+    samples. Of images also the spread at their border, in units of the real spread, and log10 of
+    the power at the highest frequency and in the upper half of them, over that of real ones."""
     found: dict[str, float] = {}
     for name, samples in (("real", real), ("fake", fake)):
         found |= {f"{name}_min": float(samples.min()), f"{name}_max": float(samples.max())}
     ends = [float((s.abs() > 0.99).float().mean()) for s in (fake, real)]
     found["saturated"] = ends[0] - ends[1]
     if fake.dim() == 4:
+        for name, samples in (("real", real), ("fake", fake)):
+            found[f"border_{name}"] = float(_border(samples) / real.std().clamp_min(1e-12))
         found["nyquist"] = math.log10(_nyquist(fake) / max(_nyquist(real), 1e-12) + 1e-6)
         found["fine"] = math.log10(_fine(fake) / max(_fine(real), 1e-12) + 1e-6)
     return found
@@ -170,6 +216,14 @@ def effect(samples: Tensor, of_codes: Tensor, of_noise: Tensor) -> float:
     codes = (base - of_codes.float().cpu()).flatten(1).norm(dim=1).mean()
     noise = (base - of_noise.float().cpu()).flatten(1).norm(dim=1).mean()
     return float(codes / noise.clamp_min(1e-12))
+
+
+def reconstruction(rebuilt: Tensor, reference: Reference) -> float:
+    """How far real samples (n, ...) are from what is rebuilt of them, over how far two of them are
+    from each other: 1 is no better than another image."""
+    x = reference.x[: len(rebuilt)]
+    off = (reference.scale(rebuilt)[: len(x)] - x).norm(dim=1).mean()
+    return float(off / _off_diagonal(torch.cdist(x, x)).clamp_min(1e-12))
 
 
 def _noise_like(samples: Tensor) -> Tensor:
@@ -207,6 +261,13 @@ def _rank(features: Tensor) -> float:
     if total < LEAST_VARIANCE:
         return 0.0
     return float(total.square() / products.square().sum())
+
+
+def _border(images: Tensor) -> Tensor:
+    """How much the outermost pixels differ from image to image: their mean standard deviation."""
+    spread = images.std(0)
+    frame = (spread[:, 0], spread[:, -1], spread[:, 1:-1, 0], spread[:, 1:-1, -1])
+    return torch.cat([each.flatten() for each in frame]).mean()
 
 
 def _spectrum(images: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from steadygan.diagnosis.finding import Advice, Finding, Kind, Number
 
 #: The effects of a game that does not get anywhere.
 ON_SAMPLES = ("bad-samples", "total-collapse", "partial-collapse", "still-improving",
-              "saturated-output", "plateau")  # fmt: skip
+              "saturated-output", "plateau", "classes-missing", "within-class-collapse",
+              "checkerboard", "oscillation")  # fmt: skip
 #: Those, and what a bad game does to D.
 ON_GAME = (*ON_SAMPLES, "d-overpowers", "d-too-weak", "hardly-moved", "dead-units")
 
@@ -117,6 +118,13 @@ def steps_too_many(evidence: Evidence, player: str) -> Finding | None:
         return None
     says = f"the {NETWORK[player]} takes {now} steps an iteration, {before} in its method"
     return finding("cause", says, 0.8, (), [back_to_sheet(evidence, key)], ON_GAME)
+
+
+def other_range(evidence: Evidence) -> bool:
+    """Whether batches have another range than the data, which makes all distances smaller: see
+    range-mismatch."""
+    low, whole = evidence.late("batch_min"), evidence.last("real_min")
+    return low is not None and whole is not None and abs(low - whole) > 0.2
 
 
 # ---- words -------------------------------------------------------------------------------------

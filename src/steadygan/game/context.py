@@ -319,12 +319,6 @@ class StepContext:
         running statistics move only in D's step."""
         return self.forward("d", name, features, own=self.player == "d")
 
-    @cached_property
-    def codes_read(self) -> tuple[Tensor, Tensor]:
-        """Q's category logits (B, K) and code means (B, m) for `fake`, float32."""
-        logits, means = self.head("q", self.fake_features)
-        return logits.float(), means.float()
-
     def judge(self, samples: Tensor, condition: Condition = ()) -> DOutput:
         """D's features (or None) and scores of `samples`; D's running statistics move only in D's
         step."""
@@ -349,11 +343,6 @@ class StepContext:
             pairs = zip(condition, self.condition("fake"), strict=True)
             condition = tuple(torch.cat(pair) for pair in pairs)
         return self.critic(samples, condition)[: len(batch.samples)]
-
-    def log_gradient_norms(self, norms: Tensor) -> None:
-        """Keep the mean and spread of input-gradient norms (B,) for the log."""
-        self.signals["critic_gradient_norm"] = norms.mean()
-        self.signals["critic_gradient_norm_std"] = norms.std(correction=0)
 
     def _judged(self, samples: Tensor, condition: Condition, own: bool) -> DOutput:
         inputs = (samples, *condition)

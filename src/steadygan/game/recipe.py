@@ -17,11 +17,11 @@ from steadygan.game.objective import Objective
 from steadygan.game.optimizers import EMA, Adam, Optimizer
 from steadygan.game.part import Part, Side
 from steadygan.game.player import Player
-from steadygan.game.priors import ClassConditionalPrior, Normal, Prior
 from steadygan.game.state import GameState, Guard, StepResult
 from steadygan.networks import Networks
 from steadygan.networks.base import Built, Codes
 from steadygan.networks.spectral import power_iteration
+from steadygan.priors import ClassConditionalPrior, Normal, Prior
 from steadygan.spec import Member, Spec
 
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -66,6 +66,8 @@ class Recipe(Spec):
     changeable: ClassVar[frozenset[str]] = frozenset()
     #: What signals of a subclass are called in reports, by key.
     signal_titles: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: How many discriminators its networks give D, for objectives that want two.
+    discriminators: ClassVar[int] = 1
     #: Modules that `build` makes for G's player; the others go to D's.
     of_g: ClassVar[tuple[str, ...]] = ("generator", "encoder")
 

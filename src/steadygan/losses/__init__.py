@@ -6,6 +6,7 @@ stand with each function.
 """
 
 from steadygan.losses.classes import class_loss
+from steadygan.losses.d2gan import d2gan_g_loss, d2gan_value
 from steadygan.losses.decoding import decoding_loss
 from steadygan.losses.energy import began_d_loss, ebgan_d_loss, energy_g_loss, pulling_away
 from steadygan.losses.information import category_information, code_information
@@ -44,7 +45,8 @@ from steadygan.parts.augment import consistency_loss, diff_augment
 
 __all__ = [
     "bce_d_loss", "bce_d_loss_to", "began_d_loss", "category_information", "class_loss",
-    "code_information", "consistency_loss", "decoding_loss", "diff_augment", "discriminator_l2",
+    "code_information", "consistency_loss", "d2gan_g_loss", "d2gan_value", "decoding_loss",
+    "diff_augment", "discriminator_l2",
     "ebgan_d_loss",
     "energy_g_loss", "feature_matching_loss", "generator_l2", "gradient_penalty", "hinge_d_loss",
     "hinge_g_loss", "least_squares_d_loss", "least_squares_d_loss_to", "least_squares_g_loss",

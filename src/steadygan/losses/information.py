@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from steadygan.game.part import Part
-from steadygan.game.priors import Coded
+from steadygan.priors import Coded
 
 if TYPE_CHECKING:
     from steadygan.game.context import StepContext
@@ -33,6 +33,12 @@ def code_information(means: Tensor, codes: Tensor) -> Tensor:
     """
     log_density = -0.5 * (codes - means).square() - 0.5 * math.log(2 * math.pi)
     return (log_density + math.log(2.0)).sum(1).mean()
+
+
+def codes_read(context: StepContext) -> tuple[Tensor, Tensor]:
+    """Q's category logits (B, K) and code means (B, m) for the step's fakes, float32."""
+    logits, means = context.head("q", context.fake_features)
+    return logits.float(), means.float()
 
 
 class MutualInformation(Part):
@@ -59,7 +65,7 @@ class MutualInformation(Part):
 
     def loss(self, context: StepContext) -> Tensor:
         prior = cast(Coded, context.recipe.prior)  # see `incompatibility`
-        logits, means = context.codes_read
+        logits, means = codes_read(context)
         about_category = category_information(logits, prior.category(context.latent))
         context.signals["mutual_information"] = about_category.detach()
         loss = -self.weight * about_category

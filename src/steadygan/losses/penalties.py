@@ -158,7 +158,9 @@ class Penalty(Part):
     def squares(self, context: StepContext) -> Tensor:
         """The squared gradient norms (B,), with a graph to D's weights."""
         squares = squared_norm(input_gradient(context.critic, self.points(context)))
-        context.log_gradient_norms(squares.detach().sqrt())
+        norms = squares.detach().sqrt()
+        context.signals["critic_gradient_norm"] = norms.mean()
+        context.signals["critic_gradient_norm_std"] = norms.std(correction=0)
         return squares
 
     def weight_in(self, context: StepContext) -> float:

@@ -12,11 +12,11 @@ layer: read here as 384 maps of 4x4, since 384 numbers make no map that three do
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.classes import AuxiliaryClassifier
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import ACGANNetworks
+from steadygan.priors import Uniform
 
 recipe = Recipe(
     networks=ACGANNetworks(),

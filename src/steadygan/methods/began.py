@@ -19,40 +19,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from steadygan.game.context import Iteration, StepContext
 from steadygan.game.optimizers import Adam
 from steadygan.game.player import Player
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.game.state import GameState, StepResult
 from steadygan.losses.energy import BEGANObjective, began_d_loss
 from steadygan.networks.autoencoder import BEGANNetworks
-
-#: A running mean of M below this share of the least one so far is a new minimum.
-LOWER = 0.99
-
-
-class BEGANState(nn.Module):
-    """What BEGAN remembers between iterations, as scalar buffers: k, the running mean of M, its
-    least value and the images seen then, and what learning rates are multiplied by."""
-
-    k: Tensor
-    convergence: Tensor
-    least: Tensor
-    least_at: Tensor
-    rate: Tensor
-
-    def __init__(self, k: float) -> None:
-        super().__init__()
-        self.register_buffer("k", torch.tensor(k))
-        self.register_buffer("convergence", torch.tensor(0.0))
-        self.register_buffer("least", torch.tensor(0.0))
-        self.register_buffer("least_at", torch.tensor(-1))
-        self.register_buffer("rate", torch.tensor(1.0))
+from steadygan.parts.equilibrium import BEGANState
+from steadygan.priors import Uniform
 
 
 def balance_of(state: GameState) -> BEGANState:
@@ -104,35 +82,18 @@ class Began(Recipe):
         """An iteration, then k, M and the learning rates by the errors of D's last step: of one and
         the same D, and of the fakes that it was given."""
         results = super().iterate(state, iteration)
-        d_step, signals = results["d"].context, results["g"].context.signals
+        d_step, batch = results["d"].context, self.images_in(iteration.index)
         real, fake = (scores.detach().mean() for scores in (d_step.real_scores, d_step.fake_scores))
-        balance, batch = balance_of(state), self.images_in(iteration.index)
-        signals["began_k"] = balance.k.clone()
-        convergence = self.moved(balance, real, fake)
-        self.halved(balance, convergence, iteration.images + batch, batch)
-        signals["began_convergence"] = convergence
-        signals["learning_rate_scale"] = balance.rate.clone()
+        balance = balance_of(state)
+        signals = {"began_k": balance.k.clone()}  # what D's loss had
+        convergence = balance.balance(real, fake, gamma=self.gamma, lambda_k=self.lambda_k)
+        balance.anneal(
+            convergence, iteration.images + batch, batch, stall_images=self.stall_images,
+            least_rate=self.least_rate, mean_images=self.mean_images,
+        )  # fmt: skip
+        signals |= {"began_convergence": convergence, "learning_rate_scale": balance.rate.clone()}
+        results["g"].context.signals.update(signals)
         return results
-
-    @torch.no_grad()
-    def moved(self, balance: BEGANState, real: Tensor, fake: Tensor) -> Tensor:
-        """Move k by the mean errors l(x) and l(g), scalars; the convergence measure M."""
-        off = self.gamma * real - fake
-        balance.k.add_(self.lambda_k * off).clamp_(0.0, 1.0)
-        return real + off.abs()
-
-    @torch.no_grad()
-    def halved(self, balance: BEGANState, convergence: Tensor, images: int, batch: int) -> None:
-        """Follow M after `images` images, `batch` of them new; halve the rates where it stalls."""
-        first = balance.least_at < 0
-        kept = torch.where(first, 0.0, 0.5 ** (batch / self.mean_images))
-        balance.convergence.copy_(torch.lerp(convergence, balance.convergence, kept))
-        lower = first | (balance.convergence < LOWER * balance.least)
-        balance.least.copy_(torch.where(lower, balance.convergence, balance.least))
-        halve = ~lower & (images - balance.least_at >= self.stall_images)
-        halve &= balance.rate * 0.5 >= self.least_rate
-        balance.rate.mul_(torch.where(halve, 0.5, 1.0))
-        balance.least_at.copy_(torch.where(lower | halve, images, balance.least_at))
 
 
 ADAM = Adam(lr=1e-4, betas=(0.5, 0.999))

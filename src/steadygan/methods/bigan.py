@@ -18,10 +18,10 @@ from torch import Tensor
 
 from steadygan.game.context import Condition, StepContext
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import BiGANNetworks
+from steadygan.priors import Uniform
 
 
 class BiGAN(Recipe):

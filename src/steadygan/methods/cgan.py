@@ -12,10 +12,10 @@ authors' SGD and batch.
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import ConditionalNetworks
+from steadygan.priors import Uniform
 
 recipe = Recipe(
     networks=ConditionalNetworks(),

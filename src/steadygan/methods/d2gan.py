@@ -13,42 +13,20 @@ log(alpha / beta) / 2. The paper tunes alpha and beta by data set and the author
 two-dimensional experiment alone, with 1 and 1: those are the defaults here.
 """
 
-import math
 from typing import ClassVar
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
-from steadygan.game.context import StepContext
-from steadygan.game.objective import Objective
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
+from steadygan.losses.d2gan import D2GANObjective, log_softplus
 from steadygan.networks import DCGANNetworks
 from steadygan.networks.base import Built
 from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE
-
-
-def log_softplus(t: Tensor) -> Tensor:
-    """log log(1 + e^t), finite where the softplus itself would be 0: there it is t."""
-    return torch.where(t < -20, t, softplus(t.clamp_min(-20)).log())
-
-
-def d2gan_value(
-    first_real: Tensor, first_fake: Tensor, second_real: Tensor, second_fake: Tensor,
-    alpha: float = 1.0, beta: float = 1.0,
-) -> Tensor:  # fmt: skip
-    """J, which D1 and D2 maximise: minus it is D's loss. Raw outputs (B,), before the softplus."""
-    of_first = alpha * log_softplus(first_real).mean() - softplus(first_fake).mean()
-    return of_first + beta * log_softplus(second_fake).mean() - softplus(second_real).mean()
-
-
-def d2gan_g_loss(first_fake: Tensor, second_fake: Tensor, beta: float = 1.0) -> Tensor:
-    """The terms of J that depend on G. Raw outputs (B,), before the softplus."""
-    return beta * log_softplus(second_fake).mean() - softplus(first_fake).mean()
+from steadygan.priors import Uniform
 
 
 class TwoDiscriminators(nn.Module):
@@ -74,44 +52,10 @@ class TwoDiscriminators(nn.Module):
         return self.head(self.features(x, *condition))
 
 
-class D2GANObjective(Objective):
-    """J of two discriminators, one for each ratio of the densities. Nguyen et al. 2017, eq. 1."""
-
-    name: ClassVar = "d2gan"
-    optimises: ClassVar = "KL and reverse KL"
-    in_context: ClassVar = ("d", "g")
-    signal_titles: ClassVar = {"d2gan_value": "value J of the game"}
-    alpha: float = Field(1.0, gt=0, le=1)
-    beta: float = Field(1.0, gt=0, le=1)
-
-    @property
-    def threshold(self) -> float:  # type: ignore[override]  # it follows from alpha and beta
-        """The score where the densities are equal, with optimal D1 and D2."""
-        return math.log(self.alpha / self.beta) / 2
-
-    def probability(self, scores: Tensor) -> Tensor:
-        return torch.sigmoid(scores - self.threshold)
-
-    def incompatibility(self, recipe: Recipe) -> str | None:
-        if isinstance(recipe, D2GAN):
-            return None
-        return "it wants two discriminators: the method d2gan has them"
-
-    def d_loss_in(self, context: StepContext) -> Tensor:
-        (first_real, second_real), (first_fake, second_fake) = (
-            features.unbind(1) for features in (context.real_features, context.fake_features)
-        )
-        value = d2gan_value(first_real, first_fake, second_real, second_fake, self.alpha, self.beta)
-        context.signals["d2gan_value"] = value.detach()
-        return -value
-
-    def g_loss_in(self, context: StepContext) -> Tensor:
-        first, second = context.fake_features.unbind(1)
-        return d2gan_g_loss(first, second, self.beta)
-
-
 class D2GAN(Recipe):
     """The game with a second discriminator beside the first, of the same networks."""
+
+    discriminators: ClassVar = 2
 
     @model_validator(mode="after")
     def _two_ratios(self) -> "D2GAN":
@@ -137,6 +81,4 @@ recipe = D2GAN(
     shared_latents=True,
 )
 vector_networks = PLANE
-presets = {
-    "light": {**LIGHT, "d_optimizer.lr": 1e-4, "g_optimizer.lr": 1e-3},
-}  # fmt: skip
+presets = {"light": {**LIGHT, "d_optimizer.lr": 1e-4, "g_optimizer.lr": 1e-3}}

@@ -12,11 +12,11 @@ The default width is that of DCGAN-TF: 8,825,220 parameters in G and D at 32x32x
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import DCGANNetworks
 from steadygan.networks.dcgan import LIGHT
+from steadygan.priors import Uniform
 
 recipe = Recipe(
     networks=DCGANNetworks(),

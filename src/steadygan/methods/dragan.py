@@ -9,13 +9,13 @@ come before mode collapse. The noise is that of the authors' code; as there, D m
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import NonSaturating
 from steadygan.losses.penalties import LocalGradientPenalty
 from steadygan.networks import DCGANNetworks
 from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE
+from steadygan.priors import Uniform
 
 recipe = Recipe(
     networks=DCGANNetworks(d_norm="none"),

@@ -13,10 +13,10 @@ DCGAN. The margin asks nothing more of D where D(g) > m.
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.energy import EBGANObjective, PullingAway
 from steadygan.networks.autoencoder import EBGANNetworks
+from steadygan.priors import Uniform
 
 recipe = Recipe(
     networks=EBGANNetworks(),

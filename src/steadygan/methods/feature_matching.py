@@ -16,13 +16,13 @@ line from the start).
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.matching import FeatureMatching
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import DCGANNetworks
 from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE
+from steadygan.priors import Uniform
 
 recipe = Recipe(
     networks=DCGANNetworks(d_norm="none"),

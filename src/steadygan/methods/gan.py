@@ -12,11 +12,11 @@ batch 100. Their G starts its output bias at the pixels' marginals, which is lef
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import MLPNetworks
 from steadygan.networks.mlp import PLANE
+from steadygan.priors import Uniform
 
 recipe = Recipe(
     networks=MLPNetworks(),

@@ -13,13 +13,13 @@ not depend on G and is left out.
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.margins import QuadraticPotential
 from steadygan.losses.objectives import Wasserstein
 from steadygan.networks import DCGANNetworks
 from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE
+from steadygan.priors import Normal
 
 recipe = Recipe(
     networks=DCGANNetworks(),

@@ -11,11 +11,11 @@ Q shares D's trunk and moves with D's optimizer; the information term reaches G 
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Coded
 from steadygan.game.recipe import Recipe
 from steadygan.losses.information import MutualInformation
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import InfoGANNetworks
+from steadygan.priors import Coded
 
 recipe = Recipe(
     networks=InfoGANNetworks(),

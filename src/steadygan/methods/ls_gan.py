@@ -15,11 +15,11 @@ least squares.
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.margins import LossSensitive
 from steadygan.networks import DCGANNetworks
 from steadygan.networks.mlp import PLANE
+from steadygan.priors import Uniform
 
 recipe = Recipe(
     networks=DCGANNetworks(kernel=4),

@@ -15,12 +15,12 @@ layers, these in ReLU layers. `objective.coding` also takes three numbers.
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.least_squares import LeastSquares
 from steadygan.networks import DCGANNetworks
 from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE
+from steadygan.priors import Uniform
 
 recipe = Recipe(
     networks=DCGANNetworks(),

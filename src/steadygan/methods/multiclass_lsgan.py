@@ -14,11 +14,11 @@ the authors' code for 28 px; larger images are halved down to 8 px.
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Uniform
 from steadygan.game.recipe import Recipe
 from steadygan.losses.least_squares import LeastSquares
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import MulticlassNetworks
+from steadygan.priors import Uniform
 
 _recipe = Recipe(
     networks=MulticlassNetworks(),

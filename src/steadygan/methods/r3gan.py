@@ -14,12 +14,12 @@ in tanh. The authors' width is 768 with batch 512: preset=paper.
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.penalties import R1, R2
 from steadygan.losses.relativistic import RpGAN
 from steadygan.networks import R3GANNetworks
 from steadygan.networks.mlp import PLANE_DEEP
+from steadygan.priors import Normal
 
 recipe = Recipe(
     networks=R3GANNetworks(width=64),

@@ -12,12 +12,12 @@ CIFAR-10; the halves of ragan are those of the author's code.
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.relativistic import RaGAN, RpGAN
 from steadygan.networks import DCGANNetworks
 from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE
+from steadygan.priors import Normal
 
 _shared = Recipe(
     networks=DCGANNetworks(),

@@ -15,11 +15,11 @@ projection), which these networks leave out.
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import Hinge, NonSaturating, Wasserstein
 from steadygan.networks import SNGANNetworks
 from steadygan.parts.normalisation import SpectralNormalisation
+from steadygan.priors import Normal
 
 _hinge = Recipe(
     networks=SNGANNetworks(attention=(1,)),

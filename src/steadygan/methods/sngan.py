@@ -14,12 +14,12 @@ appendix B.4 with the hinge loss, Adam(2e-4, 0, .9), five steps of D and a rate 
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import SNGANNetworks
 from steadygan.networks.mlp import PLANE_DEEP
 from steadygan.parts.normalisation import SpectralNormalisation
+from steadygan.priors import Normal
 
 recipe = Recipe(
     networks=SNGANNetworks(),

@@ -12,13 +12,13 @@ estimates the Wasserstein distance up to the critic's Lipschitz factor.
 """
 
 from steadygan.game.optimizers import RMSProp
-from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import Wasserstein
 from steadygan.networks import DCGANNetworks
 from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE_DEEP
 from steadygan.parts.constraints import WeightClip
+from steadygan.priors import Normal
 
 recipe = Recipe(
     networks=DCGANNetworks(),

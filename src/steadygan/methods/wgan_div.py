@@ -11,12 +11,12 @@ the paper's 2) and residual networks with layer norm; these are WGAN-GP's convol
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import WassersteinLow
 from steadygan.losses.penalties import WassersteinDivergence
 from steadygan.networks import DCGANNetworks
 from steadygan.networks.mlp import PLANE_DEEP
+from steadygan.priors import Normal
 
 recipe = Recipe(
     networks=DCGANNetworks(stages=None, d_norm="none"),

@@ -14,11 +14,11 @@ have (0, .9): betas=0,0.9. lambda is .1 in the plane.
 """
 
 from steadygan.game.optimizers import Adam
-from steadygan.game.priors import Normal
 from steadygan.game.recipe import Recipe
 from steadygan.losses.objectives import Wasserstein
 from steadygan.losses.penalties import GradientPenalty
 from steadygan.networks import DCGANNetworks, MLPNetworks
+from steadygan.priors import Normal
 
 recipe = Recipe(
     networks=DCGANNetworks(d_norm="none"),

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from steadygan.data import Dataset
 from steadygan.errors import UserError
 from steadygan.features.classifier import classifier_of
-from steadygan.game.priors import Coded
+from steadygan.priors import Coded
 from steadygan.training import pictures
 from steadygan.training.sampling import draw_latents, load_generator
 

@@ -12,10 +12,10 @@ import torch
 from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.errors import UserError
 from steadygan.features.extract import Progress, quiet
-from steadygan.game.priors import ClassConditionalPrior
 from steadygan.metrics.evaluate import COUNT, LEAST
 from steadygan.metrics.modes import COUNT as POINTS
 from steadygan.networks.labels import split_class
+from steadygan.priors import ClassConditionalPrior
 from steadygan.spec import checked
 from steadygan.training import pictures
 from steadygan.training.recorded import read_recipe

@@ -6,6 +6,7 @@ Importing the package imports every file, so that parts can be found by name.
 from steadygan.parts import (
     augment,
     constraints,
+    equilibrium,
     modify,
     noise,
     normalisation,
@@ -15,5 +16,6 @@ from steadygan.parts import (
 )
 
 __all__ = [
-    "augment", "constraints", "modify", "noise", "normalisation", "replay", "targets", "tricks",
+    "augment", "constraints", "equilibrium", "modify", "noise",
+    "normalisation", "replay", "targets", "tricks",
 ]  # fmt: skip

@@ -1,1 +1,2 @@
-"""Recipes from words: overrides of single settings, and notes where they break a guideline."""
+"""Recipes: overrides of single settings, notes where they break a guideline, and the pre-training
+that methods build on."""

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from steadygan.data import Dataset
 from steadygan.files import writing
-from steadygan.game.priors import ClassConditionalPrior, Coded, Prior
 from steadygan.networks.labels import split_class, with_class
+from steadygan.priors import ClassConditionalPrior, Coded, Prior
 from steadygan.training.inputs import Streams
 
 GRID = 64

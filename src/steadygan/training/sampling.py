@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from steadygan.data import Dataset
 from steadygan.errors import CheckpointError, UserError, did_you_mean
 from steadygan.files import writing
-from steadygan.game.priors import ClassConditionalPrior, Coded, Normal, Prior, Sphere
 from steadygan.networks.labels import split_class, with_class
+from steadygan.priors import ClassConditionalPrior, Coded, Normal, Prior, Sphere
 from steadygan.records import named_in
 from steadygan.spec import checked
 from steadygan.training import checkpoint, pictures

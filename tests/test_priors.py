@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from steadygan.game.priors import (
+from steadygan.networks.labels import split_class, with_class
+from steadygan.priors import (
     ClassConditionalPrior,
     Coded,
     Normal,
@@ -14,7 +15,6 @@ from steadygan.game.priors import (
     Uniform,
     uniform_from_normal,
 )
-from steadygan.networks.labels import split_class, with_class
 
 
 def seeded(seed=0):
