@@ -1,7 +1,7 @@
 """Train the runs that the diagnosis is scored on, and keep their signals.
 
     python -m benchmarks.diagnosis.make --out runs.jsonl [--jobs 2] [--only KIND,...]
-        [--part known|held] [--limit N]
+        [--part known|held|good|new] [--limit N]
 
 A line a run: what run.json and history.jsonl hold (no weight, no picture), and the outcome, which
 the rules never see: the share of 1,000 samples of the average that a classifier of the data
@@ -33,6 +33,7 @@ from benchmarks.diagnosis.kinds import (
     HELD_KINDS,
     HELD_METHODS,
     HELD_SEEDS,
+    IN_SPLIT,
     KINDS,
     LENGTHS,
     SEEDS,
@@ -172,23 +173,37 @@ def outcome(trainer: Trainer, data_name: str) -> dict[str, float]:
 
 
 def jobs(part: str) -> Iterator[tuple[str, str, str, int]]:
-    """Known: what may be looked at while rules are tuned. Held: all else, a run each where one of
-    kind, method, data or seed is held out."""
+    """Known: what may be looked at while rules are tuned. Held: where two or more of kind, method,
+    data and seed are held out. Good: healthy runs of all methods that are in neither; new: kinds
+    that came after the split."""
     for seed in SEEDS:
         for kind in KINDS:
             for method in kind.methods:
                 for data in DATA:
-                    held = [kind.name in HELD_KINDS, method in HELD_METHODS, data == HELD_DATA,
-                            seed in HELD_SEEDS]  # fmt: skip
-                    if (part == "known" and not any(held)) or (part == "held" and sum(held) >= 2):
+                    if part_of(kind, method, data, seed) == part:
                         yield kind.name, method, data, seed
+
+
+def part_of(kind: Kind, method: str, data: str, seed: int) -> str:
+    """The part that a run belongs to; "" for none."""
+    if kind.name == "healthy-others":
+        return "good" if seed < 3 else ""
+    if kind in KINDS[IN_SPLIT:]:
+        return "new"
+    held = sum([kind.name in HELD_KINDS, method in HELD_METHODS, data == HELD_DATA,
+                seed in HELD_SEEDS])  # fmt: skip
+    if held >= 2:
+        return "held"
+    if not held:
+        return "known"
+    return "good" if kind.name.startswith("healthy") else ""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--part", choices=("known", "held"), default="known")
+    parser.add_argument("--part", choices=("known", "held", "good", "new"), default="known")
     parser.add_argument("--only", default="")
     parser.add_argument("--limit", type=int, default=10**9)
     asked = parser.parse_args()
@@ -200,7 +215,7 @@ def main() -> None:
         done = {(x["kind"], x["method"], x["data"], x["seed"]) for x in lines}
     only = set(asked.only.split(",")) - {""}
     every = [job for job in jobs(asked.part) if not only or job[0] in only]
-    if asked.part == "held":
+    if asked.part != "known":
         random.Random(0).shuffle(every)  # any first part of it is a sample of the whole
     wanted = every[: asked.limit]
     left = [job for job in wanted if job not in done]
