@@ -118,3 +118,78 @@ def test_features_are_the_same_for_good_and_leave_constant_ones_out():
 
 
 GOLDEN = [0.337997, 0.407960, -0.071087]
+
+
+# ---- classes, pairs, reconstructions, borders ----------------------------------------------
+
+
+def blobs(labels, seed, size=8):
+    """Images that are a bright square at a place of their class, with noise."""
+    random = torch.Generator().manual_seed(seed)
+    images = 0.1 * torch.randn(len(labels), 1, size, size, generator=random)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        top, left = 4 * (label // 2), 4 * (label % 2)
+        image[0, top : top + 4, left : left + 4] += 1.0
+    return images
+
+
+LABELS = torch.arange(128) % 4
+
+
+def of_classes(fake, labels=LABELS):
+    reference = probes.Reference(blobs(LABELS, 0), blobs(LABELS, 1), labels)
+    return probes.signals_of_samples(fake, reference)
+
+
+def test_classes_are_counted_by_the_nearest_real_sample():
+    whole = of_classes(blobs(LABELS, 2))
+    assert whole["classes"] == pytest.approx(1.0, abs=0.02)
+    assert whole["class_spread"] == pytest.approx(1.0, abs=0.1)
+    assert of_classes(blobs(LABELS % 2, 2))["classes"] == pytest.approx(0.5, abs=0.02)
+    one_each = blobs(torch.arange(4), 3).repeat(32, 1, 1, 1)
+    collapsed = of_classes(one_each)
+    assert collapsed["classes"] == pytest.approx(1.0, abs=0.02)
+    assert collapsed["class_spread"] < 0.05
+    assert of_classes(torch.zeros(128, 1, 8, 8))["classes"] == pytest.approx(0.25, abs=0.02)
+
+
+def test_without_labels_or_with_too_many_classes_nothing_is_said_of_them():
+    assert "classes" not in of_classes(blobs(LABELS, 2), None)
+    assert "classes" not in of_classes(blobs(LABELS, 2), torch.arange(128) % 100)
+
+
+def test_twins_are_the_nearest_pairs_each_once():
+    reference = probes.Reference(REAL, MORE)
+    fake = REAL.clone()
+    fake[40], fake[7] = fake[3] + 1e-3, fake[90] + 1e-4
+    one, other, real = probes.twins(fake, reference, 8)
+    pairs = [frozenset(pair) for pair in zip(one.tolist(), other.tolist(), strict=True)]
+    assert pairs[:2] == [frozenset({7, 90}), frozenset({3, 40})]
+    assert len(set(pairs)) == 8
+    assert real.tolist()[:2] == [90, 3], "the fakes are the real ones but for two"
+
+
+def test_a_reconstruction_is_as_far_as_another_image_where_it_says_nothing():
+    reference = probes.Reference(REAL, MORE)
+    assert probes.reconstruction(REAL.clone(), reference) == pytest.approx(0.0, abs=1e-5)
+    assert probes.reconstruction(REAL.roll(1, 0), reference) == pytest.approx(1.0, abs=0.1)
+    half = probes.reconstruction(REAL + 0.5 * (MORE - REAL), reference)
+    assert 0.1 < half < 0.9
+
+
+def test_the_spread_of_the_border_is_that_of_the_outermost_pixels():
+    framed = REAL.clone()
+    framed[:, :, [0, -1]] = framed[..., [0, -1]] = -1.0
+    found = probes.ranges(REAL, framed)
+    assert found["border_real"] < 1e-6
+    assert found["border_fake"] > 0.3
+    inner = framed.clone()
+    inner[:, :, 2, 2] += torch.randn(128, 1)
+    assert probes.ranges(inner, framed)["border_fake"] < 1e-6
+
+
+def test_training_data_of_one_kind_are_less_diverse_than_held_out_ones():
+    one = probes.Reference(blobs(LABELS * 0, 0), blobs(LABELS, 1))
+    every = probes.Reference(blobs(LABELS, 0), blobs(LABELS, 1))
+    assert probes.signals_of_data(one.real, one)["real_diversity"] < 0.7
+    assert probes.signals_of_data(every.real, every)["real_diversity"] == pytest.approx(1, abs=0.1)

@@ -5,11 +5,13 @@ import json
 import pytest
 
 from steadygan import cli
+from steadygan.data import open_data
 from steadygan.diagnosis import recorder
 from steadygan.diagnosis.diagnose import conclude, diagnose
 from steadygan.diagnosis.live import with_diagnosis
 from steadygan.diagnosis.recorder import COST, Prober
 from steadygan.errors import NonFiniteError
+from steadygan.methods import find
 from steadygan.report import write_report
 from steadygan.training import Goal, Hooks, LogSchedule, Stopped, resume, train
 from steadygan.training.runfolder import read_facts, read_history
@@ -210,3 +212,17 @@ def test_runs_of_before_without_probes_are_undecided(steadygan, tmp_path):
     code, out, _ = steadygan("diagnose", tmp_path / "old")
     assert code == 0
     assert out.startswith("undecided: not enough evidence: needs probes")
+
+
+def test_the_last_probe_leaves_pictures_of_its_evidence(tmp_path):
+    from PIL import Image
+
+    run(games.small("dcgan"), tmp_path / "run", 4, Hooks(evaluate=everywhen(4)))
+    for name in ("twins", "modes"):
+        with Image.open(tmp_path / "run" / "samples" / f"{name}.png") as picture:
+            side = games.images().shape[1] + 2
+            assert picture.size == (8 * side + 2, 3 * side + 2)
+    points = open_data("ring")
+    vector = find("gan").fitted(points.shape)
+    run(vector, tmp_path / "points", 4, Hooks(evaluate=everywhen(4)), points)
+    assert not list((tmp_path / "points" / "samples").glob("twins.png"))

@@ -219,6 +219,8 @@ print({{name for name in parts if not name.startswith("steadygan.report.")}})
     torch, parts = done.stdout.splitlines()
     assert torch == "[]"
     assert sorted(json.loads(parts.replace("'", '"').replace("{", "[").replace("}", "]"))) == [
+        "steadygan.diagnosis",
+        "steadygan.diagnosis.finding",
         "steadygan.errors",
         "steadygan.files",
         "steadygan.locks",

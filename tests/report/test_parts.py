@@ -304,6 +304,24 @@ def test_a_healthy_run_says_so_and_one_without_a_diagnosis_nothing(make, tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("name", "caption"),
+    [("partial-collapse", "nearest to another one"), ("stale-average", "in training mode"),
+     ("d-overpowers", "")],
+)  # fmt: skip
+def test_a_finding_is_shown_with_the_pictures_of_its_evidence(name, caption, make, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "run" / "samples").mkdir(parents=True)
+    for picture in ("twins", "modes"):
+        Image.new("L", (8, 8)).save(tmp_path / "run" / "samples" / f"{picture}.png")
+    page = diagnosed(make, tmp_path, effects=[{"name": name, "says": "x"}])
+    every = [dict(attrs)["alt"] for tag, attrs in page.tags if tag == "img"]
+    shown = [alt for alt in every if alt != "Enlarged"]
+    assert len(shown) == bool(caption)
+    assert all(caption in each for each in shown)
+
+
+@pytest.mark.parametrize(
     ("healthy", "band"),
     [("0 to .15", (0.0, 0.15)), ("above .1", (0.1, None)), ("below .05", (None, 0.05)),
      ("-3 to 4", (-3.0, 4.0)), ("as the data", None)],

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from steadygan.cli.options import (
 )
 from steadygan.errors import UserError
 
+if TYPE_CHECKING:
+    from steadygan.diagnosis.finding import Diagnosis
+
 app = typer.Typer()
 
 
@@ -28,14 +31,15 @@ app = typer.Typer()
         "steadygan diagnose runs/dcgan-mnist-s0",
         "steadygan diagnose studies/digits --json",
         "steadygan diagnose runs/dcgan-mnist-s0 --try 3",
+        "steadygan diagnose their_samples --real folder:photos",
     )
 )
 def diagnose(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="A run or study folder; or a log of another program: FILE.csv, FILE.jsonl, a "
-            "folder of TensorBoard event files."
+            help="A run or study folder; or what another program left: FILE.csv, FILE.jsonl, a "
+            "folder of TensorBoard event files, a folder of sample grids."
         ),
     ],
     as_json: Annotated[
@@ -58,6 +62,16 @@ def diagnose(
         list[str] | None,
         typer.Option("--map", help="Name a column of a log: d_loss=loss/D. Repeat it."),
     ] = None,
+    real: Annotated[
+        str | None,
+        typer.Option("--real", help="Of a folder of grids: the real images, as --data names them."),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            "--tile", min=8, max=512, help="Of a folder of grids: a sample's side in pixels."
+        ),
+    ] = None,
     trust_code: TrustCode = False,
 ) -> int:
     """Report what went wrong in a run, the numbers that show it, and what to change.
@@ -65,7 +79,9 @@ def diagnose(
     Exit code 0: healthy, still improving or undecided; 1: a fault was found.
     """
     if not any((folder / name).exists() for name in ("run.json", "study.json")):
-        return _of_log(folder, columns or [], as_json)
+        return _of_other(folder, columns or [], real, tile, as_json)
+    if real or tile:
+        raise UserError(f"--real and --tile are for a folder of sample grids; {folder} is a run")
     load_torch()
     from steadygan.diagnosis.diagnose import as_recorded, diagnose, in_words
     from steadygan.training.runfolder import read_facts
@@ -86,26 +102,50 @@ def diagnose(
     return int(any(each.is_fault for each in found.values()))
 
 
-def _of_log(path: Path, columns: list[str], as_json: bool) -> int:
-    """Diagnose a log of another program, and print what its columns were taken for."""
+def _of_other(
+    path: Path, columns: list[str], real: str | None, tile: int | None, as_json: bool
+) -> int:
+    """Diagnose a log or a folder of grids of another program, and print what was read."""
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     load_torch()
     from steadygan.diagnosis.diagnose import as_recorded, in_words
+
+    grids = path.is_dir() and not any(path.rglob("events.out.tfevents.*"))
+    if grids and columns:
+        raise UserError(f"--map: {path} has no log; columns are those of FILE.csv, FILE.jsonl")
+    if not grids and (real or tile):
+        raise UserError(f"--real and --tile are for a folder of sample grids; {path} is a log")
+    found, read = _of_grids(path, real, tile) if grids else _of_log(path, columns)
+    if as_json:
+        print(json.dumps({**as_recorded(found), **read}, indent=1))
+    else:
+        for name, what in read.items():
+            said = what if isinstance(what, str) else ", ".join(f"{k}={v}" for k, v in what.items())
+            print(f"{'taken for' if name == 'columns' else name}: {said}")
+        for line in in_words(found, "METHOD", str(path)):
+            print(line)
+    return int(found.is_fault)
+
+
+def _of_log(path: Path, columns: list[str]) -> tuple[Diagnosis, dict[str, Any]]:
     from steadygan.diagnosis.foreign import diagnose_log, read_log
 
     for pair in columns:
         if "=" not in pair:
             raise UserError(f"--map {pair}: wants KEY=COLUMN, such as d_loss=loss/D")
     log, taken = read_log(path, dict(pair.split("=", 1) for pair in columns))
-    found = diagnose_log(log)
-    if as_json:
-        print(json.dumps({**as_recorded(found), "columns": taken}, indent=1))
-    else:
-        print("taken for: " + ", ".join(f"{key}={column}" for key, column in taken.items()))
-        for line in in_words(found, "METHOD", str(path)):
-            print(line)
-    return int(found.is_fault)
+    return diagnose_log(log), {"columns": taken}
+
+
+def _of_grids(path: Path, real: str | None, tile: int | None) -> tuple[Diagnosis, dict[str, Any]]:
+    from steadygan.diagnosis.grids import diagnose_grids, read_grids
+
+    grids = read_grids(path, tile)
+    count, channels, height, width = grids[-1].samples.shape
+    last = f"{count} samples of {height} x {width} px with {channels} channel(s)"
+    read = {"grids": f"{len(grids)} read; {last} in {grids[-1].name}"}
+    return diagnose_grids(grids, real), read
 
 
 def _try(run: Path, most: int, share: float, trust_code: bool) -> None:

@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from steadygan.diagnosis.evidence import Evidence
-from steadygan.diagnosis.finding import Advice, Diagnosis
+from steadygan.diagnosis.finding import TITLES, Advice, Diagnosis
 from steadygan.diagnosis.ranking import diagnosed
 from steadygan.training.runfolder import RunFolder
 
-#: How verdicts are headed.
-TITLES = {
-    "fault": "fault", "healthy": "healthy", "improving": "still improving",
-    "unexplained": "bad, cause not found", "undecided": "undecided",
-}  # fmt: skip
 #: How many alternatives and pieces of advice are shown.
 MOST = 3
 

@@ -12,6 +12,13 @@ Kind = Literal["exact", "cause", "effect", "note"]
 KINDS: tuple[Kind, ...] = ("exact", "cause", "effect", "note")
 
 
+#: How verdicts are headed.
+TITLES = {
+    "fault": "fault", "unexplained": "bad, cause not found", "improving": "still improving",
+    "undecided": "undecided", "healthy": "healthy",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Number:
     """A signal with the value that a finding rests on, what is healthy, and the steps it is of."""

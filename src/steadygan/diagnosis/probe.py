@@ -131,6 +131,18 @@ def signals_of_samples(fake: Tensor, reference: Reference) -> dict[str, float]:
     }
 
 
+def twins(fake: Tensor, reference: Reference, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The `count` samples (of `fake`, (n, ...)) that are nearest to another one: their rows, those
+    of the other ones, and of the nearest real samples, (count,) each. A pair is there once."""
+    g = reference.scale(fake)
+    apart = torch.cdist(g, g) + torch.diag(torch.full((len(g),), math.inf))
+    distance, other = apart.min(1)
+    first = torch.arange(len(g))
+    once = (other[other] != first) | (first < other)  # of two that are each other's nearest, one
+    order = torch.where(once, distance, math.inf).argsort()[:count]
+    return order, other[order], torch.cdist(g[order], reference.x).argmin(1)
+
+
 def signals_of_classes(same: Tensor, to_real: Tensor, reference: Reference) -> dict[str, float]:
     """What samples are by the class of their nearest real sample, beside held-out ones, from their
     distances (n, n) and those to the real ones (n, m); nothing where classes are not known.

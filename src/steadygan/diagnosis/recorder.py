@@ -22,7 +22,7 @@ from steadygan.diagnosis.probe import Movement
 from steadygan.diagnosis.subject import GameProbe
 from steadygan.files import write_whole
 from steadygan.records import open_regular
-from steadygan.training import Goal, Trainer
+from steadygan.training import Goal, Trainer, pictures
 from steadygan.training.runfolder import read_history
 
 #: Where probes fall, in shares of the goal: close together at first, where most faults show.
@@ -65,6 +65,9 @@ class Prober:
         self._cost = self.clock() - started
         self.spent += self._cost
         self.last_share = self.share(trainer)
+        if self.goal.reached(trainer.iteration, trainer.seconds):
+            for path, picture in self._probe.pictures(trainer).items():
+                pictures.save_png(picture, trainer.folder.path / path)
         return {**(measured or {}), "probe": {k: round(v, 6) for k, v in signals.items()},
                 "probe_seconds": round(self._cost, 4)}  # fmt: skip
 

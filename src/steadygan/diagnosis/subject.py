@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -23,15 +24,18 @@ from steadygan.diagnosis.probe import (
     probe,
     signals_of_batch,
     signals_of_data,
+    twins,
 )
 from steadygan.game.context import RealBatch, StepContext, StepInputs
 from steadygan.networks.labels import split_class, with_class
 from steadygan.priors import Coded
-from steadygan.training import Trainer
+from steadygan.training import Trainer, pictures
 from steadygan.training.inputs import as_played
 
 #: How many of the latents G decodes in eval mode too.
 EVALUATED = 32
+#: Samples of a row of the evidence pictures.
+SHOWN = 8
 #: Fewer held-out samples than this say nothing about memorising.
 LEAST_HELDOUT = 32
 #: Values of all samples of a probe together, beyond which fewer are looked at.
@@ -67,6 +71,26 @@ class GameProbe:
                 found |= signals_of_batch(given.float().cpu(), self.reference)
                 found |= gains(trainer)
         return found
+
+    def pictures(self, trainer: Trainer) -> dict[str, Image.Image]:
+        """Evidence to look at, by the path that it has in the run folder; none of vectors.
+
+        twins  samples with the nearest other samples below them, and the nearest real ones
+        modes  samples of G in training mode, in eval mode, and of its moving average
+        """
+        if len(trainer.data.shape) != 3 or self.reference is None:
+            return {}
+        with _nothing_moved(trainer), torch.no_grad():
+            context = context_of(trainer)
+            fake, few = context.fake.cpu(), context.latent[:SHOWN]
+            modes = [fake[:SHOWN], evaluated(trainer, context, few).cpu(),
+                     trainer.state.g_ema(few).float().cpu()]  # fmt: skip
+            one, other, real = twins(fake, self.reference, SHOWN)
+            pairs = [fake[one], fake[other], self.reference.real[real]]
+        return {
+            f"samples/{name}.png": pictures.grid(pictures.to_uint8(torch.cat(rows)), SHOWN)
+            for name, rows in (("twins", pairs), ("modes", modes))
+        }
 
 
 @contextmanager
@@ -144,24 +168,26 @@ def subject_of(
     def averaged(latent: Tensor = context.latent) -> Tensor:
         return trainer.state.g_ema(latent).float()
 
-    def evaluated() -> Tensor:
-        generator, few = trainer.state.generator, context.latent[:EVALUATED]
-        generator.eval()
-        try:
-            return context.forward("g", "generator", few, own=False).float()
-        finally:
-            generator.train()
-
     return Subject(
         reference=reference,
         generate=lambda: context.fake,
-        evaluated=evaluated,
+        evaluated=lambda: evaluated(trainer, context, context.latent[:EVALUATED]),
         averaged=averaged,
         score=score,
         code_effect=lambda: code_effect(trainer, context, averaged),
         rebuilt=lambda: rebuilt(trainer, context),
         real_is_high=recipe.objective.real_is_high,
     )
+
+
+def evaluated(trainer: Trainer, context: StepContext, latent: Tensor) -> Tensor:
+    """G's samples of `latent` in eval mode."""
+    generator = trainer.state.generator
+    generator.eval()
+    try:
+        return context.forward("g", "generator", latent, own=False).float()
+    finally:
+        generator.train()
 
 
 def code_effect(

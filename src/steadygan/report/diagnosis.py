@@ -6,20 +6,30 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from steadygan.diagnosis.finding import TITLES
 from steadygan.report.facts import as_dict, as_list
 from steadygan.report.read import Run, Study, dig
+from steadygan.report.samples import read_png, source
 from steadygan.report.text import count, number, words
 
-#: How verdicts are headed, and the tone of their mark.
-VERDICTS = {
-    "fault": ("fault", "bad"),
-    "unexplained": ("bad, cause not found", "bad"),
-    "improving": ("still improving", "poor"),
-    "undecided": ("undecided", ""),
-    "healthy": ("healthy", "good"),
-}
+#: The tone of a verdict's mark.
+TONES = {"fault": "bad", "unexplained": "bad", "improving": "poor", "healthy": "good"}
 #: Size of a curve in its picture, and the most pieces of advice and alternatives shown.
 WIDTH, HEIGHT, MOST = 180, 44, 4
+#: Pictures of evidence in the run folder, what they show, and the findings that they are shown of.
+PICTURES = {
+    "samples/twins.png": (
+        "The samples that are nearest to another one; below them that other one, and the nearest "
+        "real image.",
+        {"total-collapse", "partial-collapse", "within-class-collapse", "classes-missing",
+         "latent-ignored", "noise-ignored", "copies", "few-images", "d-memorises"},
+    ),
+    "samples/modes.png": (
+        "The same latents by the generator in training mode, in eval mode, and by its moving "
+        "average.",
+        {"train-eval-gap", "stale-average"},
+    ),
+}  # fmt: skip
 #: Cards of a study that stand open.
 MOST_OPEN = 6
 
@@ -60,12 +70,13 @@ class Card:
     effects: list[str]
     advice: list[tuple[str, str]]
     others: list[str]
+    pictures: list[tuple[str, str]]
 
 
 def cards(study: Study) -> list[Card]:
     """A card for each run that has a diagnosis, faults first."""
     found = [card for index, run in enumerate(study.runs) if (card := card_of(index, run))]
-    order = [verdict for verdict, _ in VERDICTS.values()]
+    order = list(TITLES.values())
     return sorted(found, key=lambda card: order.index(card.verdict))
 
 
@@ -86,20 +97,25 @@ def first_line(study: Study) -> str:
         return ""
     if study.single:
         return f"Diagnosis: {found[0].verdict}: {found[0].says}."
-    counted = {
-        verdict: sum(c.verdict == verdict for c in found) for verdict, _ in VERDICTS.values()
-    }
+    counted = {verdict: sum(c.verdict == verdict for c in found) for verdict in TITLES.values()}
     said = [f"{n} {verdict}" for verdict, n in counted.items() if n]
     return f"Diagnosis of {count(len(found))} runs: {', '.join(said)}."
+
+
+def in_short(run: Run) -> tuple[str, str]:
+    """(the finding's name or the verdict, its tone) of a run; empty where it has no diagnosis."""
+    card = card_of(0, run)
+    if card is None:
+        return "", ""
+    return (card.name if card.verdict == TITLES["fault"] else card.verdict), card.tone
 
 
 def card_of(index: int, run: Run) -> Card | None:
     """The card of a run; None where run.json has no diagnosis that can be read."""
     found = as_dict(run.get("diagnosis"))
-    known = VERDICTS.get(str(found.get("verdict")))
-    if known is None:
+    verdict = TITLES.get(str(found.get("verdict")))
+    if verdict is None:
         return None
-    verdict, tone = known
     head = as_dict(found.get("headline"))
     numbers = as_list(head.get("numbers")) or as_list(found.get("numbers"))
     sure = number(head.get("confidence"))
@@ -107,7 +123,7 @@ def card_of(index: int, run: Run) -> Card | None:
     return Card(
         run=index,
         verdict=verdict,
-        tone=tone,
+        tone=TONES.get(str(found.get("verdict")), ""),
         says=words(found.get("says")),
         name=words(head.get("name")) if head else "",
         confidence=f"{sure:.0%}" if sure is not None and verdict == "fault" else "",
@@ -121,7 +137,20 @@ def card_of(index: int, run: Run) -> Card | None:
             _said(each) for each in as_list(found.get("others"))[:MOST]
             if dig(each, "name") != "bad-samples"
         ],
+        pictures=pictures_of(run, {
+            words(dig(each, "name"))
+            for each in (head, *as_list(found.get("effects")), *as_list(found.get("others")))
+        }),
     )  # fmt: skip
+
+
+def pictures_of(run: Run, names: set[str]) -> list[tuple[str, str]]:
+    """(source, caption) of the pictures that show findings of these names, where they are there."""
+    found = []
+    for path, (caption, shown_of) in PICTURES.items():
+        if names & shown_of and (png := read_png(run.folder, path)):
+            found.append((source(png), caption))
+    return found
 
 
 def _said(finding: Any) -> str:

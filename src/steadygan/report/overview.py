@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from statistics import mean
 
+from steadygan.report.diagnosis import in_short
 from steadygan.report.facts import as_dict, as_list, same
 from steadygan.report.read import Run, Study, dig, families
 from steadygan.report.text import (
@@ -44,6 +46,7 @@ class Glance:
     seconds: str
     generator: str
     discriminator: str
+    diagnoses: tuple[tuple[str, str], ...] = ()
 
 
 def heading(study: Study) -> str:
@@ -116,6 +119,7 @@ def glance(index: int, run: Run) -> Glance:
         seconds=duration(seconds),
         generator=count(run.get("parameters", "g")),
         discriminator=count(run.get("parameters", "d")),
+        diagnoses=diagnoses([run]),
     )
 
 
@@ -155,7 +159,17 @@ def _over_seeds(index: int, name: str, runs: list[Run]) -> Glance:
         images=count(mean_of([run.count("status", "images") for run in runs])),
         speed=count(mean_of(rates)),
         seconds=duration(mean_of([run.count("status", "seconds") for run in runs])),
+        diagnoses=diagnoses(runs),
     )
+
+
+def diagnoses(runs: list[Run]) -> tuple[tuple[str, str], ...]:
+    """(what was found, its tone) of the runs, each once, with how many have it where it is not the
+    only run."""
+    found = Counter(short for run in runs if (short := in_short(run))[0])
+    several = len(runs) > 1
+    return tuple((f"{name} ({n})" if several else name, tone)
+                 for (name, tone), n in found.most_common())  # fmt: skip
 
 
 def speed_table(study: Study) -> list[tuple[int, str, list[str]]]:

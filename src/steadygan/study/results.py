@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steadygan.diagnosis.finding import TITLES
 from steadygan.errors import UserError
 from steadygan.metrics.names import METRICS, OF_FEATURES, Metric
 from steadygan.records import read_facts, read_history, read_object, read_study
@@ -45,6 +46,14 @@ class RunResult:
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
+
+    @property
+    def diagnosis(self) -> str:
+        """The verdict of the run's diagnosis in a few words; empty where it has none."""
+        verdict, name = self.dig("diagnosis", "verdict"), self.dig("diagnosis", "headline", "name")
+        if verdict == "fault":
+            return str(name)
+        return TITLES.get(str(verdict), "")
 
     def value(self, key: str, at: str) -> float | None:
         """A measure of the samples at the `last` step or the `best` evaluation."""

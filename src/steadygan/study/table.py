@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,8 @@ def _length(study: Mapping[str, Any]) -> str:
 
 def summary(results: Results) -> list[Table]:
     """Quality, stability, cost, the differences that hold, and the runs one by one."""
-    tables = [quality(results), stability(results), stability_facts(results), cost(results),
-              differing(results), each_run(results)]  # fmt: skip
+    tables = [quality(results), stability(results), stability_facts(results), diagnoses(results),
+              cost(results), differing(results), each_run(results)]  # fmt: skip
     return [table for table in tables if table.rows]
 
 
@@ -146,6 +147,19 @@ def stability_facts(results: Results) -> Table:
     return Table("stability-facts", title, ["method", *keys.values()], rows, note, intervals=False)
 
 
+def diagnoses(results: Results) -> Table:
+    """How many runs of each method have which diagnosis."""
+    rows: list[list[Cell]] = []
+    for entry in results.entries:
+        found = Counter(run.diagnosis for run in entry.runs if run.diagnosis)
+        if found:
+            said = ", ".join(f"{name} ({n})" for name, n in found.most_common())
+            rows.append([entry.name, f"{found.total()} of {len(entry.runs)}", said])
+    note = "From probes taken during training; `steadygan diagnose STUDY` gives their numbers."
+    return Table("diagnosis", "Diagnosis", ["method", "diagnosed", "found (runs)"], rows, note,
+                 intervals=False)  # fmt: skip
+
+
 def cost(results: Results) -> Table:
     head = ["method", "parameters", "steps", "epochs", "images/s", "training s", "wall s"]
     rows: list[list[Cell]] = []
@@ -175,10 +189,12 @@ def differing(results: Results) -> Table:
 
 def each_run(results: Results) -> Table:
     metrics = results.metrics()
-    head = ["run", "seed", "state", *(results.title(m) for m in metrics), "steps", "reason"]
+    head = ["run", "seed", "state", "diagnosis", *(results.title(m) for m in metrics), "steps",
+            "reason"]  # fmt: skip
     rows = [
-        [run.name, run.seed, run.state, *(run.value(m.key, "last") for m in metrics),
-         run.dig("status", "step"), run.reason or None]
+        [run.name, run.seed, run.state, run.diagnosis or None,
+         *(run.value(m.key, "last") for m in metrics), run.dig("status", "step"),
+         run.reason or None]
         for run in results.runs
     ]  # fmt: skip
     return Table("runs", "Runs", head, rows)
@@ -286,7 +302,8 @@ def facts(results: Results) -> dict[str, Any]:
         "entries": [_entry_facts(entry, keys) for entry in results.entries],
         "runs": [
             {"name": run.name, "entry": run.entry, "seed": run.seed, "state": run.state,
-             "reason": run.reason, "stability": run.stability.facts(),
+             "reason": run.reason, "diagnosis": run.diagnosis or None,
+             "stability": run.stability.facts(),
              "quality": {at: {key: run.value(key, at) for key in keys} for at in ("last", "best")}}
             for run in results.runs
         ],
