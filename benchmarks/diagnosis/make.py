@@ -112,10 +112,15 @@ def run(job: tuple[str, str, str, int]) -> dict[str, Any]:
     """One run, and its line."""
     name, method, data_name, seed = job
     kind, whole = BY_NAME[name], data_of(data_name)
-    torch.set_num_threads(1)
     data = kind.data(whole) if kind.data is not None else whole
-    recipe = recipe_of(kind, method, data)
-    steps = STEPS_OF[method] * LENGTHS.get(name, 8) // 8
+    found = trained(kind, recipe_of(kind, method, data), data, data_name, seed)
+    return {"kind": name, "method": method, "data": data_name, "seed": seed, **found}
+
+
+def trained(kind: Kind, recipe: Recipe, data: Dataset, data_name: str, seed: int) -> dict[str, Any]:
+    """A run of `recipe` as long as its kind's and method's are: its signals and outcome."""
+    torch.set_num_threads(1)
+    steps = STEPS_OF[recipe.method] * LENGTHS.get(kind.name, 8) // 8
     goal = Goal(steps=steps)
     prober, patched = Prober(goal), []
 
@@ -134,13 +139,12 @@ def run(job: tuple[str, str, str, int]) -> dict[str, Any]:
               schedule=schedule, hooks=Hooks(evaluate=evaluate))  # fmt: skip
     except SteadyGanError as failed:
         error = str(failed)
-    line = {"kind": name, "method": method, "data": data_name, "seed": seed, "error": error,
-            "seconds": round(time.time() - started, 1),
-            "facts": {k: v for k, v in read_facts(folder).items() if k in KEPT},
-            "history": [_short(each) for each in read_history(folder)],
-            "outcome": outcome(patched[0], data_name)}  # fmt: skip
+    found = {"error": error, "seconds": round(time.time() - started, 1),
+             "facts": {k: v for k, v in read_facts(folder).items() if k in KEPT},
+             "history": [_short(each) for each in read_history(folder)],
+             "outcome": outcome(patched[0], data_name)}  # fmt: skip
     shutil.rmtree(folder.parent)
-    return line
+    return found
 
 
 KEPT = ("method", "recipe", "data", "goal", "status", "seed", "parameters")

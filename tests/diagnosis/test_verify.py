@@ -10,7 +10,7 @@ from steadygan.errors import UserError
 from steadygan.losses.penalties import R1
 from steadygan.methods import find
 from steadygan.training.runfolder import read_facts
-from tests.diagnosis.test_symptoms import evidence
+from tests.diagnosis.cases import evidence
 from tests.reliability import games
 
 
@@ -63,6 +63,14 @@ def test_what_is_advised_is_trained_beside_the_run(tmp_path, monkeypatch, capsys
     assert any(line.split(":")[0] in ("good again", "better", "no change", "worse")
                for line in out.splitlines())  # fmt: skip
     assert typed("diagnose", "run", "--try", "1") == 1, "a finished trial is read again"
+
+
+def test_a_budget_is_as_many_steps_as_the_run_made_in_that_time(tmp_path):
+    facts = {"status": {"step": 600, "seconds": 30.0}}
+    assert verify.affordable(facts, 10.0, tmp_path) == 200
+    assert verify.affordable(facts, 1e-9, tmp_path) == 1
+    with pytest.raises(UserError, match="--budget needs the speed of the run"):
+        verify.affordable({"status": {"step": 0, "seconds": 0.0}}, 10.0, tmp_path)
 
 
 def test_nothing_to_try_is_said(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from steadygan.cli.options import (
     TrustCode,
     examples,
     load_torch,
+    minutes,
     say,
     stop_after_or_unread,
     use_own_code,
@@ -58,6 +59,10 @@ def diagnose(
     share: Annotated[
         float, typer.Option("--share", min=0.01, max=1.0, help="The share of the steps of --try.")
     ] = 1 / 3,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", help="Training time for all of --try, in place of --share: 10m."),
+    ] = None,
     columns: Annotated[
         list[str] | None,
         typer.Option("--map", help="Name a column of a log: d_loss=loss/D. Repeat it."),
@@ -98,7 +103,9 @@ def diagnose(
             for line in in_words(each, str(read_facts(run).get("method", "METHOD")), str(run)):
                 print(line)
     if try_advice:
-        _try(folder, try_advice, share, trust_code)
+        _try(folder, try_advice, share, minutes(budget, "--budget"), trust_code)
+    elif budget:
+        raise UserError("--budget is for --try: how long its trials may train")
     return int(any(each.is_fault for each in found.values()))
 
 
@@ -148,7 +155,9 @@ def _of_grids(path: Path, real: str | None, tile: int | None) -> tuple[Diagnosis
     return diagnose_grids(grids, real), read
 
 
-def _try(run: Path, most: int, share: float, trust_code: bool) -> None:
+def _try(
+    run: Path, most: int, share: float, budget_minutes: float | None, trust_code: bool
+) -> None:
     """Try advice, and print what each piece came to."""
     if not (run / "run.json").exists():
         raise UserError(f"--try: {run} is a study; give one of its runs")
@@ -167,7 +176,7 @@ def _try(run: Path, most: int, share: float, trust_code: bool) -> None:
                 yield Hooks(bar, stop)
             progress.remove_task(bar.task)
 
-        for trial in trials(run, most, share, say, trust_code, watched):
+        for trial in trials(run, most, share, say, trust_code, watched, budget_minutes):
             print(trial)
 
 

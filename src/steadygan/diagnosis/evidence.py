@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,6 +19,17 @@ from steadygan.stability.signals import number
 LAST = 1 / 3
 #: Probes after the start that a symptom of the game needs.
 LEAST = 3
+
+
+#: What good runs of each method show; `benchmarks/diagnosis/bands.py` writes it.
+BANDS = Path(__file__).with_name("bands.json")
+
+
+@cache
+def healthy_bands() -> dict[str, dict[str, tuple[float, float]]]:
+    """The range of a signal in good runs, by method and signal: 5th to 95th percentile of its late
+    values in the runs that ship with `benchmarks/diagnosis`."""
+    return json.loads(BANDS.read_text()) if BANDS.exists() else {}
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,12 @@ class Evidence:
         known = self.probes[0][1].get(key) if self.probes and self.probes[0][0] == 0 else None
         return number(known)
 
+    def of_data(self, key: str) -> float | None:
+        """A signal of the data, by the first probe that has it: before training in runs of ours,
+        later in watched loops."""
+        known = self.series(key, start=True)
+        return known[0][1] if known else None
+
     def share(self, key: str, low: float = float("-inf"), high: float = float("inf")) -> float:
         """The share of probes after the start at which a signal lies from `low` to `high`; 0 where
         it is never known."""
@@ -113,7 +131,11 @@ class Evidence:
         return sum(low <= v <= high for v in values) / len(values) if values else 0.0
 
     def number(self, key: str, healthy: str, value: float | None = None) -> Number:
-        """A signal as a finding shows it: its late value, and the steps that is of."""
+        """A signal as a finding shows it: its late value, and the steps that is of. `healthy` is
+        said where no band was measured for the method (see `healthy_bands`)."""
+        low, high = healthy_bands().get(self.method, {}).get(key, (None, None))
+        if low is not None and high is not None:
+            healthy = f"{low:g} to {high:g}"
         series = self.series(key)
         value = self.late(key) if value is None else value
         late = series[-max(1, round(LAST * len(series))) :]

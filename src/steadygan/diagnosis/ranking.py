@@ -7,18 +7,25 @@ one explains is no headline. Notes are none either; without a headline the sampl
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from steadygan.diagnosis.evidence import LEAST, Evidence
 from steadygan.diagnosis.finding import KINDS, Diagnosis, Finding, Number
 from steadygan.diagnosis.symptoms import findings
 
+#: Faults that samples may have which a probe's distance finds good: of codes, noise or an encoder,
+#: which single samples do not show, and of data that G has learned as they are.
+HIDDEN = (
+    "non-finite", "codes-ignored", "noise-ignored", "encoder-failed", "blank-images", "one-class",
+    "unshuffled",
+)  # fmt: skip
 #: An effect by itself names no cause: below this confidence it is only what is seen.
 NAMED = 0.6
 
 
 def diagnosed(evidence: Evidence) -> Diagnosis:
     """What is wrong with a run, as far as `evidence` can tell."""
-    held = ordered(findings(evidence))
+    held = ordered(as_notes(findings(evidence)) if evidence.is_good else findings(evidence))
     if few := missing(evidence):  # then only what needs no threshold
         held = [finding for finding in held if finding.kind == "exact"]
     explained = {name for finding in held if finding.kind != "note" for name in finding.explains}
@@ -48,6 +55,11 @@ def diagnosed(evidence: Evidence) -> Diagnosis:
         return Diagnosis("unexplained", None, says, others=tuple(held), numbers=numbers)
     says = "healthy so far" if evidence.is_good else "healthy so far; the samples are not good yet"
     return Diagnosis("healthy", None, says, others=tuple(held), numbers=numbers)
+
+
+def as_notes(held: Sequence[Finding]) -> list[Finding]:
+    """What holds of a run with good samples: what does no harm is no fault."""
+    return [f if f.name in HIDDEN else replace(f, kind="note") for f in held]
 
 
 def ordered(held: Sequence[Finding]) -> list[Finding]:

@@ -120,6 +120,13 @@ def steps_too_many(evidence: Evidence, player: str) -> Finding | None:
     return finding("cause", says, 0.8, (), [back_to_sheet(evidence, key)], ON_GAME)
 
 
+def all_one(evidence: Evidence) -> bool:
+    """Whether nearly all samples are one, so that neither codes nor noise can move them: what moves
+    them more is then by chance."""
+    spread = evidence.late("diversity")
+    return spread is not None and spread < 0.05
+
+
 def other_range(evidence: Evidence) -> bool:
     """Whether batches have another range than the data, which makes all distances smaller: see
     range-mismatch."""

@@ -81,10 +81,11 @@ def unwatched(_name: str, _goal: Goal) -> AbstractContextManager[Hooks]:
 
 def trials(
     run: Path, most: int, share: float, say: Callable[[str], None], trust_code: bool = False,
-    watched: Watched = unwatched,
+    watched: Watched = unwatched, budget_minutes: float | None = None,
 ) -> Iterator[Trial]:  # fmt: skip
     """Try the first `most` pieces of advice about a run, one after the other, each for `share` of
-    its steps, in RUN-try/. Raises `UserError` where there is nothing to try."""
+    its steps, or for as many as the run made in its share of `budget_minutes` in all, in RUN-try/.
+    Raises `UserError` where there is nothing to try."""
     facts = read_facts(run)
     every = advised(run, most)
     if not every:
@@ -93,15 +94,27 @@ def trials(
     data = recorded_data(facts, run)
     evidence = Evidence.of_run(run)
     recorded = recorded_goal(facts["goal"])
-    steps = max(1, round(share * (recorded.steps or evidence.steps)))
+    whole = recorded.steps or evidence.steps
+    steps = max(1, round(share * whole))
+    if budget_minutes is not None:
+        steps = affordable(facts, budget_minutes * 60 / len(every), run)
     for advice in every:
         name = re.sub(r"[^\w.=-]+", "-", advice.settings).strip("-")
         folder = run.with_name(f"{run.name}-try") / name
         say(f"trying {advice.settings} for {steps:,} steps: {advice.why}")
         with watched(advice.settings, Goal(steps=steps)) as hooks:
             new = changed(recipe, advice.settings)
-            whole = finished(folder, new, data, steps, facts, say, hooks)
-        yield compared(folder, advice.settings, evidence, steps, failed=not whole)
+            ended = finished(folder, new, data, steps, facts, say, hooks)
+        yield compared(folder, advice.settings, evidence, steps, failed=not ended)
+
+
+def affordable(facts: dict[str, Any], seconds: float, run: Path) -> int:
+    """The steps that a run made in `seconds`. Raises `UserError` where it made none."""
+    status = facts.get("status") or {}
+    done, taken = status.get("step") or 0, status.get("seconds") or 0.0
+    if not done or not taken:
+        raise UserError(f"{run}: --budget needs the speed of the run, and it made no step")
+    return max(1, round(seconds * done / taken))
 
 
 def finished(

@@ -1,4 +1,18 @@
-"""A network is far narrower than its method's."""
+"""A network is far narrower than its method's.
+
+How it shows: samples get better at first, then stay blurred or of one kind, and nothing else is
+wrong with the losses. In the settings a width is a quarter of the method's or less, and the samples
+are not good.
+
+Why: a narrow G cannot draw what the data show, and a narrow D cannot tell the two apart. Only the
+setting is tested: that a network of the method's own width is too small for some data cannot be
+told from signals and looks like a plateau.
+
+What helps: the method's own width. For a plateau at that width, a run at twice the width is the
+test.
+
+Source: ours (benchmarks/diagnosis).
+"""
 
 from __future__ import annotations
 

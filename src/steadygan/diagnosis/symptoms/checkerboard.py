@@ -1,7 +1,19 @@
 """Samples have a pattern of one pixel's period that real ones have not: a checkerboard.
 
-Odena et al. 2016, "Deconvolution and Checkerboard Artifacts": a kernel that is no multiple of its
-stride. Early in training it is common and goes away.
+How it shows: flat areas of the samples show alternating light and dark pixels on a regular grid.
+The power at the highest frequency is over 15 times that of real samples (`nyquist`, a log10, of 1.2
+or more), while high frequencies as a whole are not raised alike (`fine`), which would be noise.
+
+Why: a transposed convolution whose kernel is no multiple of its stride writes to some pixels more
+often than to others.
+
+What helps: a kernel that is a multiple of the stride (4 with stride 2), or to resize and then
+convolve. Early in training it is common and goes away, so first train on.
+
+Source: Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"
+(distill.pub/2016/deconv-checkerboard); Durall et al. 2020, arXiv:2003.01826, abstract;
+junyanz/pytorch-CycleGAN-and-pix2pix#78 and #190 (goes away with enough training),
+soumith/ganhacks#59, colemiller94/gatedgan#2.
 """
 
 from __future__ import annotations

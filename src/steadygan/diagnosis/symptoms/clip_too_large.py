@@ -1,5 +1,17 @@
 """The clip lets weights grow far beyond its method's bound: the critic's slope is unbounded in
 effect.
+
+How it shows: the critic's scores and loss are large and jump, `slope` is far above 1, and few
+weights are at the clip (`clipped_share`). The bound in the settings is eight times the method's or
+more, and the samples are not good.
+
+Why: the clip stands in for a limit of the critic's slope. The slope grows with the product of the
+layers' weights, so ten times the bound can mean thousands of times the slope.
+
+What helps: the method's own bound, or a gradient penalty in place of the clip. Beside good samples
+leave it alone.
+
+Source: Arjovsky et al. 2017, arXiv:1701.07875; Gulrajani et al. 2017, arXiv:1704.00028, section 3.
 """
 
 from __future__ import annotations

@@ -1,4 +1,18 @@
-"""G repeats training samples: many of its samples are near-duplicates of real ones."""
+"""G repeats training samples: many of its samples are near-duplicates of real ones.
+
+How it shows: samples look perfect, and the nearest training image (the last row of
+samples/twins.png) is the same picture. Of a probe's samples 30 % or more are near-duplicates of one
+of its real ones (`copies`). That is at most 128 images, so copies from a large data set are not
+seen here.
+
+Why: with few distinct images the data are these images, and D's scores lead G to each of them.
+
+What helps: compare with more training images by `steadygan evaluate`, and use more data or
+augmentation. A note, no fault by itself: for simple data (points, digits) samples may well come
+that near.
+
+Source: ours (benchmarks/diagnosis).
+"""
 
 from __future__ import annotations
 

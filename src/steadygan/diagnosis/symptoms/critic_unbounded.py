@@ -1,6 +1,18 @@
 """Nothing bounds the critic's slope: no clip, no penalty, no normalisation; scores grow.
 
-Scores of 10^4 to 10^6: caogang/wgan-gp#54. A drift term .001 E C(x)^2 alone does not bound a slope.
+How it shows: scores and the critic's loss grow without end, to 10^4 and 10^6, and `slope` with
+them. The objective is Wasserstein's, no part of the recipe bounds D (or its weight is 0), and the
+samples are not good.
+
+Why: without a bound the objective has no optimum: a critic that is twice as steep has twice the
+estimate. Its growth tells nothing of the samples, and G's gradient grows alike.
+
+What helps: a gradient penalty, a clip or spectral norm; the part of the method that was left out
+comes first. A drift term .001 E C(x)^2 alone does not bound a slope.
+
+Source: caogang/wgan-gp#54 (10^4 to 10^6) and mlangguth89/downscaling_benchmark#11 (10^6 after 100
+iterations) for how far scores grow, there in spite of a penalty; Karras et al. 2018 (ProGAN),
+section A.1 as quoted in akanimax/pro_gan_pytorch#18 (the drift term).
 """
 
 from __future__ import annotations

@@ -1,7 +1,18 @@
-"""D tells all samples apart, and G's steps hardly move its scores: G starves.
+"""D tells all samples apart, and G's samples are bad and no longer get better.
 
-ganhacks#2, #36; works for critics too, since it is ranks that count. Early on D at 1 with an
-improving G is normal, so samples must be bad and no longer improving.
+How it shows: D's loss goes to 0, G's climbs, and grids stand still. `auc` is .985 or more over the
+last third, the distance is above .2 and fell by no more than a tenth. It works for critics too,
+since it is ranks that count.
+
+Why: where D is certain, its score hardly changes with small changes of a sample, and tells G little
+(`g_gain` near 0). It is an effect: a rate, a missing constraint or few data may stand behind it.
+
+What helps: a smaller rate of D, noise on its inputs or a zero-centred penalty (R1). Early on D at 1
+with an improving G is normal, and is left alone.
+
+Source: soumith/ganhacks#2 (G .76 to 4.97 while D .60 to .0067) and #36 (D's loss of 0 early on may
+be normal), osh/KerasGAN#14 (0 and 16), BadourAlBahar/pose-with-style#23; Mescheder et al. 2018,
+arXiv:1801.04406, abstract (noise and zero-centred penalties converge).
 """
 
 from __future__ import annotations

@@ -1,4 +1,19 @@
-"""D cannot tell bad samples from real ones."""
+"""D cannot tell bad samples from real ones.
+
+How it shows: D's loss stays at that of an undecided D (log 4 or log 2 for cross entropy, .5 or 1
+for least squares, 2 for the hinge) while samples are plainly bad. `auc` is .65 or below and the
+distance above .2.
+
+Why: D learns too slowly for G, is too small, or does not see what is wrong: noise, augmentation or
+a penalty hides it. Nothing then tells G where to go.
+
+What helps: a larger rate of D, four times G's for example, more steps of D, or a wider one. An
+accuracy of 1 on one part and 0 on the other is no sign of it: it may be the threshold alone, which
+`auc` does without.
+
+Source: Heusel et al. 2017, arXiv:1706.08500 (two rates); heykeetae/Self-Attention-GAN#4 (.0001 for
+G, .0004 for D), soumith/ganhacks#44 (accuracies of 1 and 0 by the threshold).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,17 @@
 """D's steps put fakes above real samples, and D ends up doing so.
 
-A critic near its optimum has steps of either sign; so D must also be wrong about held-out samples.
+How it shows: D(G(z)) is above D(x) in the log, and D's loss rises. At most probes D's step moved
+scores the wrong way (`d_gain` at or below 0) and D ranks fakes above real samples (`auc` of .4 or
+below), or `auc` is at most .1 while D has moved; the samples are not good.
+
+Why: the sign of D's loss is turned, or its two targets are swapped. A critic near its optimum has
+steps of either sign; so D must also be wrong about the samples.
+
+What helps: turn the sign of D's loss or swap its targets, in D's loss alone. Labels that are
+swapped in both losses are harmless; `steadygan.watch` is then told `real_is_high=False`.
+
+Source: keras-team/keras-io#361 and fchollet/deep-learning-with-python-notebooks#9 (consistently
+swapped labels). The limits: ours (benchmarks/diagnosis).
 """
 
 from __future__ import annotations

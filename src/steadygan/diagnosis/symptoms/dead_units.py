@@ -1,4 +1,18 @@
-"""Many ReLU channels are off for every sample."""
+"""Many ReLU channels are off for every sample.
+
+How it shows: samples are flat or show few shapes, and part of the gradient's entries are exactly 0.
+Of the ReLU channels of a network 40 % or more are off for every sample of a probe (`g_dead`,
+`d_dead`), and the distance is above .2. Networks without plain ReLU have no such signal.
+
+Why: one large step can move a channel's bias so far that it is never on again, and then no gradient
+comes back through it.
+
+What helps: a smaller rate, the default initialisation, or LeakyReLU. Some dead channels are normal,
+and beside good samples they are left alone.
+
+Source: mit-han-lab/data-efficient-gans#61 (a massive loss of filters, with black patches in the
+images).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,17 @@
 """Gradients are never cleared between steps: `zero_grad` is missing.
 
-Seen exactly in a watched loop: no backward since the last step began without a gradient left over.
+How it shows: the gradient norm grows about evenly with the steps, and samples soon run away. Seen
+exactly in a watched loop: at the last probe every backward of five steps in a row or more began
+with a gradient left over (`g_uncleared`, `d_uncleared`).
+
+Why: every step then follows the sum of all gradients so far, most of them of networks long past.
+
+What helps: call `zero_grad()` of the network's own optimizer before each backward of its loss. Sums
+over several backwards of one step, as for large batches, do not alarm. Nor does a gradient of the
+other player's loss that is left over, which needs the same call.
+
+Source: Lightning-AI/pytorch-lightning#591 (gradients of the other network's backward left over: no
+GAN trained).
 """
 
 from __future__ import annotations

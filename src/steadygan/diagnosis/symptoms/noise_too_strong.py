@@ -1,4 +1,18 @@
-"""So much noise is put on D's inputs that real and generated samples look alike to it."""
+"""So much noise is put on D's inputs that real and generated samples look alike to it.
+
+How it shows: D's loss stays at that of an undecided D, and samples stay blurred or noisy
+themselves. The noise on D's inputs starts with a standard deviation of 1 or more, where images lie
+in [-1, 1], and the samples are not good.
+
+Why: noise gives real and generated samples a common support, which is its use; at the size of the
+data it hides what D is to look at.
+
+What helps: a standard deviation of about .1, falling to 0, or none. Where it falls to 0 over the
+run, train on to there first.
+
+Source: Sonderby et al. 2017, arXiv:1610.04490; Arjovsky & Bottou 2017, arXiv:1701.04862, section 3.
+The limit: ours (benchmarks/diagnosis).
+"""
 
 from __future__ import annotations
 

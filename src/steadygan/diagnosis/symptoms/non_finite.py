@@ -1,8 +1,17 @@
 """NaN or Inf: the run was stopped by its guard, before a weight was touched.
 
-Seen in public issues as black images and a loss of nan; the usual help is float32 for a penalty, a
-smaller rate, and the default initialisation (lucidrains/magvit2-pytorch#31, rosinality/
-stylegan2-pytorch#210).
+How it shows: in public issues black images and a loss of nan. Here the run has failed with a reason
+that names the first tensor that is not finite, and its folder holds the state before that step,
+which `steadygan replay` repeats.
+
+Why: steps that are too large are the usual reason; then float16 in a penalty's second derivative, a
+division by a spread of 0, or an initialisation of one's own.
+
+What helps: float32 for a penalty or no mixed precision at all, a tenth of the rates, the default
+initialisation. A larger batch where it is a few samples.
+
+Source: lucidrains/magvit2-pytorch#31 and lucidrains/denoising-diffusion-pytorch#101 (mixed
+precision off solved it), rosinality/stylegan2-pytorch#210 (other initialisation, batch 4).
 """
 
 from __future__ import annotations

@@ -1,7 +1,16 @@
 """Samples get better and worse in turn and stay bad.
 
-Rotation by itself is no fault: games that end well turn around their solution too (Berard et al.
-2020, arXiv:1906.04848).
+How it shows: grids jump between kinds of samples, and evaluations go up and down. In the second
+half of the probes (five or more) the distance `way` changes direction at every other probe or more
+often, over a range of .2 or more, and the samples are bad at the end.
+
+Why: each player's step answers what the other one did before, so that both turn around a solution.
+Rotation by itself is no fault: games that end well turn around their solution too.
+
+What helps: smaller rates, a lower beta1, a zero-centred penalty (R1), and the moving average of G,
+which takes the mean over the turns. Where the average is good, leave it alone.
+
+Source: Berard et al. 2020, arXiv:1906.04848; Mescheder et al. 2018, arXiv:1801.04406, abstract.
 """
 
 from __future__ import annotations

@@ -1,4 +1,16 @@
-"""Samples are bad and no longer get better; where nothing explains it: capacity, or data."""
+"""Samples are bad and no longer get better; where nothing explains it: capacity, or data.
+
+How it shows: grids and evaluations stand still for the last third of the run while losses look
+healthy. The distance is above .2 and fell by 5 % or less over that third, with four probes or more.
+
+Why: an effect of many faults, and so weak as evidence that it is no headline. Without a cause
+beside it the networks may be too small, or the data too varied for the budget; only a trial tells.
+
+What helps: try twice the width, then another method. More time alone does not help once the
+distance has stopped falling.
+
+Source: ours (benchmarks/diagnosis).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,17 @@
 """The pre-trained auto-encoder rebuilds nothing, so its features say nothing of an image.
 
-The decoding constraint then draws G to decode noise (Chen et al. 2022, section 3).
+How it shows: the loss of the pre-training has not fallen, and its reconstructions all look like one
+mean image. The distance of images to their reconstructions is .9 or more of that between two images
+(`reconstruction`).
+
+Why: the auto-encoder had too few steps or too small a rate before it was frozen. The decoding
+constraint then draws G to decode noise.
+
+What helps: the method's own number of pre-training steps and its rate. It has to be trained again,
+since the auto-encoder is frozen in the run.
+
+Source: Chen et al. 2022, "GANs under Decoding Constraint" (methods/decoding.py says what of it is
+public).
 """
 
 from __future__ import annotations

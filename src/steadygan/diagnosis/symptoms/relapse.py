@@ -1,7 +1,18 @@
 """Samples had been good, and are no longer.
 
-NVlabs/stylegan2-ada-pytorch#159 (7.8 to 300-500), BigGAN-PyTorch#40. The best checkpoint is kept
-where the run is evaluated.
+How it shows: late grids are worse than earlier ones, often from one to the next, and evaluations
+rise. The distance was .25 or less at some probe, and at the last one it is at least twice that and
+.12 more.
+
+Why: long runs meet it where rates stay as high as at the start, or where D has memorised the data.
+In BigGAN the largest singular values of G's first layers jump at that point.
+
+What helps: go back to the best checkpoint, which is kept where the run is evaluated, and go on from
+there with smaller rates, or stop there.
+
+Source: NVlabs/stylegan2-ada-pytorch#159 (7.8 to 300-500), ajbrock/BigGAN-PyTorch#40, #75 and #91;
+Brock et al. 2019; Liu et al. 2019 (SR-GAN), arXiv:1908.10999, abstract (many singular values of D
+drop at a collapse).
 """
 
 from __future__ import annotations

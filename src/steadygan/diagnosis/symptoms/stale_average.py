@@ -1,6 +1,17 @@
 """G is good and its moving average is not: the average lags, or its statistics are stale.
 
-boschresearch/OASIS#21, rosinality/stylegan2-pytorch#172: buffers of the average that nobody copies.
+How it shows: in samples/modes.png the rows of G look right, and that of the average, which the
+grids are drawn from, is noise or an early stage. The average's distance (`ema_way`) is .15 or more
+above that of G itself (`way`), and at least 1.5 times it.
+
+Why: the average remembers more images than the run has had, or only weights are averaged, and the
+buffers of batch norm are copied by nobody.
+
+What helps: a shorter half-life or a ramp at the start; copy the buffers, or compute the statistics
+anew over some 100 batches. Early in a run an average lags by nature: train on.
+
+Source: boschresearch/OASIS#21, rosinality/stylegan2-pytorch#172 and odegeasslbc/FastGAN-pytorch#4:
+buffers of the average that nobody copies.
 """
 
 from __future__ import annotations

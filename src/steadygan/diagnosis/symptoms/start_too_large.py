@@ -1,4 +1,18 @@
-"""G's values are at the ends of tanh before training: it starts from weights that are too large."""
+"""G's values are at the ends of tanh before training: it starts from weights that are too large.
+
+How it shows: the grid of step 0 is hard black and white noise instead of even grey. Before training
+the share of values at the ends of tanh is 20 points or more above that of the data (`saturated`),
+and the samples are not good later.
+
+Why: an initialisation of one's own, a scale that is applied twice, or no normalisation between wide
+layers. Where tanh is saturated hardly any gradient passes, so training begins from a place that it
+can hardly leave.
+
+What helps: the default initialisation of the method. Where samples turn out good it is no fault.
+
+Source: Radford et al. 2016, arXiv:1511.06434, section 4 (weights from a normal distribution of
+standard deviation .02). The limit: ours (benchmarks/diagnosis).
+"""
 
 from __future__ import annotations
 

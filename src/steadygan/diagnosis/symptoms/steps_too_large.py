@@ -1,7 +1,18 @@
 """Weights move by a large share of themselves each step, or grow without bound.
 
-Both rates too high, gradients that are never cleared, no normalisation. ganhacks, tip 10: gradients
-above 100 are a bad sign.
+How it shows: losses jump by orders of magnitude, and grids are saturated or change completely from
+one to the next. A network moves by 6 % of its weights' norm or more in a mean step (`g_move`,
+`d_move`), has grown to six times its start (`g_norm`, `d_norm`), or both rates are eight times the
+method's; the samples are not good.
+
+Why: both rates too high, gradients that are never cleared, no normalisation. Each step then leaves
+the region for which its gradient was taken.
+
+What helps: the method's own rates, or a tenth of the rates; gradient clipping or a normalisation of
+D. Beside good samples leave it alone.
+
+Source: soumith/ganhacks, tip 10 (gradients above 100 are a bad sign). The limits: ours
+(benchmarks/diagnosis).
 """
 
 from __future__ import annotations

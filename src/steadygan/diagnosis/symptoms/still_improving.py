@@ -1,4 +1,16 @@
-"""Samples are not good yet and still get better: the run was short."""
+"""Samples are not good yet and still get better: the run was short.
+
+How it shows: grids get better to the end, and evaluations fall. The distance is above .15 and fell
+by 12 % or more in the last third of the run.
+
+Why: the budget ended before the game did. An undertrained G repeats itself and looks like a partial
+collapse, which this explains.
+
+What helps: resume the run with more time, and change nothing else yet. It is a note: a cause that
+is named beside it counts more.
+
+Source: ours (benchmarks/diagnosis).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,19 @@
-"""G gives nearly one sample whatever its latent, after it had some spread."""
+"""G gives nearly one sample whatever its latent, after it had some spread.
+
+How it shows: all tiles of a grid are nearly the same picture, which may change from grid to grid.
+Two samples differ at most .2 times as much as two held-out ones (`diversity`) over the last third,
+and before training they differed.
+
+Why: D judges each sample alone, so that every latent may go to the one sample that it scores
+highest. An unbounded or overpowering D, a rate too high or too little data lead there.
+
+What helps: R1 or spectral norm on D and equal rates; minibatch discrimination, which lets D see how
+alike a batch is. A collapse of long standing rarely mends itself: go back to an earlier checkpoint.
+
+Source: Salimans et al. 2016, arXiv:1606.03498, section 3.2; Metz et al. 2017, arXiv:1611.02163
+(unrolled GANs); wiseodd/generative-models#14 (all samples a one), akanimax/BMSG-GAN#38 and
+akanimax/T2F#20 (400 images: augmentation).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,18 @@
 """G gives other samples in eval mode than in training: running statistics do not fit.
 
-duxingren14/DualGAN#10 ("noisy points in eval"), CycleGAN#1329.
+How it shows: in samples/modes.png the row in training mode looks right, and that in eval mode is
+noisy or washed out. The two differ by .35 of the data's spread or more, pixel by pixel
+(`mode_gap`).
+
+Why: batch norm uses the batch's own statistics in training and running ones in eval mode. These lag
+behind fast weights, are noisy from small batches, or were never updated; dropout in G makes a gap
+as well.
+
+What helps: larger batches, or statistics computed anew over some 100 batches. Where samples are
+drawn in training mode on purpose, as by pix2pix, leave it alone.
+
+Source: duxingren14/DualGAN#10 (only "noisy points" in testing mode),
+junyanz/pytorch-CycleGAN-and-pix2pix#1329, odegeasslbc/FastGAN-pytorch#4.
 """
 
 from __future__ import annotations
