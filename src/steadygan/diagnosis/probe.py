@@ -133,13 +133,19 @@ def signals_of_samples(fake: Tensor, reference: Reference) -> dict[str, float]:
 
 def twins(fake: Tensor, reference: Reference, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """The `count` samples (of `fake`, (n, ...)) that are nearest to another one: their rows, those
-    of the other ones, and of the nearest real samples, (count,) each. A pair is there once."""
+    of the other ones, and of the nearest real samples, (count,) each. A pair is there once, and
+    pairs that are no near-duplicates of an earlier one come first."""
     g = reference.scale(fake)
     apart = torch.cdist(g, g) + torch.diag(torch.full((len(g),), math.inf))
     distance, other = apart.min(1)
     first = torch.arange(len(g))
     once = (other[other] != first) | (first < other)  # of two that are each other's nearest, one
-    order = torch.where(once, distance, math.inf).argsort()[:count]
+    chosen: list[int] = []
+    again: list[int] = []
+    for row in torch.where(once, distance, math.inf).argsort().tolist():
+        new = not chosen or float(apart[row, chosen].min()) >= reference.near
+        (chosen if new else again).append(row)
+    order = torch.tensor((chosen + again)[:count])
     return order, other[order], torch.cdist(g[order], reference.x).argmin(1)
 
 
