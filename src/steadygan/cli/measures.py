@@ -46,7 +46,10 @@ def evaluate(
     ] = None,
     features: Annotated[
         str,
-        typer.Option("--features", help="For FID and KID: auto, classifier, effnet or inception."),
+        typer.Option(
+            "--features",
+            help="For FID and KID: auto, classifier, effnet, effnet-96 or inception.",
+        ),
     ] = "auto",
     count: Annotated[
         int | None,

@@ -59,7 +59,8 @@ EvaluateEvery = Annotated[
     typer.Option(
         "--evaluate-every",
         help="Evaluate samples during training: every so many steps (500), training time (30s) or "
-        "share of the goal (5%); auto (5% of the goal, at most a tenth of the time); or none.",
+        "share of the goal (5%); auto (5% of the goal, at most a tenth of the time); or none. "
+        "train's default: auto for a budget of two minutes or more, else none.",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the output file if it exists.")]

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
     Evaluate = Callable[[Trainer], dict[str, Any] | None]
 
+#: Seconds of a budget from which `train` evaluates by default.
+LEAST_EVALUATED = 120
+
 app = typer.Typer()
 
 
@@ -72,7 +75,18 @@ def train(
     ] = None,
     stop_after: StopAfter = None,
     allow_bad: AllowBad = False,
-    evaluate_every: EvaluateEvery = "none",
+    evaluate_every: EvaluateEvery = "",
+    features: Annotated[
+        str,
+        typer.Option(
+            "--features",
+            help="Of evaluations: auto, classifier, effnet, effnet-96, effnet-64 or none.",
+        ),
+    ] = "auto",
+    count: Annotated[
+        int,
+        typer.Option("--count", min=50, help="Samples that an evaluation during training draws."),
+    ] = 2000,
     stop_on_fault: StopOnFault = False,
 ) -> None:
     """Train one method and write a run folder with a report.
@@ -104,7 +118,9 @@ def train(
     for note in notes(recipe, dataset.shape, dataset.classes):
         say(f"note: {note}")
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")
-    evaluate = _evaluator(dataset, goal, schedule(evaluate_every), device)
+    asked = {"draft": count, "features": features}
+    every = schedule(evaluate_every) if evaluate_every else default_schedule(goal)
+    evaluate = _evaluator(dataset, goal, every, device, **asked)
     stop = stop_after_or_unread(stop_after)
     with (
         stop.listening(),
@@ -286,6 +302,13 @@ def _budget_of(run: Path, steps: int | None, budget: str | None, more: str | Non
     if steps is not None or budget is not None:
         raise UserError("give one of --steps, --budget and --more")
     return seconds_spent(run) / 60 + longer
+
+
+def default_schedule(goal: Goal) -> str | None:
+    """When a run is evaluated where nothing is said: short ones and those of so many steps, whose
+    time is not known, are not."""
+    seconds = goal.budget_seconds
+    return "auto" if seconds is not None and seconds >= LEAST_EVALUATED else None
 
 
 def _evaluator(

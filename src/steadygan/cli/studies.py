@@ -84,7 +84,7 @@ def compare(
         str,
         typer.Option(
             "--features",
-            help="Features for FID and KID: auto, classifier, effnet, inception or none.",
+            help="For FID, KID: auto, classifier, effnet, effnet-96, effnet-64, inception, none.",
         ),
     ] = "auto",
     weights: Annotated[

@@ -1,7 +1,7 @@
 """The features of distances: a network, its name and the hash of its weights.
 
 A distance on other features is another number, so the name goes with it everywhere: FID-classifier,
-FID-effnet, and plain FID for the published Inception weights alone.
+FID-effnet-96, and plain FID for the published Inception weights alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from steadygan.features.feature_classifier import (
 from steadygan.training.inputs import as_played
 
 Progress = Callable[[int, int], None]
-NAMES = ("classifier", "effnet", "inception")
+NAMES = ("classifier", *effnet.SIDES, "inception")
 #: Images a forward pass: larger networks take fewer.
 BATCHES = {"classifier": 128, "effnet": 64, "inception": 32}
 
@@ -86,7 +86,8 @@ def checked_name(name: str, data: Dataset, weights_file: Path | None = None) -> 
     """The extractor's name with `auto` resolved; raises where it cannot be used for this data.
     Fast, to be called before anything takes long. See `find_features`."""
     if name == "auto":
-        name = "classifier" if data.classes > 1 or stacked.is_stacked(data) else "effnet"
+        labelled = data.classes > 1 or stacked.is_stacked(data)
+        name = "classifier" if labelled else effnet.for_images(data.shape[-1])
     if name not in NAMES:
         raise UserError(f"--features {name}: unknown{did_you_mean(name, NAMES)}")
     if weights_file is not None and name != "inception":
@@ -95,7 +96,7 @@ def checked_name(name: str, data: Dataset, weights_file: Path | None = None) -> 
         raise UserError(f"--features inception wants --weights OUT.safetensors: {weights.WHERE}")
     if name == "classifier" and not stacked.is_stacked(data):
         require_classes(data)
-    if name == "effnet":
+    if name in effnet.SIDES:
         effnet.require_extra()
     return name
 
@@ -110,8 +111,9 @@ def find_features(
     progress: Progress = quiet,
 ) -> Extractor:
     """The extractor called `name`; `auto` is the classifier where the data has classes, else
-    effnet. For stacked MNIST it is a classifier of single digits, applied to each channel.
-    `weights_file` is what `steadygan weights import` wrote, for inception alone.
+    effnet-96 for images up to 96 px and effnet for larger ones. For stacked MNIST it is a
+    classifier of single digits, applied to each channel. `weights_file` is what `steadygan weights
+    import` wrote, for inception alone.
 
     Raises `UserError` for an unknown name, an extra that is not installed, and weights or classes
     that are not there. `progress` counts the classifier's training steps where it is trained.
@@ -125,8 +127,12 @@ def find_features(
     elif name == "classifier":
         network, accuracy = feature_classifier_of(data, say, progress)
         dimension, resize = DIMENSION, "none"
-    elif name == "effnet":
-        network, dimension, resize = effnet.load_effnet(), effnet.DIMENSION, effnet.RESIZE
+    elif name in effnet.SIDES:
+        network, dimension, resize = (
+            effnet.load_effnet(name),
+            effnet.DIMENSION,
+            effnet.resize_of(name),
+        )
     else:
         assert weights_file is not None  # see `checked_name`
         network = weights.load_inception(Path(weights_file))

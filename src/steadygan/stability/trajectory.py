@@ -27,6 +27,8 @@ from steadygan.training.runfolder import read_facts, read_history
 COUNT = 2000
 #: What `auto` asks for: a twentieth of the goal, and at most a tenth of the training time.
 AUTO_SHARE, AUTO_COST = 0.05, 0.1
+#: So many evaluations of a run show its course; where `auto` cannot afford them it says so.
+FEW = 7
 BATCH = 250
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -88,6 +90,7 @@ class Evaluator:
     count: int = COUNT
     facts: dict[str, Any] = field(default_factory=dict)
     clock: Callable[[], float] = time.perf_counter
+    say: Callable[[str], None] = lambda text: None
     last_iteration: int = 0
     last_seconds: float = 0.0
     spent: float = 0.0
@@ -106,6 +109,8 @@ class Evaluator:
         self.cost = self.clock() - started
         if trainer.iteration:
             self.spent += self.cost
+        else:
+            self.warn_of_cost()
         self.last_iteration, self.last_seconds = trainer.iteration, trainer.seconds
         return {**found, "evaluate_seconds": round(self.cost, 4)}
 
@@ -164,6 +169,19 @@ class Evaluator:
             expected = self.goal.budget_seconds
         free = self.schedule.cost * expected - 2 * self.cost
         return self.spent + self.cost <= free * trainer.seconds / expected
+
+    def warn_of_cost(self) -> None:
+        """Say where the first evaluation took so long that few fit into a budget."""
+        budget, share = self.goal.budget_seconds, self.schedule.cost
+        if budget is None or share is None or self.cost * FEW <= share * budget:
+            return
+        between = max(0, int(share * budget / self.cost) - 2)
+        fitting = max(50, int(self.count * share * budget / self.cost / FEW) // 50 * 50)
+        self.say(
+            f"an evaluation takes {self.cost:.0f} s, so {between or 'none'} will be made between "
+            f"the first and the last: evaluations may take {share:.0%} of the time. Fewer samples "
+            f"(--count {fitting}) or faster features (--features effnet-64) leave room for more"
+        )
 
     # ---- what --------------------------------------------------------------------------------
 

@@ -151,7 +151,8 @@ class Judge:
         facts: dict[str, Any] = {"every": every, **self.references}
         if self.extractor is not None:
             facts |= {**self.extractor.facts(), "weights": self.evaluation.weights}
-        return Evaluator(Schedule.read(every), goal, measure, self.evaluation.draft, facts)
+        schedule, count = Schedule.read(every), self.evaluation.draft
+        return Evaluator(schedule, goal, measure, count, facts, say=self.say)
 
     def measure(self) -> Measure | None:
         """The measure of samples during training, if there is one."""
