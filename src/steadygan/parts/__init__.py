@@ -4,6 +4,7 @@ Importing the package imports every file, so that parts can be found by name.
 """
 
 from steadygan.parts import (
+    ada,
     augment,
     constraints,
     equilibrium,
@@ -16,6 +17,6 @@ from steadygan.parts import (
 )
 
 __all__ = [
-    "augment", "constraints", "equilibrium", "modify", "noise",
+    "ada", "augment", "constraints", "equilibrium", "modify", "noise",
     "normalisation", "replay", "targets", "tricks",
 ]  # fmt: skip
