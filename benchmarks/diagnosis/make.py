@@ -1,7 +1,7 @@
 """Train the runs that the diagnosis is scored on, and keep their signals.
 
     python -m benchmarks.diagnosis.make --out runs.jsonl [--jobs 2] [--only KIND,...]
-        [--part known|held|good|new] [--limit N]
+        [--part known|held|good|more|new] [--limit N]
 
 A line a run: what run.json and history.jsonl hold (no weight, no picture), and the outcome, which
 the rules never see: the share of 1,000 samples of the average that a classifier of the data
@@ -36,6 +36,8 @@ from benchmarks.diagnosis.kinds import (
     IN_SPLIT,
     KINDS,
     LENGTHS,
+    MORE_SEEDS,
+    QUICK,
     SEEDS,
     STEPS_OF,
     Kind,
@@ -178,9 +180,9 @@ def outcome(trainer: Trainer, data_name: str) -> dict[str, float]:
 
 def jobs(part: str) -> Iterator[tuple[str, str, str, int]]:
     """Known: what may be looked at while rules are tuned. Held: where two or more of kind, method,
-    data and seed are held out. Good: healthy runs of all methods that are in neither; new: kinds
-    that came after the split."""
-    for seed in SEEDS:
+    data and seed are held out. Good: healthy runs of all methods that are in neither; more: further
+    seeds of those that are good soon; new: kinds that came after the split."""
+    for seed in (*SEEDS, *MORE_SEEDS):
         for kind in KINDS:
             for method in kind.methods:
                 for data in DATA:
@@ -190,6 +192,9 @@ def jobs(part: str) -> Iterator[tuple[str, str, str, int]]:
 
 def part_of(kind: Kind, method: str, data: str, seed: int) -> str:
     """The part that a run belongs to; "" for none."""
+    if seed in MORE_SEEDS:
+        quick = method in QUICK and kind.name in ("healthy", "healthy-others")
+        return "more" if quick else ""
     if kind.name == "healthy-others":
         return "good" if seed < 3 else ""
     if kind in KINDS[IN_SPLIT:]:
@@ -207,7 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--part", choices=("known", "held", "good", "new"), default="known")
+    parser.add_argument("--part", choices=("known", "held", "good", "more", "new"), default="known")
     parser.add_argument("--only", default="")
     parser.add_argument("--limit", type=int, default=10**9)
     asked = parser.parse_args()
