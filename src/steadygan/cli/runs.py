@@ -106,6 +106,7 @@ def train(
     from steadygan.study.compose import compose
     from steadygan.study.progress import RunBar
     from steadygan.study.request import read_request
+    from steadygan.training.horizon import fitted_to
     from steadygan.training.runs import free_folder, goal_of
 
     request = read_request([*(settings or []), *ALLOWED[allow_bad]])
@@ -115,6 +116,9 @@ def train(
     dataset = opened(data, request)
     use_own_code(names_own_code([*(add or []), *request.recipe.values()]))
     recipe = compose(chosen, dataset.shape, request.recipe, add or [], drop or [])
+    if request.run.horizon == "budget":
+        with bars() as progress, phase(progress, "measuring the speed"):
+            recipe = fitted_to(recipe, dataset, goal, device, request.run.precision, say)
     for note in notes(recipe, dataset.shape, dataset.classes):
         say(f"note: {note}")
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")

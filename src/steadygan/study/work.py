@@ -31,6 +31,7 @@ from steadygan.study.progress import Pulse
 from steadygan.study.request import RunSettings
 from steadygan.training import Goal, Hooks, LogSchedule, Stopped, resume, train
 from steadygan.training.checkpoint import listed
+from steadygan.training.horizon import fitted_to
 from steadygan.training.recorded import recorded_goal, recorded_recipe
 from steadygan.training.runfolder import RunFolder, read_facts
 
@@ -106,6 +107,8 @@ def start(
 ) -> None:
     """Train a run of the study from its beginning."""
     budget = goal.budget_seconds
+    if settings.horizon == "budget":
+        recipe = fitted_to(recipe, data, goal, facts["device"], settings.precision)
     train(
         recipe,
         data,

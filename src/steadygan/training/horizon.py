@@ -1,0 +1,71 @@
+"""A recipe's horizon fitted to the length of a run, so that its schedules run their course.
+
+Schedules follow the images seen over `horizon_images` (`game/optimizers.py`). That is a method's
+own, millions of images: a run of minutes ends at a hundredth of it, its learning rates where they
+began. `horizon=budget` makes it what the run will see. It is then a setting of the recipe like any
+other, recorded in run.json: a resumed run follows the same curve, whatever its new goal.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from steadygan.data import Dataset
+from steadygan.errors import UserError
+from steadygan.game.recipe import Recipe
+from steadygan.training.goals import Goal
+from steadygan.training.loop import Trainer, needs_double_backward
+from steadygan.training.precision import Precision, place
+from steadygan.training.runfolder import RunFolder
+
+#: Iterations before the speed is measured, and the seconds and iterations that it is taken over.
+WARM_UP, SECONDS, LEAST = 3, 2.0, 3
+
+
+def fitted_to(
+    recipe: Recipe,
+    data: Dataset,
+    goal: Goal,
+    device: str = "auto",
+    precision: Precision = "auto",
+    say: Callable[[str], None] = lambda text: None,
+) -> Recipe:
+    """`recipe` with the images of a run to `goal` as its horizon: exact for steps; for a budget
+    from the speed of a few iterations on this machine, on networks that are then thrown away.
+
+    Raises `UserError` for a budget that pre-training takes an unknown share of.
+    """
+    if goal.steps is not None:
+        horizon = sum(recipe.images_in(iteration) for iteration in range(goal.steps))
+        said = f"{goal.steps:,} steps"
+    else:
+        assert goal.budget_seconds is not None  # a goal has one of the two
+        if any(recipe.stage_length(stage) for stage in recipe.stages):
+            raise UserError(
+                f"horizon=budget: {recipe.method} trains {', '.join(recipe.stages)} first, for an "
+                "unknown share of the budget; give --steps"
+            )
+        speed = images_a_second(recipe, data, device, precision)
+        horizon = round(speed * goal.budget_seconds)
+        said = f"{goal.budget_seconds:g} s at {speed:,.0f} images/s"
+    say(f"horizon: {horizon:,} images, those of {said}")
+    return recipe.changed(horizon_images=max(1, horizon))
+
+
+def images_a_second(recipe: Recipe, data: Dataset, device: str, precision: Precision) -> float:
+    """How many real images D sees a second, by a few iterations on fresh networks."""
+    with torch.random.fork_rng(), tempfile.TemporaryDirectory() as nowhere:
+        placed = place(device, precision, needs_double_backward(recipe))
+        trainer = Trainer(recipe, data, RunFolder(Path(nowhere)), 0, placed)
+        for _ in range(WARM_UP):
+            trainer.iterate()
+        images, started, done = trainer.images, time.perf_counter(), 0
+        while done < LEAST or time.perf_counter() - started < SECONDS:
+            trainer.iterate()
+            done += 1
+        return (trainer.images - images) / (time.perf_counter() - started)
