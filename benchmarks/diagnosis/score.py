@@ -1,6 +1,6 @@
 """How often the rules are right about runs that `make` has kept.
 
-    python -m benchmarks.diagnosis.score RUNS.jsonl[.gz] [--list]
+    python -m benchmarks.diagnosis.score RUNS.jsonl[.gz]... [--list] [--confusion]
 
 A run is bad by its outcome: fewer than `BAD_SHARE` of its samples are recognised, or they lie more
 than `BAD_WAY` of the way to noise. Cause-right: the headline is one that its kind accepts.
@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,32 @@ def bounds(right: int, of: int) -> str:
     return f"{right} of {of} ({right / of:.0%}; at least {low:.0%}, at most {high:.0%})"
 
 
+def confusion(lines: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The confusion table in Markdown: what was done to a run, and what it was told, by outcome."""
+    told: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for line in lines:
+        told[line["kind"]][truth(line)][named(line)] += 1
+    yield "| what was done | bad runs are told | others are told |"
+    yield "|---|---|---|"
+    for kind, found in sorted(told.items()):
+        accepted = BY_NAME[kind].causes or ("still-improving",)
+        others = found["between"] + found["good"]
+        cells = [", ".join(f"{f'**{name}**' if name in accepted else name} {n}"
+                           for name, n in counts.most_common()) or "-"
+                 for counts in (found["bad"], others)]  # fmt: skip
+        yield f"| {kind} | {cells[0]} | {cells[1]} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--list", action="store_true", help="every run with its answer")
+    parser.add_argument("--confusion", action="store_true", help="the confusion table in Markdown")
     asked = parser.parse_args()
     lines = [line for path in asked.runs for line in runs_of(path)]
+    if asked.confusion:
+        print("\n".join(confusion(lines)))
+        return
     causes = symptoms = bad = alarms = told = good = 0
     table: Counter[tuple[str, str]] = Counter()
     for line in lines:

@@ -150,6 +150,21 @@ def test_features_of_a_run_of_its_own_are_checked_before_it_begins(steadygan):
         assert not (steadygan.here / "r").exists()
 
 
+def test_recommend_prints_a_line_to_paste_and_train_takes_the_same(steadygan):
+    code, out, err = steadygan("recommend", "threads=1", "--data", "ring", "--budget", "30s")
+    assert code == 0, err
+    assert out[0] == "steadygan train gan threads=1 --data ring --budget 30s"
+    assert "passes over the data" in out[-1]
+    code, _, err = steadygan("train", "width=4", "batch=8", "threads=1", "--data", "ring",
+                             "--steps", "4", "--out", "r")  # fmt: skip
+    assert code == 0, err
+    assert any(line.startswith("method: gan, for ") for line in err)
+    facts = json.loads((steadygan.here / "r" / "run.json").read_text())
+    assert (facts["method"], facts["recipe"]["networks"]["width"]) == ("gan", 4)
+    code, out, err = steadygan("recommend", "--data", "no-such")
+    assert (code, len(err), out) == (2, 1, [])
+
+
 def test_no_command_overwrites_a_file_without_force(steadygan):
     assert steadygan("train", "gan", *SMALL[:-4], "--device", "cpu", "--out", "r")[0] == 0
     kept = steadygan.here / "kept"

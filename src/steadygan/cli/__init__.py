@@ -12,7 +12,17 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from steadygan.cli import data, diagnosis, interrupts, measures, methods, runs, streams, studies
+from steadygan.cli import (
+    data,
+    diagnosis,
+    interrupts,
+    measures,
+    methods,
+    recommend,
+    runs,
+    streams,
+    studies,
+)
 from steadygan.errors import UserError, in_a_line
 
 
@@ -46,7 +56,7 @@ def start(
     """
 
 
-for part in (runs, studies, diagnosis, measures, methods, data):
+for part in (runs, studies, recommend, diagnosis, measures, methods, data):
     app.add_typer(part.app)
 
 

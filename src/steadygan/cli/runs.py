@@ -42,6 +42,7 @@ from steadygan.errors import UserError
 
 if TYPE_CHECKING:
     from steadygan.data import Dataset
+    from steadygan.study.recommend import Choice
     from steadygan.training import Goal, Trainer
 
     Evaluate = Callable[[Trainer], dict[str, Any] | None]
@@ -55,11 +56,18 @@ app = typer.Typer()
 @app.command(
     epilog=examples(
         "steadygan train dcgan --data mnist --budget 5m preset=light",
+        "steadygan train --data folder:path/to/images --budget 10m",
         "steadygan train wgan-gp --data folder:path/to/images size=64 --steps 20000 --out run",
     )
 )
 def train(
-    method: Annotated[str, typer.Argument(help="A method; `steadygan methods` lists them.")],
+    method: Annotated[
+        str | None,
+        typer.Argument(
+            help="A method; `steadygan methods` lists them. Without one, that which `steadygan "
+            "recommend` names for the data."
+        ),
+    ] = None,
     settings: Annotated[list[str] | None, typer.Argument(help=KEYS_HELP)] = None,
     data: Data = "mnist",
     steps: Steps = None,
@@ -105,15 +113,22 @@ def train(
     from steadygan.study.bars import bars, phase
     from steadygan.study.compose import compose
     from steadygan.study.progress import RunBar
-    from steadygan.study.request import read_request
+    from steadygan.study.request import is_setting, pairs, read_request
     from steadygan.training.horizon import fitted_to
     from steadygan.training.runs import free_folder, goal_of
 
+    if method is not None and is_setting(method):
+        method, settings = None, [method, *(settings or [])]
     request = read_request([*(settings or []), *ALLOWED[allow_bad]])
-    chosen, budget_minutes = find(method), minutes(budget, "--budget")
+    chosen, budget_minutes = find(method) if method else None, minutes(budget, "--budget")
     goal = goal_of(steps, budget_minutes)
     use_threads(request)
     dataset = opened(data, request)
+    if chosen is None:
+        choice = recommended(dataset)
+        chosen = find(choice.method)
+        request.recipe = {**pairs(choice.settings), **request.recipe}
+        add = [*choice.parts, *(add or [])]
     use_own_code(names_own_code([*(add or []), *request.recipe.values()]))
     recipe = compose(chosen, dataset.shape, request.recipe, add or [], drop or [])
     if request.run.horizon == "budget":
@@ -306,6 +321,18 @@ def _budget_of(run: Path, steps: int | None, budget: str | None, more: str | Non
     if steps is not None or budget is not None:
         raise UserError("give one of --steps, --budget and --more")
     return seconds_spent(run) / 60 + longer
+
+
+def recommended(data: Dataset) -> Choice:
+    """What `steadygan recommend` names for the data, said with its reasons."""
+    from steadygan.study.recommend import choose, facts_of, warnings
+
+    facts = facts_of(data)
+    choice = choose(facts)
+    say(f"method: {' '.join(choice.words)}, for {facts}")
+    for text in (*choice.why, *(f"warning: {text}" for text in warnings(facts))):
+        say(text)
+    return choice
 
 
 def default_schedule(goal: Goal) -> str | None:

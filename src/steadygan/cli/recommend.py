@@ -1,0 +1,75 @@
+"""The command that says which method to take: recommend."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from steadygan.cli.options import (
+    ALLOWED,
+    KEYS_HELP,
+    AllowBad,
+    Budget,
+    Data,
+    Device,
+    examples,
+    load_torch,
+    minutes,
+    opened,
+    say,
+    use_threads,
+)
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=examples(
+        "steadygan recommend --data folder:my/images --budget 10m",
+        "steadygan recommend --data fashion-mnist size=28",
+    )
+)
+def recommend(
+    settings: Annotated[list[str] | None, typer.Argument(help=KEYS_HELP)] = None,
+    data: Data = "mnist",
+    budget: Budget = "10m",
+    device: Device = "auto",
+    allow_bad: AllowBad = False,
+) -> None:
+    """Print the command that suits the data and this machine, and why.
+
+    The first line can be pasted. The speed is measured on this machine, in a few seconds.
+    """
+    load_torch()
+    from steadygan.methods import find
+    from steadygan.study.bars import bars, phase
+    from steadygan.study.compose import compose
+    from steadygan.study.recommend import choose, facts_of, warnings
+    from steadygan.study.request import pairs, read_request
+    from steadygan.training.horizon import images_a_second
+
+    request = read_request([*(settings or []), *ALLOWED[allow_bad]])
+    seconds = 60 * (minutes(budget, "--budget") or 10.0)
+    use_threads(request)
+    dataset = opened(data, request)
+    facts = facts_of(dataset)
+    choice = choose(facts)
+    keys = {**pairs(choice.settings), **request.recipe}
+    recipe = compose(find(choice.method), dataset.shape, keys, choice.parts)
+    with bars() as progress, phase(progress, "measuring the speed"):
+        speed = images_a_second(recipe, dataset, device, request.run.precision)
+    own = [word for word in settings or [] if word not in choice.settings]
+    words = ["train", *choice.words, *own, "--data", data, "--budget", budget or "10m"]
+    print(shlex.join(["steadygan", *words]))
+    print(f"  data: {facts}")
+    for reason in choice.why:
+        print(f"  {reason}")
+    seen = speed * seconds
+    print(
+        f"  speed: {speed:,.0f} images/s here, so {budget} is {seen:,.0f} images, "
+        f"{seen / facts.count:,.0f} passes over the data"
+    )
+    for warning in warnings(facts):
+        say(f"warning: {warning}")

@@ -1,0 +1,62 @@
+"""Which method for which data: the rules, and the two commands that follow them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from steadygan.data import Split
+from steadygan.errors import UserError
+from steadygan.methods import find
+from steadygan.study.compose import compose
+from steadygan.study.recommend import HELPERS, METHODS, Facts, choose, facts_of, warnings
+from steadygan.study.request import pairs
+from tests.reliability import games
+
+CASES = {
+    "points": (Facts(5000, 0, 0, 0), "gan"),
+    "digits with classes": (Facts(9000, 10, 28, 1), "cgan preset=light"),
+    "a folder": (Facts(8000, 0, 64, 3), "dcgan preset=light"),
+    "a small folder": (Facts(1300, 0, 64, 3), "dcgan preset=light --add diffaugment"),
+    "few a class": (Facts(900, 10, 32, 3), "dcgan preset=light --add diffaugment"),
+    "characters": (Facts(30_000, 3740, 28, 1), "multiclass-lsgan preset=light"),
+    "one class": (Facts(6000, 1, 28, 1), "dcgan preset=light"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_rules_choose(name):
+    facts, words = CASES[name]
+    choice = choose(facts)
+    assert " ".join(choice.words) == words
+    assert len(choice.why) == 1 + words.count("--add")
+    shape = (2,) if facts.vectors else (facts.channels, facts.side, facts.side)
+    recipe = compose(find(choice.method), shape, pairs(choice.settings), choice.parts)
+    assert {part.name for part in recipe.parts()} >= set(choice.parts)
+
+
+def test_every_rule_is_chosen_by_some_case():
+    chosen = {choose(facts).method for facts, _ in CASES.values()}
+    assert chosen == {rule.words[0] for rule in METHODS}
+    helped = {part for facts, _ in CASES.values() for part in choose(facts).parts}
+    assert helped == {rule.words[1] for rule in HELPERS}
+
+
+def test_too_few_images_are_refused_and_few_are_warned_of():
+    with pytest.raises(UserError, match=r"20 training images are too few .* 50 is the least"):
+        choose(Facts(20, 0, 64, 3))
+    assert list(warnings(Facts(5000, 0, 64, 3))) == []
+    (said,) = warnings(Facts(100, 0, 64, 3))
+    assert "expect copies" in said
+    (said,) = warnings(Facts(5000, 0, 64, 3, repeated=0.4))
+    assert "40% of the images repeat" in said
+
+
+def test_the_facts_are_those_of_the_data():
+    data = games.images(200)
+    assert facts_of(data) == Facts(200, 2, 16, 1)
+    items = np.array(data.train.items)
+    items[100:] = items[:100]
+    twice = facts_of(dataclasses.replace(data, train=Split(items, data.train.labels)))
+    assert twice.repeated == 1.0
+    assert str(twice).endswith("2 classes, 100% near-duplicates")
