@@ -247,7 +247,7 @@ def test_every_trick_without_a_weight_is_in_that_list():
                 if any(f.endswith("weight") for f in m.model_fields)}  # fmt: skip
     here = {kind.name for kind in Trick.__subclasses__()}
     of_tricks = {n for n, m in Part.members().items() if m.sides == ("shared",)} - weighted - here
-    elsewhere = {"critic-warmup", "spectral-norm"}  # tests of their own
+    elsewhere = {"critic-warmup", "spectral-norm", "ada"}  # tests of their own
     assert of_tricks - elsewhere == {trick.name for trick in TRICKS}
 
 

@@ -118,7 +118,7 @@ def train(
     from steadygan.training.runs import free_folder, goal_of
 
     if method is not None and is_setting(method):
-        method, settings = None, [method, *(settings or [])]
+        settings, method = [method, *(settings or [])], None
     request = read_request([*(settings or []), *ALLOWED[allow_bad]])
     chosen, budget_minutes = find(method) if method else None, minutes(budget, "--budget")
     goal = goal_of(steps, budget_minutes)

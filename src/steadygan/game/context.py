@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from steadygan.game.recipe import Recipe
 
 Kind = Literal["real", "fake", "heldout"]
-#: D's features of a batch (None where D has none) and its scores (B,) float32.
-DOutput = tuple[Tensor | None, Tensor]
+#: D's features of a batch (None where D has none), its scores (B,) float32, and what its `judge`
+#: shows beside them: maps (B, ...), mostly none.
+DOutput = tuple[Tensor | None, Tensor, tuple[Tensor, ...]]
 #: What D is conditioned on beside the samples: nothing, or labels (B,), or a latent (B, n).
 Condition = tuple[Tensor, ...]
 
@@ -259,11 +260,12 @@ class StepContext:
         """Real and fake through D in one batch: they share its batch statistics."""
         samples = torch.cat([self.d_input("real"), self.d_input("fake")])
         condition = zip(self.condition("real"), self.condition("fake"), strict=True)
-        features, scores = self.judge(samples, tuple(torch.cat(pair) for pair in condition))
+        features, scores, maps = self.judge(samples, tuple(torch.cat(pair) for pair in condition))
         count = len(self.real)
         real = None if features is None else features[:count]
         fake = None if features is None else features[count:]
-        return (real, scores[:count]), (fake, scores[count:])
+        real_maps, fake_maps = tuple(m[:count] for m in maps), tuple(m[count:] for m in maps)
+        return (real, scores[:count], real_maps), (fake, scores[count:], fake_maps)
 
     def d_input(self, kind: Kind) -> Tensor:
         """The samples of a kind as D is given them: augmented and noised by the recipe's parts."""
@@ -314,14 +316,19 @@ class StepContext:
         """D's features of `fake`, from the same forward as the scores."""
         return self._features(self._fake_output)
 
+    @property
+    def real_maps(self) -> tuple[Tensor, ...]:
+        """What D's `judge` shows of `real` beside features and scores, from the same forward."""
+        return self._real_output[2]
+
     def head(self, name: str, features: Tensor) -> Any:
-        """What module `name` of player D (InfoGAN's Q, a class head) reads from D's features. Its
-        running statistics move only in D's step."""
+        """What module `name` of player D (InfoGAN's Q, a class head) reads from D's features or
+        maps. Its running statistics move only in D's step."""
         return self.forward("d", name, features, own=self.player == "d")
 
     def judge(self, samples: Tensor, condition: Condition = ()) -> DOutput:
-        """D's features (or None) and scores of `samples`; D's running statistics move only in D's
-        step."""
+        """D's features (or None), scores and maps of `samples`; D's running statistics move only
+        in D's step."""
         return self._judged(samples, condition, own=self.player == "d")
 
     def critic(self, samples: Tensor, condition: Condition | None = None) -> Tensor:
@@ -346,7 +353,7 @@ class StepContext:
 
     def _judged(self, samples: Tensor, condition: Condition, own: bool) -> DOutput:
         inputs = (samples, *condition)
-        features, scores = self.forward(
+        features, scores, *maps = self.forward(
             "d", "discriminator", *inputs, own=own, by=features_and_scores
         )
         if scores.numel() != len(samples):
@@ -354,7 +361,7 @@ class StepContext:
                 f"the discriminator gives {tuple(scores.shape)} for {len(samples)} samples: it "
                 "must give one raw score each, (B,) or (B, 1)"
             )
-        return features, scores.float().flatten()
+        return features, scores.float().flatten(), tuple(maps)
 
     def _features(self, output: DOutput) -> Tensor:
         if output[0] is None:
@@ -365,9 +372,11 @@ class StepContext:
         return output[0]
 
 
-def features_and_scores(discriminator: Any, samples: Tensor, *condition: Tensor) -> DOutput:
-    """D's features (None where it shows none) and raw scores, of one forward. `Networks` says what
-    a discriminator may have beside `forward`."""
+def features_and_scores(
+    discriminator: Any, samples: Tensor, *condition: Tensor
+) -> tuple[Tensor | None, ...]:
+    """D's features (None where it shows none), raw scores and any maps, of one forward. `Networks`
+    says what a discriminator may have beside `forward`."""
     if hasattr(discriminator, "judge"):
         return discriminator.judge(samples, *condition)
     if hasattr(discriminator, "features") and hasattr(discriminator, "head"):

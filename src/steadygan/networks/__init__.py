@@ -6,6 +6,7 @@ from steadygan.networks.base import Networks
 from steadygan.networks.bigan import BiGANNetworks
 from steadygan.networks.conditional import ConditionalNetworks
 from steadygan.networks.dcgan import DCGANNetworks
+from steadygan.networks.fastgan import FastGANNetworks
 from steadygan.networks.improved import ImprovedNetworks
 from steadygan.networks.infogan import InfoGANNetworks
 from steadygan.networks.lsgan import LSGANNetworks
@@ -17,6 +18,7 @@ from steadygan.networks.sngan import SNGANNetworks
 
 __all__ = [
     "ACGANNetworks", "BEGANNetworks", "BiGANNetworks", "ConditionalNetworks", "DCGANNetworks",
-    "EBGANNetworks", "ImprovedNetworks", "InfoGANNetworks", "LSGANNetworks", "MLPNetworks",
-    "MulticlassNetworks", "Networks", "OwnNetworks", "R3GANNetworks", "SNGANNetworks",
+    "EBGANNetworks", "FastGANNetworks", "ImprovedNetworks", "InfoGANNetworks", "LSGANNetworks",
+    "MLPNetworks", "MulticlassNetworks", "Networks", "OwnNetworks", "R3GANNetworks",
+    "SNGANNetworks",
 ]  # fmt: skip

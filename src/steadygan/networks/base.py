@@ -35,7 +35,8 @@ class Networks(Spec):
     vectors (B, n); where it takes classes, latents (B, latent_dim + 1) with the class at the end. A
     discriminator maps samples (and labels (B,), where it takes classes) to raw scores (B,) or
     (B, 1). Where it has `features(x)` and `head(features)`, or `judge(x)` that gives features and
-    scores, parts can use its features without a second forward.
+    scores, parts can use its features without a second forward; `judge` may give inner maps after
+    them (`shows_maps`).
     """
 
     #: True where the generator reads a class from its latents, and the discriminator labels.
@@ -69,6 +70,12 @@ class Networks(Spec):
     @property
     def reads_classes(self) -> bool:
         """True where `build` makes the "classifier" that reads classes from D's features."""
+        return False
+
+    @property
+    def shows_maps(self) -> bool:
+        """True where D's `judge` gives features, scores, its input and two inner maps, and `build`
+        makes the "part_decoder" and the "decoder" that rebuild images from them."""
         return False
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:

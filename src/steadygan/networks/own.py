@@ -64,6 +64,10 @@ class OwnNetworks(Networks):
     def reads_classes(self) -> bool:
         return self.like is not None and self.like.reads_classes
 
+    @property
+    def shows_maps(self) -> bool:
+        return self.discriminator is None and self.like is not None and self.like.shows_maps
+
     # What is fixed for other families depends here on the settings.
 
     @property
