@@ -11,8 +11,10 @@ import pytest
 from steadygan import cli
 from steadygan.study import queue
 from steadygan.study.bars import bars
+from steadygan.study.judge import Judge
 from steadygan.study.plan import read_study
 from steadygan.study.progress import StudyBars
+from steadygan.training import sampling
 from steadygan.training.runfolder import read_facts, read_history
 
 SMALL = ("--data", "ring", "--steps", "4", "width=4", "batch=8", "log_every=1", "threads=1",
@@ -139,6 +141,37 @@ def test_training_alone_is_judged_on_the_way_where_it_is_asked_for(steadygan):
     code, _, err = steadygan("sample", "bare", "--best", "--out", "none.npy")
     assert (code, len(err)) == (2, 1)
     assert "no best samples" in err[0]
+
+
+@pytest.mark.parametrize(
+    ("distances", "words", "step"),
+    [((9.0, 2.0, 8.0), (), 2), ((9.0, 2.0, 8.0), ("--last",), None), ((9.0, 3.0, 3.1), (), None),
+     ((9.0, 3.0, 3.1), ("--best",), 2)],
+)  # fmt: skip
+def test_samples_are_of_the_best_generator_where_the_last_is_a_relapse(
+    distances, words, step, steadygan, monkeypatch
+):
+    monkeypatch.setattr(
+        Judge,
+        "draft_of_points",
+        lambda judge, points, left=list(distances): {"energy_distance": left.pop(0)},
+    )
+    code, _, err = steadygan("train", "gan", *SMALL[:-4], "--device", "cpu", "--out", "r",
+                             "--evaluate-every", "2", "--count", "60")  # fmt: skip
+    assert code == 0, err
+    taken = []
+    load = sampling.load_generator
+    monkeypatch.setattr(
+        sampling,
+        "load_generator",
+        lambda run, say, at, trust: taken.append(at) or load(run, say, at, trust),
+    )
+    code, _, err = steadygan("sample", "r", "--out", "a.npy", "--count", "9", *words)
+    assert code == 0, err
+    assert taken == ["best" if step else "last"]
+    said = [line for line in err if "the best evaluation" in line]
+    assert bool(said) == (step is not None and not words)
+    assert all(f"step {step}" in line and "times as far" in line for line in said)
 
 
 def test_features_of_a_run_of_its_own_are_checked_before_it_begins(steadygan):

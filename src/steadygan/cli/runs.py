@@ -273,8 +273,13 @@ def sample(
         bool, typer.Option("--interpolate", help="Each row interpolates between two latents.")
     ] = False,
     best: Annotated[
-        bool, typer.Option("--best", help="Use the generator of the best evaluation, not the last.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--best/--last",
+            help="The generator of the best evaluation, or the last one. Without either: the best, "
+            "where the last is 1.5 times as far from real images or more.",
+        ),
+    ] = None,
     seed: Seed = 0,
     force: Force = False,
     trust_code: TrustCode = False,
@@ -290,7 +295,7 @@ def sample(
     use_own_code(trust_code)
     sample(
         run, out, count=count, seed=seed, category=category, text=text, interpolate=interpolate,
-        at="best" if best else "last", say=say, trust_code=trust_code,
+        at=_generator_of(run, best), say=say, trust_code=trust_code,
     )  # fmt: skip
     print(out)
 
@@ -321,6 +326,28 @@ def _budget_of(run: Path, steps: int | None, budget: str | None, more: str | Non
     if steps is not None or budget is not None:
         raise UserError("give one of --steps, --budget and --more")
     return seconds_spent(run) / 60 + longer
+
+
+def _generator_of(run: Path, best: bool | None) -> str:
+    """Which generator of a run is meant, "best" or "last"; said where the best is taken unasked."""
+    from steadygan.stability.curve import RELAPSE
+    from steadygan.stability.score import of_run
+    from steadygan.training import checkpoint
+    from steadygan.training.runfolder import read_facts, read_history
+
+    if best is not None:
+        return "best" if best else "last"
+    kept = checkpoint.listed(run / "best")
+    if not kept:
+        return "last"
+    ratio = of_run(read_facts(run), list(read_history(run))).last_over_best
+    if ratio is None or ratio < RELAPSE:
+        return "last"
+    say(
+        f"the generator of step {checkpoint.step_of(kept[0]):,}, the best evaluation: the last one "
+        f"is {ratio:.1f} times as far from real samples (--last takes that)"
+    )
+    return "best"
 
 
 def recommended(data: Dataset) -> Choice:
