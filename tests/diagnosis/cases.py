@@ -12,8 +12,8 @@ HEALTHY = {
     "g_travel": 0.8, "d_travel": 0.8, "g_move": 0.003, "d_move": 0.003, "g_norm": 1.2,
     "d_norm": 1.2, "mode_gap": 0.05, "saturated": 0.0, "g_dead": 0.0, "d_dead": 0.0, "slope": 1.0,
     "real_min": -1.0, "real_max": 1.0, "batch_min": -1.0, "batch_max": 1.0, "fake_min": -1.0,
-    "fake_max": 1.0, "batch_diversity": 1.0, "nyquist": 0.0, "fine": 0.0, "classes": 0.95,
-    "class_spread": 0.95, "border_real": 0.0, "border_fake": 0.02,
+    "fake_max": 1.0, "batch_diversity": 1.0, "batch_shift": 1.0, "nyquist": 0.0, "fine": 0.0,
+    "classes": 0.95, "class_spread": 0.95, "border_real": 0.0, "border_fake": 0.02,
 }  # fmt: skip
 START = {**HEALTHY, "way": 1.2, "ema_way": 1.25, "diversity": 0.25, "saturated": -0.8,
          "real_duplicates": 0.0, "real_blank": 0.0, "real_diversity": 1.0}  # fmt: skip
@@ -64,7 +64,7 @@ CASES = {
     "noise-ignored": {"late": {**BAD, "code_effect": 20.0}, "method": "acgan"},
     "classes-missing": {"late": {**BAD, "classes": 0.2}},
     "within-class-collapse": {"late": {**BAD, "class_spread": 0.1}},
-    "encoder-failed": {"late": {"reconstruction": 1.0}, "method": "bigan"},
+    "encoder-failed": {"late": {"encoder_travel": 0.0}, "method": "bigan"},
     "pretraining-failed": {"late": {**BAD, "reconstruction": 0.95}, "method": "decoding"},
     "constant-border": {"late": {**BAD, "auc": 1.0, "border_fake": 0.4}},
     "checkerboard": {"late": {**BAD, "nyquist": 1.6, "fine": 0.3}},

@@ -105,6 +105,7 @@ def test_codes_that_do_nothing_have_no_effect():
     base, other = REAL[:32], MORE[:32]
     assert probes.effect(base, base, other) == 0.0
     assert probes.effect(base, other, other) == pytest.approx(1.0)
+    assert probes.effect(base, other, base) == 1000.0, "noise that does nothing"
 
 
 def test_features_are_the_same_for_good_and_leave_constant_ones_out():
@@ -186,6 +187,16 @@ def test_the_spread_of_the_border_is_that_of_the_outermost_pixels():
     inner = framed.clone()
     inner[:, :, 2, 2] += torch.randn(128, 1)
     assert probes.ranges(inner, framed)["border_fake"] < 1e-6
+
+
+def test_a_batch_of_one_class_is_far_from_the_mean_of_all_and_a_random_one_is_not():
+    reference = probes.Reference(blobs(LABELS, 0), blobs(LABELS, 1))
+    random = [probes.signals_of_batch(blobs(torch.randint(4, (32,)), n), reference)["batch_shift"]
+              for n in range(5, 25)]  # fmt: skip
+    assert sum(random) / 20 == pytest.approx(1.0, abs=0.45)
+    assert max(random) < 3.0
+    one = probes.signals_of_batch(blobs(torch.full((32,), 2), 3), reference)
+    assert one["batch_shift"] > 8.0
 
 
 def test_training_data_of_one_kind_are_less_diverse_than_held_out_ones():

@@ -147,6 +147,19 @@ def test_codes_say_nothing_where_all_samples_are_one():
         assert "total-collapse" in held
 
 
+def test_batches_far_from_the_mean_of_all_are_unshuffled_however_diverse():
+    late = {**BAD, "batch_shift": 9.0, "batch_diversity": 0.95}
+    assert diagnosed(evidence(late=late)).headline.name == "unshuffled"
+    shifted = {**late, "batch_min": 0.0}
+    assert diagnosed(evidence(late=shifted)).headline.name == "range-mismatch"
+
+
+def test_an_encoder_that_rebuilds_nothing_is_a_note():
+    found = diagnosed(evidence(late={"reconstruction": 1.1}, method="bigan"))
+    assert found.verdict == "healthy"
+    assert [each.name for each in found.others] == ["encoder-failed"]
+
+
 def test_scores_of_critics_may_lie_anywhere():
     case = {**CASES["scores-in-unit-range"], "method": "wgan"}
     assert "scores-in-unit-range" not in {f.name for f in findings(evidence(**case))}

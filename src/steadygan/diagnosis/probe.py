@@ -27,6 +27,8 @@ LEAST_OF_CLASS = 6
 
 #: Below this sum of variances samples are one, whatever rounding leaves.
 LEAST_VARIANCE = 1e-6
+#: What the effect of codes is cut at: noise that does nothing would make it infinite.
+MOST_EFFECT = 1000.0
 #: What `way` is cut at: samples that run away say no more than this.
 FARTHEST = 10.0
 
@@ -195,9 +197,17 @@ def signals_of_data(real: Tensor, reference: Reference) -> dict[str, float]:
 
 def signals_of_batch(batch: Tensor, reference: Reference) -> dict[str, float]:
     """What real samples (B, ...) D was given in its last step, beside a draw from all of them:
-    their range, and their diversity, about 1 for a shuffled batch of the whole data."""
+    their range; their diversity, about 1 for a shuffled batch of the whole data; and `batch_shift`,
+    the squared distance of their mean from that of the draw, over what it is on average for a
+    random batch of this size: about 1, and up to B for a batch of one kind."""
     features = reference.scale(batch)
+    centre, count = reference.x.mean(0), len(features)
+    spread = (reference.x - centre).square().sum(1).mean()
+    by_chance = spread * (1 / count + 1 / len(reference.x))
     return {
+        "batch_shift": float(
+            (features.mean(0) - centre).square().sum() / by_chance.clamp_min(1e-12)
+        ),
         "batch_min": float(batch.min()),
         "batch_max": float(batch.max()),
         "batch_diversity": float(_off_diagonal(torch.cdist(features, features)) / reference.spread),
@@ -233,7 +243,7 @@ def effect(samples: Tensor, of_codes: Tensor, of_noise: Tensor) -> float:
     base = samples.float().cpu()
     codes = (base - of_codes.float().cpu()).flatten(1).norm(dim=1).mean()
     noise = (base - of_noise.float().cpu()).flatten(1).norm(dim=1).mean()
-    return float(codes / noise.clamp_min(1e-12))
+    return min(MOST_EFFECT, float(codes / noise.clamp_min(1e-12)))
 
 
 def reconstruction(rebuilt: Tensor, reference: Reference) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from steadygan.diagnosis.probe import Movement
 from steadygan.diagnosis.subject import GameProbe
@@ -34,6 +34,16 @@ FILE = "probes.safetensors"
 MOST_BYTES = 1_000_000
 
 Evaluate = Callable[[Trainer], dict[str, Any] | None]
+
+
+def followed(trainer: Trainer) -> dict[str, list[nn.Parameter]]:
+    """The weights whose movement probes follow: those of G and of D, and those of an encoder that
+    moves with G also by themselves."""
+    players = trainer.state.players
+    found = {name: list(players[name].parameters) for name in ("g", "d")}
+    if "encoder" in players["g"].modules:
+        found["encoder"] = list(players["g"]["encoder"].parameters())
+    return found
 
 
 @dataclass
@@ -101,7 +111,7 @@ class Prober:
 
     def _take_up(self, trainer: Trainer) -> None:
         """Begin, or take up the probes of a resumed run."""
-        self._movements = {"g": Movement(), "d": Movement()}
+        self._movements = {name: Movement() for name in followed(trainer)}
         lines = [line for line in read_history(trainer.folder.path) if "probe" in line]
         for line in lines:
             self.spent += float(line.get("probe_seconds", 0.0))
@@ -123,7 +133,7 @@ class Prober:
         if not path.exists():
             return {}
         shapes = {
-            name: movement.take(trainer.state.players[name].parameters).shape
+            name: movement.take(followed(trainer)[name]).shape
             for name, movement in self._movements.items()
         }
         try:
@@ -162,7 +172,7 @@ class Prober:
         found = self._probe(trainer)
         steps = trainer.iteration - self._steps
         for name, movement in self._movements.items():
-            moved = movement.signals(trainer.state.players[name].parameters, steps)
+            moved = movement.signals(followed(trainer)[name], steps)
             found |= {f"{name}_{key}": value for key, value in moved.items()}
         self._steps = trainer.iteration
         self._remember(trainer.folder.path)
