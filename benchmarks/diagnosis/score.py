@@ -32,6 +32,13 @@ GOOD_SHARE, GOOD_WAY = 0.4, 0.35
 BAD_SHARE, BAD_WAY = 0.25, 0.5
 
 
+#: What an untouched run that turned out bad may be told.
+SEEN_IN_HEALTHY = {
+    "still-improving", "partial-collapse", "total-collapse", "d-overpowers", "d-too-weak",
+    "relapse", "plateau",
+}  # fmt: skip
+
+
 def runs_of(path: Path) -> Iterator[dict[str, Any]]:
     raw = path.read_bytes()
     whole = gzip.decompress(raw) if path.suffix == ".gz" else raw
@@ -59,6 +66,12 @@ def named(line: dict[str, Any]) -> str:
     if found.verdict == "improving":
         return "still-improving"
     return found.headline.name if found.headline and found.is_fault else found.verdict
+
+
+def is_right(line: dict[str, Any]) -> bool:
+    """Whether the headline is one that the run's kind accepts as its cause."""
+    causes, name = BY_NAME[line["kind"]].causes, named(line)
+    return name in causes or (not causes and name in SEEN_IN_HEALTHY)
 
 
 def bounds(right: int, of: int) -> str:
@@ -102,8 +115,8 @@ def main() -> None:
         kind, found, real = BY_NAME[line["kind"]], answer(line), truth(line)
         name = named(line)
         seen = {name, *(f.name for f in found.effects)}
-        accepted = {*kind.causes, *kind.symptoms} or {"still-improving", *_SEEN_IN_HEALTHY}
-        right = name in kind.causes or (not kind.causes and name in accepted)
+        accepted = {*kind.causes, *kind.symptoms} or SEEN_IN_HEALTHY
+        right = is_right(line)
         if real == "bad":
             bad += 1
             causes += right
@@ -127,11 +140,6 @@ def main() -> None:
     print(f"rank correlation of the probes' distance with the outcome's: {spearmanr(pairs)[0]:.2f}")
     for (kind_name, name), count in sorted(table.items()):
         print(f"  {kind_name:32} {name:24} {count}")
-
-
-#: What an untouched run that turned out bad may be told.
-_SEEN_IN_HEALTHY = ("partial-collapse", "total-collapse", "d-overpowers", "d-too-weak", "relapse",
-                    "plateau")  # fmt: skip
 
 
 if __name__ == "__main__":

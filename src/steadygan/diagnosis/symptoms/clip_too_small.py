@@ -25,6 +25,8 @@ def look(evidence: Evidence) -> Finding | None:
     clip, slope = evidence.parts().get("weight-clip"), evidence.late("slope")
     if clip is None or slope is None or slope > 1e-3 or evidence.is_good:
         return None
+    if evidence.rate_factor("d") < 0.1 or evidence.late("d_move") == 0:
+        return None  # a critic that does not move is as flat as at its start
     says = (
         "weights are clipped so small that the critic is nearly flat: the generator"
         " gets no direction"
