@@ -18,9 +18,9 @@ def typed(recipe: Recipe) -> dict[str, str]:
 
 
 def _said(value: object) -> str:
-    """A value that is no text, as one types it."""
+    """A value as one types it: texts of a list without the quotes that JSON puts around them."""
     if isinstance(value, list):
-        return ",".join(map(_said, value))
+        return ",".join(each if isinstance(each, str) else _said(each) for each in value)
     return "none" if value is None else json.dumps(value)
 
 
