@@ -4,9 +4,9 @@
 
 A run is bad by its outcome: fewer than `BAD_SHARE` of its samples are recognised, or they lie more
 than `BAD_WAY` of the way to noise. Cause-right: the headline is one that its kind accepts.
-Symptom-right: a fault is reported, and the headline or an effect is one that its kind accepts as
-cause or symptom. A false alarm is a fault that is reported of a good run. Bounds are one-sided 95 %
-ones (Clopper & Pearson 1934).
+Symptom-right: the headline or an effect is one that its kind accepts as cause or symptom, or the
+samples are said to be bad without a cause. A false alarm is a fault that is reported of a good run.
+Bounds are one-sided 95 % ones (Clopper & Pearson 1934).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 from scipy.stats import beta, spearmanr
 
-from benchmarks.diagnosis.kinds import BY_NAME
+from benchmarks.diagnosis.kinds import BY_NAME, Kind
 from steadygan.diagnosis.evidence import Evidence
 from steadygan.diagnosis.finding import Diagnosis
 from steadygan.diagnosis.ranking import diagnosed
@@ -30,8 +30,6 @@ from steadygan.diagnosis.ranking import diagnosed
 #: both by a margin. What lies between is counted with neither.
 GOOD_SHARE, GOOD_WAY = 0.4, 0.35
 BAD_SHARE, BAD_WAY = 0.25, 0.5
-
-
 #: What an untouched run that turned out bad may be told.
 SEEN_IN_HEALTHY = {
     "still-improving", "partial-collapse", "total-collapse", "d-overpowers", "d-too-weak",
@@ -62,16 +60,19 @@ def answer(line: dict[str, Any]) -> Diagnosis:
 
 def named(line: dict[str, Any]) -> str:
     """The name of a run's headline, or the verdict where there is none."""
-    found = answer(line)
+    return name_of(answer(line))
+
+
+def name_of(found: Diagnosis) -> str:
+    """The name of a headline, or the verdict where there is none."""
     if found.verdict == "improving":
         return "still-improving"
     return found.headline.name if found.headline and found.is_fault else found.verdict
 
 
-def is_right(line: dict[str, Any]) -> bool:
-    """Whether the headline is one that the run's kind accepts as its cause."""
-    causes, name = BY_NAME[line["kind"]].causes, named(line)
-    return name in causes or (not causes and name in SEEN_IN_HEALTHY)
+def is_right(kind: Kind, name: str) -> bool:
+    """Whether a headline is one that the kind accepts as its cause."""
+    return name in (kind.causes or SEEN_IN_HEALTHY)
 
 
 def bounds(right: int, of: int) -> str:
@@ -91,7 +92,7 @@ def confusion(lines: Iterable[dict[str, Any]]) -> Iterator[str]:
     yield "| what was done | bad runs are told | others are told |"
     yield "|---|---|---|"
     for kind, found in sorted(told.items()):
-        accepted = BY_NAME[kind].causes or ("still-improving",)
+        accepted = BY_NAME[kind].causes or SEEN_IN_HEALTHY
         others = found["between"] + found["good"]
         cells = [", ".join(f"{f'**{name}**' if name in accepted else name} {n}"
                            for name, n in counts.most_common()) or "-"
@@ -113,10 +114,10 @@ def main() -> None:
     table: Counter[tuple[str, str]] = Counter()
     for line in lines:
         kind, found, real = BY_NAME[line["kind"]], answer(line), truth(line)
-        name = named(line)
+        name = name_of(found)
         seen = {name, *(f.name for f in found.effects)}
         accepted = {*kind.causes, *kind.symptoms} or SEEN_IN_HEALTHY
-        right = is_right(line)
+        right = is_right(kind, name)
         if real == "bad":
             bad += 1
             causes += right

@@ -28,10 +28,10 @@ from torch.utils.hooks import RemovableHandle
 from steadygan.diagnosis.diagnose import as_recorded, first_line
 from steadygan.diagnosis.evidence import Evidence
 from steadygan.diagnosis.finding import Diagnosis
+from steadygan.diagnosis.movement import Movement
 from steadygan.diagnosis.probe import (
     COUNT,
     Kind,
-    Movement,
     Reference,
     Subject,
     probe,
@@ -239,7 +239,9 @@ class Watcher:
         return look
 
     def _before_step(self, optimizer: Optimizer, _given: Any, _named: Any) -> None:
-        for player in self._players_of(optimizer):
+        players = self._players_of(optimizer)
+        self._shared_optimizer |= len(players) > 1
+        for player in players:
             player.optimizer = optimizer
             left_over = player.backwards > 0 and not player.cleared
             player.carried = player.carried + 1 if left_over else 0
@@ -267,9 +269,7 @@ class Watcher:
         if self._asleep:
             return []
         held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        of = [p for p in self.players.values() if any(id(w) in held for w in p.parameters)]
-        self._shared_optimizer |= len(of) > 1
-        return of
+        return [p for p in self.players.values() if any(id(w) in held for w in p.parameters)]
 
     # ---- probes ------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ import torch
 
 from steadygan.diagnosis import probe as probes
 from steadygan.diagnosis.features import Scale, raw_features
-from steadygan.diagnosis.probe import Movement, Reference, auc, signals_of_samples
+from steadygan.diagnosis.movement import Movement
+from steadygan.diagnosis.probe import Reference, auc, signals_of_samples
 from tests.diagnosis import loops
 
 REAL, HELD, MORE = (loops.images(128, seed=seed) for seed in (0, 1, 2))

@@ -20,7 +20,7 @@ BEGAN = find("began")
 
 def balanced(recipe, balance, real, fake):
     errors = torch.tensor(real), torch.tensor(fake)
-    return balance.balance(*errors, gamma=recipe.gamma, lambda_k=recipe.lambda_k)
+    return balance.update_k(*errors, gamma=recipe.gamma, lambda_k=recipe.lambda_k)
 
 
 def annealed(recipe, balance, m, images, batch):

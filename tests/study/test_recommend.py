@@ -10,7 +10,6 @@ from steadygan.errors import UserError
 from steadygan.methods import find
 from steadygan.study.compose import compose
 from steadygan.study.recommend import HELPERS, METHODS, Facts, choose, facts_of, warnings
-from steadygan.study.request import pairs
 from tests.reliability import games
 
 CASES = {
@@ -28,18 +27,25 @@ CASES = {
 def test_the_rules_choose(name):
     facts, words = CASES[name]
     choice = choose(facts)
-    assert " ".join(choice.words) == words
+    assert " ".join(choice.words()) == words
     assert len(choice.why) == 1 + words.count("--add")
     shape = (2,) if facts.vectors else (facts.channels, facts.side, facts.side)
-    recipe = compose(find(choice.method), shape, pairs(choice.settings), choice.parts)
+    recipe = compose(find(choice.method), shape, choice.keys({}), choice.parts)
     assert {part.name for part in recipe.parts()} >= set(choice.parts)
+
+
+def test_a_setting_of_ones_own_takes_the_place_of_the_recommended_one():
+    choice, own = choose(CASES["a folder"][0]), {"preset": "paper", "width": "8"}
+    assert choice.words(own) == ("dcgan",)
+    assert choice.keys(own) == own
+    assert choice.keys({"width": "8"}) == {"preset": "light", "width": "8"}
 
 
 def test_every_rule_is_chosen_by_some_case():
     chosen = {choose(facts).method for facts, _ in CASES.values()}
     assert chosen == {rule.words[0] for rule in METHODS}
     helped = {part for facts, _ in CASES.values() for part in choose(facts).parts}
-    assert helped == {rule.words[1] for rule in HELPERS}
+    assert helped == {rule.words[0] for rule in HELPERS}
 
 
 def test_too_few_images_are_refused_and_few_are_warned_of():
@@ -59,4 +65,4 @@ def test_the_facts_are_those_of_the_data():
     items[100:] = items[:100]
     twice = facts_of(dataclasses.replace(data, train=Split(items, data.train.labels)))
     assert twice.repeated == 1.0
-    assert str(twice).endswith("2 classes, 100% near-duplicates")
+    assert str(twice).endswith("2 classes, 100% repeats")

@@ -20,6 +20,7 @@ from steadygan.cli import (
     methods,
     recommend,
     runs,
+    samples,
     streams,
     studies,
 )
@@ -56,7 +57,7 @@ def start(
     """
 
 
-for part in (runs, studies, recommend, diagnosis, measures, methods, data):
+for part in (runs, samples, studies, recommend, diagnosis, measures, methods, data):
     app.add_typer(part.app)
 
 

@@ -84,9 +84,13 @@ def diagnose(
     Exit code 0: healthy, still improving or undecided; 1: a fault was found.
     """
     if not any((folder / name).exists() for name in ("run.json", "study.json")):
+        if try_advice or budget:
+            raise UserError(f"--try and --budget are for runs of ours; {folder} is none")
         return _of_other(folder, columns or [], real, tile, as_json)
-    if real or tile:
-        raise UserError(f"--real and --tile are for a folder of sample grids; {folder} is a run")
+    if real or tile or columns:
+        raise UserError(
+            f"--real, --tile and --map are for what other programs left; {folder} is a run or study"
+        )
     load_torch()
     from steadygan.diagnosis.diagnose import as_recorded, diagnose, in_words
     from steadygan.training.runfolder import read_facts

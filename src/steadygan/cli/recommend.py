@@ -47,7 +47,7 @@ def recommend(
     from steadygan.study.bars import bars, phase
     from steadygan.study.compose import compose
     from steadygan.study.recommend import choose, facts_of, warnings
-    from steadygan.study.request import pairs, read_request
+    from steadygan.study.request import read_request
     from steadygan.training.horizon import images_a_second
 
     request = read_request([*(settings or []), *ALLOWED[allow_bad]])
@@ -56,13 +56,13 @@ def recommend(
     dataset = opened(data, request)
     facts = facts_of(dataset)
     choice = choose(facts)
-    keys = {**pairs(choice.settings), **request.recipe}
+    keys = choice.keys(request.recipe)
     recipe = compose(find(choice.method), dataset.shape, keys, choice.parts)
     with bars() as progress, phase(progress, "measuring the speed"):
         speed = images_a_second(recipe, dataset, device, request.run.precision)
-    own = [word for word in settings or [] if word not in choice.settings]
-    words = ["train", *choice.words, *own, "--data", data, "--budget", budget or "10m"]
-    print(shlex.join(["steadygan", *words]))
+    words = ["train", *choice.words(request.recipe), *(settings or []), "--data", data]
+    words += ["--budget", budget or "10m", *(["--device", device] if device != "auto" else [])]
+    print(shlex.join(["steadygan", *words, *(["--allow-bad"] if allow_bad else [])]))
     print(f"  data: {facts}")
     for reason in choice.why:
         print(f"  {reason}")

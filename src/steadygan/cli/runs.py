@@ -1,4 +1,4 @@
-"""Commands on one run: train, resume, sample, replay."""
+"""Commands that train: train, resume, and replay of a step that failed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from steadygan.cli.options import (
     Data,
     Device,
     EvaluateEvery,
-    Force,
     Out,
     Seed,
     Steps,
@@ -31,7 +30,6 @@ from steadygan.cli.options import (
     names_own_code,
     opened,
     reported_if_it_stops,
-    require_new,
     say,
     schedule,
     stop_after_or_unread,
@@ -92,9 +90,13 @@ def train(
         ),
     ] = "auto",
     count: Annotated[
-        int,
-        typer.Option("--count", min=50, help="Samples that an evaluation during training draws."),
-    ] = 2000,
+        int | None,
+        typer.Option(
+            "--count",
+            min=50,
+            help="Samples that an evaluation during training draws; 2,000 by default.",
+        ),
+    ] = None,
     stop_on_fault: StopOnFault = False,
 ) -> None:
     """Train one method and write a run folder with a report.
@@ -113,7 +115,7 @@ def train(
     from steadygan.study.bars import bars, phase
     from steadygan.study.compose import compose
     from steadygan.study.progress import RunBar
-    from steadygan.study.request import is_setting, pairs, read_request
+    from steadygan.study.request import is_setting, read_request
     from steadygan.training.horizon import fitted_to
     from steadygan.training.runs import free_folder, goal_of
 
@@ -127,7 +129,7 @@ def train(
     if chosen is None:
         choice = recommended(dataset)
         chosen = find(choice.method)
-        request.recipe = {**pairs(choice.settings), **request.recipe}
+        request.recipe = choice.keys(request.recipe)
         add = [*choice.parts, *(add or [])]
     use_own_code(names_own_code([*(add or []), *request.recipe.values()]))
     recipe = compose(chosen, dataset.shape, request.recipe, add or [], drop or [])
@@ -137,7 +139,7 @@ def train(
     for note in notes(recipe, dataset.shape, dataset.classes):
         say(f"note: {note}")
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")
-    asked = {"draft": count, "features": features}
+    asked = {"features": features, **({} if count is None else {"draft": count})}
     every = schedule(evaluate_every) if evaluate_every else default_schedule(goal)
     evaluate = _evaluator(dataset, goal, every, device, **asked)
     stop = stop_after_or_unread(stop_after)
@@ -244,62 +246,6 @@ def resume(
     print(path)
 
 
-@app.command(
-    epilog=examples(
-        "steadygan sample runs/dcgan-mnist-s0 --count 64 --out grid.png",
-        "steadygan sample runs/cgan-mnist-s0 --class 3 --class 7 --out rows.png",
-    )
-)
-def sample(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Path, typer.Option("--out", help="File to write: NAME.png, .npy or .gif.")],
-    count: Annotated[
-        int | None,
-        typer.Option(
-            "--count",
-            help="Samples in total (default 64); of each class where several are given (8); "
-            "lines of --text (1).",
-        ),
-    ] = None,
-    category: Annotated[
-        list[str] | None,
-        typer.Option("--class", help="Class or category; repeat it for a row of each."),
-    ] = None,
-    text: Annotated[
-        str | None,
-        typer.Option("--text", help="Write these characters as a line, all from one latent."),
-    ] = None,
-    interpolate: Annotated[
-        bool, typer.Option("--interpolate", help="Each row interpolates between two latents.")
-    ] = False,
-    best: Annotated[
-        bool | None,
-        typer.Option(
-            "--best/--last",
-            help="The generator of the best evaluation, or the last one. Without either: the best, "
-            "where the last is 1.5 times as far from real images or more.",
-        ),
-    ] = None,
-    seed: Seed = 0,
-    force: Force = False,
-    trust_code: TrustCode = False,
-) -> None:
-    """Write samples of a run: a grid (.png), an array (.npy) or an interpolation (.gif).
-
-    The array is uint8 of shape (N, H, W, C).
-    """
-    require_new(out, force)
-    load_torch()
-    from steadygan.training.sampling import sample
-
-    use_own_code(trust_code)
-    sample(
-        run, out, count=count, seed=seed, category=category, text=text, interpolate=interpolate,
-        at=_generator_of(run, best), say=say, trust_code=trust_code,
-    )  # fmt: skip
-    print(out)
-
-
 @app.command(epilog=examples("steadygan replay runs/dcgan-mnist-s0"))
 def replay(
     run: Annotated[Path, typer.Argument(help="A run that stopped on NaN or Inf.")],
@@ -328,35 +274,13 @@ def _budget_of(run: Path, steps: int | None, budget: str | None, more: str | Non
     return seconds_spent(run) / 60 + longer
 
 
-def _generator_of(run: Path, best: bool | None) -> str:
-    """Which generator of a run is meant, "best" or "last"; said where the best is taken unasked."""
-    from steadygan.stability.curve import RELAPSE
-    from steadygan.stability.score import of_run
-    from steadygan.training import checkpoint
-    from steadygan.training.runfolder import read_facts, read_history
-
-    if best is not None:
-        return "best" if best else "last"
-    kept = checkpoint.listed(run / "best")
-    if not kept:
-        return "last"
-    ratio = of_run(read_facts(run), list(read_history(run))).last_over_best
-    if ratio is None or ratio < RELAPSE:
-        return "last"
-    say(
-        f"the generator of step {checkpoint.step_of(kept[0]):,}, the best evaluation: the last one "
-        f"is {ratio:.1f} times as far from real samples (--last takes that)"
-    )
-    return "best"
-
-
 def recommended(data: Dataset) -> Choice:
     """What `steadygan recommend` names for the data, said with its reasons."""
     from steadygan.study.recommend import choose, facts_of, warnings
 
     facts = facts_of(data)
     choice = choose(facts)
-    say(f"method: {' '.join(choice.words)}, for {facts}")
+    say(f"method: {' '.join(choice.words())}, for {facts}")
     for text in (*choice.why, *(f"warning: {text}" for text in warnings(facts))):
         say(text)
     return choice

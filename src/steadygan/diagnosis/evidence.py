@@ -19,17 +19,15 @@ from steadygan.stability.signals import number
 LAST = 1 / 3
 #: Probes after the start that a symptom of the game needs.
 LEAST = 3
-
-
 #: What good runs of each method show; `benchmarks/diagnosis/bands.py` writes it.
 BANDS = Path(__file__).with_name("bands.json")
 
 
 @cache
 def healthy_bands() -> dict[str, dict[str, tuple[float, float]]]:
-    """The range of a signal in good runs, by method and signal: 5th to 95th percentile of its late
-    values in the runs that ship with `benchmarks/diagnosis`."""
-    return json.loads(BANDS.read_text()) if BANDS.exists() else {}
+    """The range of a signal in good untouched runs, by method and signal: 5th to 95th percentile of
+    its late values in the runs that ship with `benchmarks/diagnosis`."""
+    return json.loads(BANDS.read_text())
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from typing import Any, Literal
 Kind = Literal["exact", "cause", "effect", "note"]
 #: Where a headline may come from, the surer kinds first.
 KINDS: tuple[Kind, ...] = ("exact", "cause", "effect", "note")
-
-
 #: How verdicts are headed.
 TITLES = {
     "fault": "fault", "unexplained": "bad, cause not found", "improving": "still improving",

@@ -222,8 +222,9 @@ def between(samples: Tensor) -> float:
 
 
 def repeated(samples: Tensor) -> float:
-    """The share of samples whose nearest other one is nearer than `NEAR` times the median distance
-    of two, in fixed random features."""
+    """The share of samples with a near-duplicate, as probes count them (`NEAR`). There the measure
+    is the distance of held-out samples to their nearest one; here, without real ones, half of the
+    median distance of two samples stands for it."""
     features = raw_features(samples)
     apart = torch.cdist(features, features)
     pairs = apart[~torch.eye(len(apart), dtype=torch.bool)]

@@ -7,8 +7,8 @@ D without moving anything; everything else here is a plain function of tensors.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -22,6 +22,8 @@ COUNT = 128
 #: samples to theirs is a near-duplicate.
 NEAR = 0.25
 
+#: Samples at most so far from each other, of about sqrt(2), are the same.
+SAME = 1e-3
 #: Classes of labelled data are looked at where each has at least so many of a probe's samples.
 LEAST_OF_CLASS = 6
 
@@ -60,6 +62,9 @@ class Reference:
         self.labels = None if labels is None else labels.cpu()[: len(x)]
         if self.labels is not None and len(x) < LEAST_OF_CLASS * len(self.labels.unique()):
             self.labels = None  # too few samples a class
+        if self.labels is not None:
+            nearest = torch.cdist(self.h, self.x).argmin(1)
+            self.entropy, self.within_class = _by_class(among, self.labels[nearest])
 
 
 @dataclass(frozen=True)
@@ -161,12 +166,9 @@ def signals_of_classes(same: Tensor, to_real: Tensor, reference: Reference) -> d
     if reference.labels is None:
         return {}
     entropy, within = _by_class(same, reference.labels[to_real.argmin(1)])
-    apart = torch.cdist(reference.h, reference.h)
-    nearest = torch.cdist(reference.h, reference.x).argmin(1)
-    of_held_out = _by_class(apart, reference.labels[nearest])
-    found = {"classes": math.exp(entropy - of_held_out[0])}
-    if within is not None and of_held_out[1]:
-        found["class_spread"] = within / of_held_out[1]
+    found = {"classes": math.exp(entropy - reference.entropy)}
+    if within is not None and reference.within_class:
+        found["class_spread"] = within / reference.within_class
     return found
 
 
@@ -182,17 +184,22 @@ def _by_class(apart: Tensor, classes: Tensor) -> tuple[float, float | None]:
 def signals_of_data(real: Tensor, reference: Reference) -> dict[str, float]:
     """What a draw of real samples (n, ...) is: the share of near-duplicates, of blank images (no
     spread of pixels), and how diverse they are beside held-out ones."""
-    scale = Scale(real)
-    apart = torch.cdist(scale(real), scale(real))
-    nearest = _nearest(apart, own=True)
     spread = real.flatten(1).std(1)
     return {
-        "real_duplicates": float((nearest < 1e-3).float().mean()),
+        "real_duplicates": share_repeated(real),
         "real_blank": float((spread < 1e-3).float().mean()),
         "real_diversity": float(
             _off_diagonal(torch.cdist(reference.x, reference.x)) / reference.spread
         ),
     }
+
+
+def share_repeated(real: Tensor) -> float:
+    """The share of samples (n, ...) that repeat another one, but for rounding."""
+    features = Scale(real)(real)
+    exact = "donot_use_mm_for_euclid_dist"  # products would leave more rounding between equals
+    apart = torch.cdist(features, features, compute_mode=exact)
+    return float((_nearest(apart, own=True) < SAME).float().mean())
 
 
 def signals_of_batch(batch: Tensor, reference: Reference) -> dict[str, float]:
@@ -348,43 +355,3 @@ def signals_of_scores(scores: Mapping[Kind, Tensor], real_is_high: bool) -> dict
     found |= {"score_min": float(raw.min()), "score_max": float(raw.max()),
               "score_std": float(both.std())}  # fmt: skip
     return found
-
-
-# ---- movement ----------------------------------------------------------------------------------
-
-
-@dataclass
-class Movement:
-    """Follows a player's weights, by at most `most` of them: how far they have come since the
-    start, and since the probe before."""
-
-    most: int = 20_000
-    start: Tensor | None = None
-    before: Tensor | None = None
-    step: Tensor | None = None
-    _chosen: list[tuple[int, Tensor | None]] = field(default_factory=list)
-
-    def take(self, parameters: Sequence[Tensor]) -> Tensor:
-        """The followed weights as one vector, on the CPU: every n-th of each parameter."""
-        total = sum(p.numel() for p in parameters)
-        every = max(1, math.ceil(total / self.most))
-        return torch.cat([p.detach().flatten()[::every].float().cpu() for p in parameters])
-
-    def signals(self, parameters: Sequence[Tensor], steps: int) -> dict[str, float]:
-        """`travel`, |w - w_0| / |w_0|; `move`, the same since the probe before, a step of `steps`;
-        `turn`, the cosine of this displacement with the one before; `norm`, |w| / |w_0|."""
-        now = self.take(parameters)
-        if self.start is None or self.before is None:
-            self.start, self.before = now, now.clone()
-            return {}
-        size = self.start.norm().clamp_min(1e-12)
-        moved = now - self.before
-        found = {
-            "travel": float((now - self.start).norm() / size),
-            "move": float(moved.norm() / self.before.norm().clamp_min(1e-12) / max(1, steps)),
-            "norm": float(now.norm() / size),
-        }
-        if self.step is not None and float(self.step.norm()) > 0 and float(moved.norm()) > 0:
-            found["turn"] = float(moved @ self.step / self.step.norm() / moved.norm())
-        self.before, self.step = now, moved
-        return found

@@ -18,7 +18,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
-from steadygan.diagnosis.probe import Movement
+from steadygan.diagnosis.movement import Movement
 from steadygan.diagnosis.subject import GameProbe
 from steadygan.files import write_whole
 from steadygan.records import open_regular
@@ -72,12 +72,12 @@ class Prober:
         started = self.clock()
         signals = self.probed(trainer)
         self.found(trainer, signals)
-        self._cost = self.clock() - started
-        self.spent += self._cost
-        self.last_share = self.share(trainer)
         if self.goal.reached(trainer.iteration, trainer.seconds):
             for path, picture in self._probe.pictures(trainer).items():
                 pictures.save_png(picture, trainer.folder.path / path)
+        self._cost = self.clock() - started
+        self.spent += self._cost
+        self.last_share = self.share(trainer)
         return {**(measured or {}), "probe": {k: round(v, 6) for k, v in signals.items()},
                 "probe_seconds": round(self._cost, 4)}  # fmt: skip
 
@@ -133,8 +133,8 @@ class Prober:
         if not path.exists():
             return {}
         shapes = {
-            name: movement.take(followed(trainer)[name]).shape
-            for name, movement in self._movements.items()
+            name: self._movements[name].take(weights).shape
+            for name, weights in followed(trainer).items()
         }
         try:
             handle, size = open_regular(path)
@@ -171,8 +171,8 @@ class Prober:
         assert self._movements is not None  # `_take_up` comes first
         found = self._probe(trainer)
         steps = trainer.iteration - self._steps
-        for name, movement in self._movements.items():
-            moved = movement.signals(followed(trainer)[name], steps)
+        for name, weights in followed(trainer).items():
+            moved = self._movements[name].signals(weights, steps)
             found |= {f"{name}_{key}": value for key, value in moved.items()}
         self._steps = trainer.iteration
         self._remember(trainer.folder.path)

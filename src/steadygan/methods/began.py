@@ -86,7 +86,7 @@ class Began(Recipe):
         real, fake = (scores.detach().mean() for scores in (d_step.real_scores, d_step.fake_scores))
         balance = balance_of(state)
         signals = {"began_k": balance.k.clone()}  # what D's loss had
-        convergence = balance.balance(real, fake, gamma=self.gamma, lambda_k=self.lambda_k)
+        convergence = balance.update_k(real, fake, gamma=self.gamma, lambda_k=self.lambda_k)
         balance.anneal(
             convergence, iteration.images + batch, batch, stall_images=self.stall_images,
             least_rate=self.least_rate, mean_images=self.mean_images,

@@ -30,7 +30,7 @@ class BEGANState(nn.Module):
         self.register_buffer("rate", torch.tensor(1.0))
 
     @torch.no_grad()
-    def balance(self, real: Tensor, fake: Tensor, *, gamma: float, lambda_k: float) -> Tensor:
+    def update_k(self, real: Tensor, fake: Tensor, *, gamma: float, lambda_k: float) -> Tensor:
         """Move k by the mean errors l(x) and l(g), scalars; the convergence measure M."""
         off = gamma * real - fake
         self.k.add_(lambda_k * off).clamp_(0.0, 1.0)

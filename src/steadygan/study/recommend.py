@@ -6,28 +6,29 @@ Each rule says why, in words that name its evidence. What was not measured is no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from steadygan.data import Dataset
-from steadygan.diagnosis.features import raw_features
+from steadygan.diagnosis.probe import share_repeated
 from steadygan.errors import UserError
+from steadygan.study.request import pairs
 from steadygan.training.inputs import as_played
 
 #: Fewer images than this are refused, and up to the second number a warning is given.
 LEAST, FEW = 50, 500
-#: Images that near-duplicates are counted among, and the distance up to which two are one: of
-#: features that are about 1 in size.
-LOOKED_AT, SAME = 512, 1e-3
+#: Images that repeats are counted among.
+LOOKED_AT = 512
 
 
 @dataclass(frozen=True)
 class Facts:
     """What rules ask of data: numbers of training items and classes (0 for none), side and channels
-    of images (0 for vectors), and the share of images that are near-duplicates of another one."""
+    of images (0 for vectors), and the share of images that repeat another one."""
 
     count: int
     classes: int
@@ -44,13 +45,13 @@ class Facts:
             return f"{self.count:,} points"
         colour = "in colour" if self.channels == 3 else "in grey"
         classes = f"{self.classes} classes" if self.classes > 1 else "no classes"
-        repeated = f", {self.repeated:.0%} near-duplicates" if self.repeated >= 0.005 else ""
+        repeated = f", {self.repeated:.0%} repeats" if self.repeated >= 0.005 else ""
         return f"{self.count:,} images of {self.side} px {colour}, {classes}{repeated}"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`words` as they are typed, where `when` holds, and why."""
+    """What is taken where `when` holds, and why: a method with its settings, or a part."""
 
     when: Callable[[Facts], bool]
     words: tuple[str, ...]
@@ -62,8 +63,8 @@ METHODS = (
          "points want fully connected networks, which the plain game has"),
     Rule(lambda data: 2 <= data.classes <= 100 and data.count >= 100 * data.classes,
          ("cgan", "preset=light"),
-         "labels tell both networks what to draw: in the same steps a classifier recognises more "
-         "of its samples than of dcgan's (docs/diagnosis.md, healthy runs)"),
+         "labels tell both networks what to draw: after half a minute a classifier recognises more "
+         "of its samples than of dcgan's (docs/diagnosis.md)"),
     Rule(lambda data: data.classes > 100 and data.count >= 5 * data.classes,
          ("multiclass-lsgan", "preset=light"),
          "made for thousands of classes (docs/studies/characters.md)"),
@@ -71,7 +72,7 @@ METHODS = (
          "few weights, for a short time on a CPU; it needs no classes"),
 )  # fmt: skip
 HELPERS = (
-    Rule(lambda data: not data.vectors and data.count < 5000, ("--add", "diffaugment"),
+    Rule(lambda data: not data.vectors and data.count < 5000, ("diffaugment",),
          "with few images D knows them by heart, and augmenting what it sees holds that off (Zhao "
          "et al. 2020)"),
 )  # fmt: skip
@@ -79,17 +80,22 @@ HELPERS = (
 
 @dataclass(frozen=True)
 class Choice:
-    """The words after `steadygan train`, and the reasons one by one."""
+    """A method, its settings (`key=value`), parts to add, and the reasons one by one."""
 
     method: str
     settings: tuple[str, ...]
     parts: tuple[str, ...]
     why: tuple[str, ...]
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        added = tuple(word for part in self.parts for word in ("--add", part))
-        return (self.method, *self.settings, *added)
+    def keys(self, own: Mapping[str, str]) -> dict[str, str]:
+        """The settings by key, with the `own` ones of a user in their place."""
+        return {**pairs(self.settings), **own}
+
+    def words(self, own: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
+        """What is typed after `steadygan train`, but for settings that are among the `own` ones."""
+        kept = (word for key, word in zip(pairs(self.settings), self.settings, strict=True)
+                if key not in own)  # fmt: skip
+        return (self.method, *kept, *(w for part in self.parts for w in ("--add", part)))
 
 
 def facts_of(data: Dataset) -> Facts:
@@ -98,11 +104,7 @@ def facts_of(data: Dataset) -> Facts:
     if len(data.shape) != 3:
         return Facts(count, data.classes, 0, 0)
     rows = np.unique(np.linspace(0, count - 1, min(LOOKED_AT, count)).astype(int))
-    features = raw_features(as_played(torch.from_numpy(items[rows])))
-    exact = "donot_use_mm_for_euclid_dist"  # products would leave rounding between equal images
-    apart = torch.cdist(features, features, compute_mode=exact)
-    apart.fill_diagonal_(float("inf"))
-    repeated = float((apart.amin(1) < SAME).float().mean()) if len(rows) > 1 else 0.0
+    repeated = share_repeated(as_played(torch.from_numpy(items[rows])))
     return Facts(count, data.classes, data.shape[-1], data.shape[0], repeated)
 
 
@@ -116,11 +118,10 @@ def choose(facts: Facts) -> Choice:
         )
     method = next(rule for rule in METHODS if rule.when(facts))
     helpers = [rule for rule in HELPERS if rule.when(facts)]
-    parts = tuple(word for rule in helpers for word in rule.words if word != "--add")
+    parts = tuple(part for rule in helpers for part in rule.words)
     name, *settings = method.words
-    reasons = [f"{name}: {method.why}"]
-    reasons += [f"{' '.join(rule.words)}: {rule.why}" for rule in helpers]
-    return Choice(name, tuple(settings), parts, tuple(reasons))
+    why = tuple(f"{rule.words[0]}: {rule.why}" for rule in (method, *helpers))
+    return Choice(name, tuple(settings), parts, why)
 
 
 def warnings(facts: Facts) -> Iterator[str]:
