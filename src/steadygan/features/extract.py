@@ -24,6 +24,7 @@ from steadygan.features.feature_classifier import (
     feature_classifier_of,
     require_classes,
 )
+from steadygan.networks.pretrained import require_extra
 from steadygan.training.inputs import as_played
 
 Progress = Callable[[int, int], None]
@@ -97,7 +98,7 @@ def checked_name(name: str, data: Dataset, weights_file: Path | None = None) -> 
     if name == "classifier" and not stacked.is_stacked(data):
         require_classes(data)
     if name in effnet.SIDES:
-        effnet.require_extra()
+        require_extra(*effnet.WANTED)
     return name
 
 

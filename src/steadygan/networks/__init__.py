@@ -13,12 +13,13 @@ from steadygan.networks.lsgan import LSGANNetworks
 from steadygan.networks.mlp import MLPNetworks
 from steadygan.networks.multiclass import MulticlassNetworks
 from steadygan.networks.own import OwnNetworks
+from steadygan.networks.projected import ProjectedNetworks
 from steadygan.networks.r3gan import R3GANNetworks
 from steadygan.networks.sngan import SNGANNetworks
 
 __all__ = [
     "ACGANNetworks", "BEGANNetworks", "BiGANNetworks", "ConditionalNetworks", "DCGANNetworks",
     "EBGANNetworks", "FastGANNetworks", "ImprovedNetworks", "InfoGANNetworks", "LSGANNetworks",
-    "MLPNetworks", "MulticlassNetworks", "Networks", "OwnNetworks", "R3GANNetworks",
-    "SNGANNetworks",
+    "MLPNetworks", "MulticlassNetworks", "Networks", "OwnNetworks", "ProjectedNetworks",
+    "R3GANNetworks", "SNGANNetworks",
 ]  # fmt: skip

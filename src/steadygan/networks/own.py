@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from steadygan.networks.base import NO_CODES, Built, Codes, Networks, Shape
 from steadygan.spec import Member, Spec
 
+#: Fields of networks that name what building them imports; `features` may name what ships, too.
+IMPORTED = ("generator", "discriminator", "features")
 #: Networks of a family that read D's features.
 HEADS = {"classifier", "q"}
 
@@ -95,9 +97,11 @@ class OwnNetworks(Networks):
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
         built = self.like.build(shape, latent_dim, codes) if self.like and not self._alone else {}
         if self.generator is not None:
-            built["generator"] = _make(self.generator, latent_dim, shape, classes=codes.classes)
+            built["generator"] = make_module(
+                self.generator, latent_dim, shape, classes=codes.classes
+            )
         if self.discriminator is not None:
-            built["discriminator"] = _make(self.discriminator, shape, classes=codes.classes)
+            built["discriminator"] = make_module(self.discriminator, shape, classes=codes.classes)
         condition = [torch.zeros(2, dtype=torch.int64)] if self.d_takes_classes else []
         condition += [torch.zeros(2, latent_dim)] if self.d_takes_latents else []
         _check(built, shape, torch.zeros(2, latent_dim + self.g_takes_classes), condition)
@@ -107,13 +111,13 @@ class OwnNetworks(Networks):
 def imports_of(spec: Any) -> list[str]:
     """Each `module:qualname` that building `spec` imports, with all that is inside it; `spec` is a
     `Spec`, or what run.json holds of one."""
-    found: list[Any] = [*own_members(spec)]
+    found = own_members(spec)
     for each in _walked(spec):
-        if isinstance(each, OwnNetworks):
-            found += [each.generator, each.discriminator]
-        elif isinstance(each, dict) and each.get("name") == OwnNetworks.name:
-            found += [each.get("generator"), each.get("discriminator")]
-    return list(dict.fromkeys(name for name in found if isinstance(name, str)))
+        fields = vars(each) if isinstance(each, Spec) else each
+        named = ((key, fields.get(key)) for key in IMPORTED)
+        found += [value for key, value in named if isinstance(value, str)
+                  and (key != "features" or ":" in value)]  # fmt: skip
+    return list(dict.fromkeys(found))
 
 
 def own_members(spec: Any) -> list[str]:
@@ -166,7 +170,9 @@ def _check(built: Built, shape: Shape, latents: Tensor, condition: list[Tensor])
             module.train(modes[name])
 
 
-def _make(source: Any, *arguments: Any, classes: int) -> nn.Module:
+def make_module(source: Any, *arguments: Any, classes: int = 0) -> nn.Module:
+    """The module that `source` is, makes, or names as `module:qualname`. What it makes is called
+    with `arguments` if it takes any, and with `classes` if it takes that. Raises ValueError."""
     made = _find(source) if isinstance(source, str) else source
     if isinstance(made, nn.Module):
         return copy.deepcopy(made)
