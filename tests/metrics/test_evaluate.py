@@ -49,6 +49,7 @@ def test_the_result_holds_every_measure_and_what_it_depends_on(result):
         "fid", "kid", "inception_score", "precision", "recall", "density", "coverage", "sharpness",
         "features", "count", "feature_hash", "feature_accuracy", "feature_dimension", "resize",
         "reference", "sharpness_difference", "real_against_real", "memorisation", "birthday",
+        "nearest",
         "classes", "data_fingerprint", "settings",
     }  # fmt: skip
     assert result["count"] == 150
@@ -83,7 +84,21 @@ def test_the_order_of_samples_changes_nothing(reference, samples, result):
     ]
     assert pairs[0] == pairs[1]
     same = {key: value for key, value in result["birthday"].items() if key != "pairs"}
-    assert again == {**result, "birthday": same}
+    near, now = result["nearest"], again.pop("nearest")
+    closest = [[int(mixed[row]), image, far] for row, image, far in now["closest"]]
+    assert sorted(closest) == sorted(near["closest"])
+    assert [row for row, *_ in now["first"]] == list(range(10))
+    wanted = {key: value for key, value in result.items() if key != "nearest"}
+    assert again == {**wanted, "birthday": same}
+
+
+def test_the_nearest_real_images_are_of_the_samples_as_they_came(reference, samples, result):
+    far = extract(extractor(), samples).values.double()
+    real = extract(extractor(), reference.data.train.items).values.double()
+    for row, image, distance in result["nearest"]["first"] + result["nearest"]["closest"]:
+        mine = (far[row] - real).norm(dim=1)
+        assert distance == pytest.approx(float(mine.min()), rel=1e-4, abs=1e-4)
+        assert distance == pytest.approx(float(mine[image]), rel=1e-4, abs=1e-4)
 
 
 def test_pairs_are_rows_of_the_samples_as_they_came(reference, samples, result):

@@ -154,7 +154,9 @@ def test_samples_are_of_the_best_generator_where_the_last_is_a_relapse(
     monkeypatch.setattr(
         Judge,
         "draft_of_points",
-        lambda judge, points, left=list(distances): {"energy_distance": left.pop(0)},
+        lambda judge, points, left=[*distances, distances[-1]]: {
+            "energy_distance": left.pop(0) if left[1:] else left[0]
+        },
     )
     code, _, err = steadygan("train", "gan", *SMALL[:-4], "--device", "cpu", "--out", "r",
                              "--evaluate-every", "2", "--count", "60")  # fmt: skip
@@ -235,16 +237,17 @@ def test_resume_more_adds_to_the_time_that_was_spent_also_of_a_finished_run(stea
     assert (code, err) == (2, ["steadygan: --more 0s: wants a time above 0 such as 45s, 5m or 2h"])
 
 
-def test_a_resumed_run_is_judged_by_what_it_was_judged_by(monkeypatch):
+def test_a_resumed_run_is_judged_by_what_it_was_judged_by():
     from steadygan.cli import runs
 
-    given = {}
-    monkeypatch.setattr(runs, "_evaluator", lambda *places, **more: given.update(more))
     known = {"every": "5", "count": 100, "features": "inception", "weights": "w.safetensors"}
     facts = {"evaluation": known, "data": {"spec": "ring", "settings": {}}, "device": "cpu"}
-    data, _ = runs._evaluated_before(facts, None, Path("r"))
-    assert data.name == "ring"
-    assert given == {"draft": 100, "features": "inception", "weights": "w.safetensors"}
+    judge = runs._judge_before(facts, Path("r"))
+    assert judge.data.name == "ring"
+    asked = judge.evaluation
+    assert (asked.every, asked.draft, asked.count) == ("5", 100, 100)
+    assert (asked.features, asked.weights) == ("inception", "w.safetensors")
+    assert runs._judge_before({**facts, "evaluation": None}, Path("r")) is None
 
 
 WRONG = {

@@ -71,6 +71,10 @@ def evaluate(
     pairs: Annotated[
         Path | None, typer.Option("--pairs", help="Write the nearest pairs of samples to NAME.png.")
     ] = None,
+    nearest: Annotated[
+        Path | None,
+        typer.Option("--nearest", help="Write samples beside their nearest images to NAME.png."),
+    ] = None,
     legibility: Annotated[
         bool | None,
         typer.Option(
@@ -96,9 +100,11 @@ def evaluate(
     require_keys_of_data(request, "evaluate")
     if pairs is not None:
         require_new(pairs, force, "--pairs")
+    if nearest is not None:
+        require_new(nearest, force, "--nearest")
     asked = judging.Asked(
-        source, against, features, count, weights, split, sharpness, best, pairs, device, seed,
-        legibility, trust_code,
+        source, against, features, count, weights, split, sharpness, best, pairs, nearest, device,
+        seed, legibility, trust_code,
     )  # fmt: skip
     use_own_code(trust_code)
     spec, request.data = judging.data_of(asked, request.data)

@@ -13,7 +13,7 @@ from steadygan.data import Dataset
 from steadygan.errors import UserError
 from steadygan.features import stacked
 from steadygan.features.extract import Features, Progress, extract, find_features, quiet
-from steadygan.metrics import classes, memorisation, modes, sharpness
+from steadygan.metrics import classes, memorisation, modes, nearest, sharpness
 from steadygan.metrics.birthday import support
 from steadygan.metrics.frechet import frechet_distance, moments, too_few
 from steadygan.metrics.inception_score import SPLITS, inception_score
@@ -104,6 +104,11 @@ def evaluate(
     born = support(found.values[: apart["count"]], apart["distance"])
     born["pairs"] = [[int(order[a]), int(order[b]), far] for a, b, far in born["pairs"]]
     tick()
+    place = np.argsort(order)  # of each sample, as drawn, in the order that is measured
+    near = nearest.beside_real(found.values, reference.features.values, place[: nearest.SHOWN])
+    for kind in ("first", "closest"):
+        near[kind] = [[int(order[a]), int(reference.rows[b]), far] for a, b, far in near[kind]]
+    near |= reference.known("nearest-other", len(reference), reference.nearest_other, say)
     copied = memorisation.memorisation(images, data.train.items, data.test.items)
     real_score, real_score_std = reference.inception_score(len(images))
     result = {
@@ -127,6 +132,7 @@ def evaluate(
         "real_against_real": itself,
         "memorisation": copied,
         "birthday": born,
+        "nearest": near,
         "notes": _notes(found, reference, numbers),
     }
     if extractor.knows_classes and (labels := reference.labels()) is not None:

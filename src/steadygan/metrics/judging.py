@@ -10,7 +10,7 @@ from typing import Any
 from steadygan.data import Dataset, DataSettings
 from steadygan.errors import UserError
 from steadygan.features.extract import checked_name, find_features
-from steadygan.metrics import birthday, legibility, sharpness
+from steadygan.metrics import birthday, legibility, nearest, sharpness
 from steadygan.metrics.evaluate import Bar, as_json, evaluate, evaluate_points
 from steadygan.metrics.reference import part_of, reference_of
 from steadygan.metrics.samples import Source, classes_drawn, find_source, read_samples
@@ -31,6 +31,7 @@ class Asked:
     sharpness: str = sharpness.DEFAULT
     best: bool = False
     pairs: Path | None = None
+    nearest: Path | None = None
     device: str = "auto"
     seed: int = 0
     legibility: bool | None = None  # none: where it can be measured
@@ -47,14 +48,17 @@ def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) ->
     long."""
     part_of(data, asked.split)
     sharpness.find_kind(asked.sharpness)
-    pairs = asked.pairs
-    if pairs is not None and (pairs.suffix != ".png" or not pairs.parent.is_dir()):
-        raise UserError(f"--pairs {pairs}: wants NAME.png in a folder that is there")
+    pictures = {"--pairs": asked.pairs, "--nearest": asked.nearest}
+    for option, path in pictures.items():
+        if path is not None and (path.suffix != ".png" or not path.parent.is_dir()):
+            raise UserError(f"{option} {path}: wants NAME.png in a folder that is there")
     images = len(data.shape) == 3
     if images:
         checked_name(asked.features, data, asked.weights)
-    elif asked.features != "auto" or asked.weights or pairs:
-        raise UserError(f"--features, --weights and --pairs are of images, not of {data.spec}")
+    elif asked.features != "auto" or asked.weights or any(pictures.values()):
+        raise UserError(
+            f"--features, --weights, --pairs and --nearest are of images, not of {data.spec}"
+        )
     source, device = find_source(asked.source), find_device(asked.device)
     legible = _reads(asked, source, data)
     samples = read_samples(
@@ -82,8 +86,11 @@ def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) ->
                 samples, wanted, data, say=say, progress=bar("reading characters")
             )
         )
-    if pairs is not None:
-        save_png(birthday.picture(samples, result["birthday"]["pairs"]), pairs)
+    if asked.pairs is not None:
+        save_png(birthday.picture(samples, result["birthday"]["pairs"]), asked.pairs)
+    if asked.nearest is not None:
+        items = part_of(data, asked.split).items
+        save_png(nearest.picture(samples, items, result["nearest"]), asked.nearest)
     return {**result, **about}
 
 

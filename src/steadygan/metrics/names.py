@@ -8,6 +8,8 @@ from typing import Any
 
 #: Measures that depend on the features, and carry their name.
 OF_FEATURES = ("fid", "kid", "inception_score")
+#: Where a run folder keeps samples beside their nearest training images (`nearest.picture`).
+NEAREST_PICTURE = "samples/nearest.png"
 
 
 @dataclass(frozen=True)

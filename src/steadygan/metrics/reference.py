@@ -19,6 +19,7 @@ from steadygan.features.extract import Extractor, Features, Progress, extract, q
 from steadygan.metrics.birthday import nearest_distance
 from steadygan.metrics.frechet import Moments, frechet_distance, moments, too_few
 from steadygan.metrics.inception_score import inception_score
+from steadygan.metrics.nearest import among_real
 from steadygan.metrics.prdc import BOUND, COVERAGE_K, prdc, prdc_at, real_balls
 from steadygan.metrics.sharpness import sharpness
 
@@ -115,6 +116,10 @@ class Reference:
         near = self.some(min(count, NEIGHBOURS))
         different = distinct(self.images(near), self.features.values[near])
         return {"distance": nearest_distance(different), "count": len(different)}
+
+    def nearest_other(self, count: int) -> dict[str, Any]:
+        """The median distance of `among_real` over the first `count` images."""
+        return {"among_real": among_real(self.features.values[:count])}
 
     def against_itself(self, count: int) -> dict[str, Any]:
         """The values of real images: a part of them, drawn at random, against the others.

@@ -69,6 +69,13 @@ def _images(found: dict[str, Any]) -> list[tuple[str, str, str]]:
          f"{_share(copied['nearest_is_train'])}, "
          f"expected: {_share(copied['expected'])}"),
     )  # fmt: skip
+    if "nearest" in found:  # results of before have none
+        near = found["nearest"]
+        lines.append(
+            ("nearest image", _number(near["median"]),
+             f"median distance by features; of a real image to another: "
+             f"{_number(near['among_real'])}"),
+        )  # fmt: skip
     at_least = "" if born["support"] else "at least "
     size = born["support"] or born["support_at_least"]
     lines.append(

@@ -39,12 +39,14 @@ from steadygan.report.samples import (
     best_pairs,
     last_table,
     lightened,
+    nearest_of,
     sample_frames,
     source,
     weight_bars,
 )
 from steadygan.report.settle import DEFINITION
 from steadygan.report.signals import signal_groups
+from steadygan.report.standing import standing
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("charts.js", "samples.js")
@@ -100,6 +102,7 @@ def _first_screen(study: Study) -> dict[str, Any]:
         "seeded": study.seeded,
         "heading": overview.heading(study),
         "summary": overview.summary(study),
+        "standing": standing(study),
         "command": str(owner.get("command") or ""),
         "facts": facts(study),
         "notices": notices.notices(study),
@@ -169,7 +172,8 @@ def _pictures(runs: list[Run], gallery: Gallery) -> dict[str, Any]:
     ]
     tables, later = _by_method(runs, found)
     built = autoencoders(runs)
-    others = [table.source for table in found] + [each.source for each in built]
+    nearest = nearest_of(runs)
+    others = [t.source for t in found] + [b.source for b in built] + [n.source for n in nearest]
     frames, left_out, pairs = _grids(runs, sum(map(len, others)))
     histograms = [bars for i, run in enumerate(runs) if (bars := weight_bars(i, run))]
     histograms.sort(key=lambda bars: _wgan_first(runs[bars.owner]))
@@ -178,6 +182,7 @@ def _pictures(runs: list[Run], gallery: Gallery) -> dict[str, Any]:
         "left_out": left_out,
         "last_frames": [source(mine[-1].png) if mine else "" for mine in frames],
         "pairs": pairs,
+        "nearest": nearest,
         "autoencoders": built,
         "histograms": [(bars, at_bound(bars), gallery.add(bars)) for bars in histograms],
         "tables": tables,

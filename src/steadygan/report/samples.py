@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steadygan.metrics.names import NEAREST_PICTURE
 from steadygan.report.charts import Bars
 from steadygan.report.metrics import KNOWN, named
 from steadygan.report.read import Run, dig, families, inside
@@ -54,6 +55,37 @@ class Pair:
     said_of_best: str
     last: str
     said_of_last: str
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """A run's samples above their nearest training images, and how far they are from them in
+    words."""
+
+    run: int
+    source: str
+    said: str
+
+
+def nearest_of(runs: list[Run]) -> list[Nearest]:
+    """For each method, that of its first run that has it."""
+    found = []
+    for members in families(runs).values():
+        each = (n for i in members if (n := _nearest(i, runs[i])) is not None)
+        found += [n for n in [next(each, None)] if n is not None]
+    return found
+
+
+def _nearest(index: int, run: Run) -> Nearest | None:
+    png = read_png(run.folder, NEAREST_PICTURE)
+    far = run.count("measures", "quality", "last", "nearest", "median")
+    among = run.count("measures", "quality", "last", "nearest", "among_real")
+    if png is None or far is None:
+        return None
+    said = f"median distance {figure(far)}"
+    if among:
+        said += f"; of a training image to its nearest other one {figure(among)}"
+    return Nearest(index, source(png), said)
 
 
 def sample_frames(runs: list[Run]) -> list[list[Frame]]:

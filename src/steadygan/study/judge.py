@@ -17,19 +17,21 @@ from steadygan.errors import UserError
 from steadygan.features.cached import cached_facts
 from steadygan.features.classifier import classifier_of
 from steadygan.features.extract import Extractor, Progress, extract, find_features, quiet
-from steadygan.metrics import legibility, recognisable, sharpness
+from steadygan.metrics import legibility, nearest, recognisable, sharpness
 from steadygan.metrics.energy_distance import energy_distance
 from steadygan.metrics.evaluate import Bar, evaluate, evaluate_points, ordered, quality
 from steadygan.metrics.frechet import frechet_distance, moments, too_few
 from steadygan.metrics.inception_score import inception_score
 from steadygan.metrics.kernel import kernel_distance
 from steadygan.metrics.modes import MIXTURES
+from steadygan.metrics.names import NEAREST_PICTURE
 from steadygan.metrics.prdc import BOUND
 from steadygan.metrics.reference import Reference, evenly, reference_of
 from steadygan.metrics.samples import as_bytes, classes_drawn, drawn
 from steadygan.stability.trajectory import Evaluator, Measure, Schedule
 from steadygan.study.plan import Evaluation
 from steadygan.training import Goal, Trainer, checkpoint
+from steadygan.training.pictures import save_png
 from steadygan.training.precision import find_device
 from steadygan.training.runfolder import RunFolder, read_facts
 from steadygan.training.sampling import draw_best
@@ -195,6 +197,10 @@ class Judge:
         best evaluation."""
         classifying = self.bar(CLASSIFIER)
         recognisable.judge_run(run, self.data, self.say, classifying, self.trust_code)
+        self.measured(run)
+
+    def measured(self, run: Path) -> None:
+        """`finished` without the classifier of `recognisable`."""
         found = self.quality(run)
         with RunFolder.open(run) as folder:
             facts = read_facts(run)
@@ -212,6 +218,8 @@ class Judge:
             return self.quality_of_points(run) if self.data.name in MIXTURES else None
         samples = self.samples(run)
         last = evaluate(samples, self.reference, bar=self.bar, say=self.say)
+        beside = nearest.picture(samples, self.data.train.items, last["nearest"])
+        save_png(beside, run / NEAREST_PICTURE)
         last |= self.legibility(run, samples)
         if "classes" in last:
             last["class_kl"] = last["classes"]["kl"]
