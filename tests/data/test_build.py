@@ -310,3 +310,70 @@ def test_the_card_lists_so_much_and_no_more():
     assert "- and 50 more, in card.json" in text
     assert "Licence: a b\n" in text
     assert "- Note: 2 \\*odd\\* images\n" in text
+
+
+# ---- what is suggested ---------------------------------------------------------------------
+
+
+def test_suggestions_leave_out_what_is_typed(source, tmp_path):
+    plain = build_folder(source, tmp_path / "plain", Options(size=32))
+    assert [each.flag for each in plain.advised] == ["--trim", "--grey"]
+    typed = build_folder(source, tmp_path / "typed", Options(size=32, grey=True, trim=True))
+    assert typed.advised == []
+
+
+def test_photographs_that_are_not_square_are_better_cropped_and_drawings_padded(tmp_path):
+    random = np.random.default_rng(0)
+    root = tmp_path / "photos"
+    root.mkdir()
+    for number in range(8):
+        pixels = random.integers(0, 256, (40, 60, 3), np.uint8)
+        Image.fromarray(pixels).save(root / f"{number}.png")
+    flags = [each.flag for each in build_folder(root, tmp_path / "a", Options(size=32)).advised]
+    assert "--crop" in flags
+    cropped = build_folder(root, tmp_path / "b", Options(size=32, pad=False))
+    assert "--crop" not in [each.flag for each in cropped.advised]
+
+
+def test_pictures_smaller_than_the_size_are_told(source, tmp_path):
+    made = build_folder(source, tmp_path / "out", Options(size=128))
+    assert any("12 of 12 images are smaller than 128 px" in note and "48 px suits" in note
+               for note in made.notes)  # fmt: skip
+    small = build_folder(source, tmp_path / "small", Options(size=32))
+    assert not any("smaller" in note for note in small.notes)
+
+
+def test_transparent_parts_take_the_background(tmp_path):
+    root = tmp_path / "icons"
+    root.mkdir()
+    for number in range(6):
+        icon = Image.new("RGBA", (40, 40), (255, 255, 255, 0))
+        ImageDraw.Draw(icon).ellipse((4, 4, 20 + number, 30), fill=(255, 255, 255, 255))
+        icon.save(root / f"{number}.png")
+    with pytest.raises(UserError, match="over white nothing is seen of it"):
+        build_folder(root, tmp_path / "white", Options(size=32))
+    made = build_folder(root, tmp_path / "black", Options(size=32, background="black"))
+    assert any("6 of 6 images have transparent parts, drawn over black" in n for n in made.notes)
+    data = open_data(f"folder:{tmp_path / 'black'}", DataSettings(size=32, channels=1))
+    assert data.train.items[:, 0, 0, 0].max() == 0
+    assert data.train.items.max() == 255
+    with pytest.raises(UserError, match="--background whit: wants a colour"):
+        build_folder(root, tmp_path / "no", Options(background="whit"))
+
+
+def test_what_is_unusual_is_named_and_is_the_last_row_of_the_sheet(tmp_path):
+    root = tmp_path / "drawings"
+    root.mkdir()
+    for number in range(30):
+        drawing(number, (40, 40)).save(root / f"{number:02}.png")
+    Image.new("RGB", (40, 40), (200, 0, 0)).save(root / "odd.png")
+
+    def features(images):
+        return images.reshape(len(images), -1).astype(float)
+
+    made = build_folder(root, tmp_path / "out", Options(size=64, split=0.97), features=features)
+    assert [name.split("/")[1] for name in made.unusual] == ["odd.png"]
+    sheet = np.asarray(Image.open(tmp_path / "out" / "contact-sheet.png").convert("RGB"))
+    assert sheet[-34, 34].tolist() == [200, 0, 0]
+    plain = build_folder(root, tmp_path / "plain", Options(size=64))
+    assert plain.unusual == []

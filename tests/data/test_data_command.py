@@ -108,7 +108,7 @@ def test_a_command_says_notes_and_the_first_of_many_files_left_out(source, capsy
     for number in range(12):
         (source / "chair" / f"bad{number:02}.png").write_bytes(b"")
     (source / "a.heic").write_bytes(b"?")
-    opened(f"folder:{source}", read_request(["allow_bad=true"]))
+    opened(f"folder:{source}", read_request(["allow_bad=true", "size=16"]))
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == [
         "note: left out: 1 .heic (convert them to PNG)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from steadygan.cli.options import (
     say,
     use_threads,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 app = typer.Typer(name="data", help="List, show and build data sets.", no_args_is_help=True)
 build_app = typer.Typer(name="build", help="Build a data set.", no_args_is_help=True)
@@ -91,6 +94,17 @@ def _sheet_of(name: str, force: bool) -> Path:
     return path
 
 
+def _features(images: np.ndarray) -> np.ndarray:
+    """What unusual images are told by: features of a fixed random convolutional network."""
+    import torch
+
+    from steadygan.diagnosis.features import Scale
+    from steadygan.training.inputs import as_played
+
+    played = as_played(torch.from_numpy(images))
+    return Scale(played)(played).numpy()
+
+
 @build_app.callback()
 def build_group() -> None:
     """Build a data set."""
@@ -118,14 +132,17 @@ def build_folder_set(
     licence: Annotated[
         str | None, typer.Option("--licence", help="Licence of the images, for the data card.")
     ] = None,
+    background: Annotated[
+        str, typer.Option("--background", help="Colour under transparent parts: white, '#808080'.")
+    ] = "white",
 ) -> None:
     """Build a data set from your own images: cleaned, square, split, with a data card."""
     from steadygan.data.build.folder import Options, build_folder
     from steadygan.study.bars import Phases, bars
 
-    options = Options(size, grey, trim, dedupe, pad, split, licence)
+    options = Options(size, grey, trim, dedupe, pad, split, licence, background)
     with bars() as progress:
-        made = build_folder(source, out, options, Phases(progress))
+        made = build_folder(source, out, options, Phases(progress), _features)
     for note in made.notes:
         say(f"note: {note}")
     for bad in made.bad:
@@ -134,6 +151,14 @@ def build_folder_set(
         say(f"near duplicate {removed} of {kept} (differs by {pair.rms:.1f} of 255)")
     if len(made.pairs) > SHOWN:
         say(f"and {len(made.pairs) - SHOWN} more in {out}/duplicates.csv")
+    for flag, why in made.advised:
+        say(f"suggested: {flag}: {why}")
+    if made.unusual:
+        first = ", ".join(made.unusual[:SHOWN])
+        say(
+            f"unusual, far from all others: {first}; the last row of {out}/contact-sheet.png shows "
+            f"{len(made.unusual)}: take out what does not belong"
+        )
     if licence is None:
         say("note: the card says 'licence: not stated'; --licence TEXT states it")
     say(

@@ -38,6 +38,15 @@ def background(image: Image.Image) -> int | tuple[int, ...]:
     return int(ground) if ground.ndim == 0 else tuple(ground.tolist())
 
 
+def is_even(image: Image.Image) -> bool:
+    """Whether nine tenths of a picture's outermost pixels have its background's colour, or nearly:
+    a drawing, no photograph."""
+    pixels = np.asarray(image.convert("RGB")).astype(int)
+    edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    near = (np.abs(edges - np.median(edges, axis=0)) <= EMPTY).all(axis=1)
+    return bool(near.mean() >= 0.9)
+
+
 def trimmed(image: Image.Image, ground: int | tuple[int, ...]) -> Image.Image:
     """A picture without its margins of background, except 1/32 of the longer side around it.
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageColor, ImageFile, ImageOps, UnidentifiedImageError, features
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Only these decoders: Pillow has some fifty, among them one that starts Ghostscript.
@@ -31,7 +31,7 @@ WHITE = 65535  # of 16-bit grey, where its data set is not known
 MAX_PIXELS = 2**24  # 16.8 Mpx; a 481 KB PNG of more once took 676 MB
 LARGE = 2**22  # pictures of more pixels are decoded by one thread: each takes up to 150 MB
 _STRIP = 256  # rows
-_BLANK = "blank: over white nothing is seen of it; lay it over another colour"
+_BLANK = "blank: over {} nothing is seen of it; lay it over another colour"
 MAX_BYTES = 16 * MAX_PIXELS  # more than MAX_PIXELS take uncompressed in any of the formats
 
 # Antialiased in Pillow (the kernel widens with the factor), and with less ringing than Lanczos
@@ -72,12 +72,17 @@ class Traits(NamedTuple):
 
     `levels`: the least and the greatest value of 16-bit grey; None for other pictures. `upper`: the
     greatest of 0..255 in a picture of 16 bits a colour channel, of which Pillow reads the upper 8;
-    None for other pictures. `cropped`: it is not square, and its centre square is taken.
+    None for other pictures. `cropped`: it is not square, and its centre square is taken. `clear`:
+    parts of it are transparent, and drawn over a background. `longest`: its longer side in pixels,
+    0 for unknown. `even`: its outermost pixels are of one colour.
     """
 
     levels: tuple[int, int] | None = None
     upper: int | None = None
     cropped: bool = False
+    clear: bool = False
+    longest: int = 0
+    even: bool = True
 
 
 @contextmanager
@@ -98,16 +103,17 @@ def decode(
     """A whole image file to uint8 (channels, size, size). Raises as `picture`."""
     with picture(data, large, white) as (image, traits):
         pixels = planes(image, size, channels)
-        return pixels, traits._replace(cropped=image.width != image.height)
+        return pixels, traits._replace(cropped=image.width != image.height, longest=max(image.size))
 
 
 @contextmanager
 def picture(
-    data: bytes, large: bool = True, white: int = WHITE
+    data: bytes, large: bool = True, white: int = WHITE, background: str = "white"
 ) -> Iterator[tuple[Image.Image, Traits]]:
     """A whole image file as an upright opaque picture of 8 bits a channel, loaded.
 
-    `white`: the 16-bit grey value that becomes 255, as those above it do. Raises BadImage with the
+    `white`: the 16-bit grey value that becomes 255, as those above it do. `background`: the colour
+    under transparent parts, as Pillow names colours. Raises BadImage with the
     reason, and LargeImage for more than LARGE pixels unless `large`.
     """
     if not data:
@@ -127,8 +133,10 @@ def picture(
                 grey, levels = _sixteen_bit_grey(image, white)
                 yield grey, Traits(levels=levels)
             else:
-                eight = _eight_bit(image)
-                yield eight, Traits(upper=_greatest(eight) if deep_colour else None)
+                clear = image.has_transparency_data
+                eight = _eight_bit(image, background)
+                upper = _greatest(eight) if deep_colour else None
+                yield eight, Traits(upper=upper, clear=clear)
     except UnidentifiedImageError as error:  # its own text holds a memory address
         raise BadImage(f"no {KNOWN}, or a damaged header") from error
     except Image.DecompressionBombError as error:
@@ -191,7 +199,7 @@ def _sixteen_bit_grey(image: Image.Image, white: int) -> tuple[Image.Image, tupl
     if isinstance(clear := image.info.get("transparency"), int):
         seen = deep[deep != clear]
         if not seen.size:
-            raise BadImage(_BLANK)
+            raise BadImage(_BLANK.format("white"))
         levels = int(seen.min()), int(seen.max())
         deep[deep == clear] = white
     np.minimum(deep, white, out=deep)  # in place: a picture at the limit takes 67 MB an array
@@ -201,24 +209,25 @@ def _sixteen_bit_grey(image: Image.Image, white: int) -> tuple[Image.Image, tupl
     return Image.fromarray(deep.astype(np.uint8)), levels
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def _eight_bit(image: Image.Image, background: str) -> Image.Image:
     """Any other mode to an opaque one of 8 bits a channel."""
     if image.mode in ("I", "F"):
         raise BadImage(f"32-bit pixels (mode {image.mode}) have no fixed white; save 8 or 16 bits")
     if image.has_transparency_data:
-        return _over_white(image)
+        return _over(image, background)
     return image if image.mode in _CONVERTIBLE else image.convert("RGB")  # raises, for LAB
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    """A picture with alpha over white, in strips: at once, it would need three more images of its
-    size."""
+def _over(image: Image.Image, background: str) -> Image.Image:
+    """A picture with alpha over a colour, in strips: at once, it would need three more images of
+    its size."""
     over, opaque = Image.new("RGB", image.size), True
     for top in range(0, image.height, _STRIP):
         strip = image.crop((0, top, image.width, min(top + _STRIP, image.height))).convert("RGBA")
         opaque = opaque and _extrema(strip)[3][0] == 255
-        white = Image.new("RGBA", strip.size, "white")
-        over.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
-    if not opaque and all(least == 255 for least, _ in _extrema(over)):
-        raise BadImage(_BLANK)
+        ground = Image.new("RGBA", strip.size, background)
+        over.paste(Image.alpha_composite(ground, strip).convert("RGB"), (0, top))
+    colour = ImageColor.getrgb(background)[:3]
+    if not opaque and _extrema(over) == [(value, value) for value in colour]:
+        raise BadImage(_BLANK.format(background))
     return over

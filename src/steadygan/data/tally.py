@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from steadygan.data.images import WHITE, Traits
 
 _FEW = 64  # of 256: fewer grey levels in use are reported
 
 
+#: Sides that images are made at.
+SIDES = (16, 28, 32, 48, 64, 96, 128, 192, 256)
+
+
 @dataclass
 class Tally:
     """Counts over images. `levels`: least and greatest value of all 16-bit grey ones, `deep` of
     them; `upper` the greatest of `coloured` ones with 16 bits a channel; `equal`: images with the
-    pixels of another."""
+    pixels of another; `clear` with transparent parts; `uneven`: not square, with edges of many
+    colours; `longest`: their longer sides in pixels."""
 
     images: int = 0
     cropped: int = 0
@@ -22,9 +27,16 @@ class Tally:
     coloured: int = 0
     upper: int = 0
     equal: int = 0
+    clear: int = 0
+    uneven: int = 0
+    longest: list[int] = field(default_factory=list)
 
     def add(self, traits: Traits) -> None:
         self.images += 1
+        self.clear += traits.clear
+        self.uneven += traits.cropped and not traits.even
+        if traits.longest:
+            self.longest.append(traits.longest)
         self.cropped += traits.cropped
         if traits.levels is not None:
             self.deep += 1
@@ -34,9 +46,26 @@ class Tally:
             self.coloured += 1
             self.upper = max(self.upper, traits.upper)
 
-    def notes(self) -> list[str]:
+    def enlarged(self, size: int) -> str:
+        """A line where a quarter of the images or more are smaller than `size`; else nothing."""
+        small = sum(each < size for each in self.longest)
+        if 4 * small < max(self.images, 1):
+            return ""
+        usual = sorted(self.longest)[len(self.longest) // 4]
+        fits = max((side for side in SIDES if side <= usual), default=SIDES[0])
+        return (
+            f"{small:,} of {self.images:,} images are smaller than {size} px and are enlarged, "
+            f"which blurs them: {fits} px suits them better"
+        )
+
+    def notes(self, background: str = "white") -> list[str]:
         """A line for each loss."""
         said = []
+        if self.clear:
+            said.append(
+                f"{self.clear:,} of {self.images:,} images have transparent parts, drawn over "
+                f"{background}; `steadygan data build folder --background` takes another colour"
+            )
         if self.deep:
             least, greatest = self.levels
             white = white_of(greatest)

@@ -12,19 +12,20 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageColor
 
 from steadygan.data.build.card import write_card
 from steadygan.data.dataset import Progress
 from steadygan.data.decoding import ImageSet, decode_all
 from steadygan.data.build.duplicates import Pair, near_duplicates, thumb
 from steadygan.data.sources.folder import images_under
-from steadygan.data.framing import squared
+from steadygan.data.framing import is_even, squared
+from steadygan.data.build.look import Suggestion, suggestions, unusual
 from steadygan.data.images import Traits, picture
 from steadygan.data.scan import SHEET, Found, printable
 from steadygan.data.build.sheet import chosen_rows, contact_sheet
@@ -33,6 +34,8 @@ from steadygan.data.tally import Tally
 from steadygan.errors import UserError
 
 SPLIT = 0.9
+#: uint8 (N, C, H, W) -> features (N, d).
+Features = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Options:
     """`size`: side of the images, 8 to 512. `grey`: one channel. `trim`: cut empty margins off.
     `dedupe`: remove near duplicates. `pad`: pad to a square with the background; crop the centre
     square otherwise. `split`: share to train on; None for the source's own split, or 0.9.
-    `licence`: of the pictures, as the card states it."""
+    `licence`: of the pictures, as the card states it. `background`: the colour under transparent
+    parts, as Pillow names colours."""
 
     size: int = 64
     grey: bool = False
@@ -49,12 +53,16 @@ class Options:
     pad: bool = True
     split: float | None = None
     licence: str | None = None
+    background: str = "white"
 
 
 @dataclass
 class Made:
-    """What a build made. `kept`: the images, by the name they have in OUT, with class and part.
-    `notes`: what to report about the files, a line each."""
+    """What a build made. `kept`: the images, by the name they have in OUT, with class and part; `places`: their numbers
+    among those that could be decoded.
+    `notes`: what to report about the files, a line each. `advised`: flags that the images would
+    gain from, with the reason. `unusual`: the images, by their name in OUT, that lie far from all
+    others, the farthest first: the last row of the contact sheet."""
 
     options: Options
     found: int = 0
@@ -63,13 +71,21 @@ class Made:
     kept: list[tuple[str, str | None, str]] = field(default_factory=list)
     class_names: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    advised: list[Suggestion] = field(default_factory=list)
+    unusual: list[str] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)
     sha256: str = ""
 
 
 def build_folder(
-    source: Path, out: Path, options: Options = Options(), progress: Progress | None = None
+    source: Path,
+    out: Path,
+    options: Options = Options(),
+    progress: Progress | None = None,
+    features: Features | None = None,
 ) -> Made:
-    """Make a data set of the pictures under `source` in the new folder `out`.
+    """Make a data set of the pictures under `source` in the new folder `out`. With `features`
+    (uint8 (N, C, H, W) -> (N, d)) images that lie far from all others are pointed out.
 
     Files that cannot be decoded are left out and listed. Classes and a given split are found as in
     `open_folder`; held-out images of a given split that are also training images are left out.
@@ -85,7 +101,7 @@ def build_folder(
         out.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{out.name}-building-", dir=out.parent))
         try:
-            made = _build(images, building, options, progress)
+            made = _build(images, building, options, progress, features)
             write_card(building, out.name, source.name, made)
             umask = os.umask(0)
             os.umask(umask)
@@ -103,6 +119,12 @@ def _require(options: Options, source: Path, out: Path) -> None:
         raise UserError(f"--size {options.size}: wants 8 to 512")
     if options.split is not None and not 0 < options.split < 1:
         raise UserError(f"--split {options.split}: wants a share to train on, between 0 and 1")
+    try:
+        ImageColor.getrgb(options.background)
+    except ValueError:
+        raise UserError(
+            f"--background {options.background}: wants a colour such as black or '#808080'"
+        ) from None
     if os.path.lexists(out):
         raise UserError(f"{out} is there already; give the name of a new folder")
     inside = out.absolute().parent.resolve()
@@ -110,7 +132,13 @@ def _require(options: Options, source: Path, out: Path) -> None:
         raise UserError(f"{out} lies inside {source}; give a folder elsewhere")
 
 
-def _build(images: ImageSet, home: Path, options: Options, progress: Progress | None) -> Made:
+def _build(
+    images: ImageSet,
+    home: Path,
+    options: Options,
+    progress: Progress | None,
+    features: Features | None,
+) -> Made:
     made = Made(options, len(images.found))
     staged = home / "staged"
     staged.mkdir()
@@ -121,8 +149,8 @@ def _build(images: ImageSet, home: Path, options: Options, progress: Progress | 
         _image(pixels).save(staged / f"{len(good)}.png", "PNG")
         good.append(each)
         digests.append(hashlib.sha256(pixels.tobytes()).digest())
-        thumbs += [thumb(pixels)] if options.dedupe else []
-    pairs = _pairs(good, thumbs, progress)
+        thumbs.append(thumb(pixels))
+    pairs = _pairs(good, thumbs, progress) if options.dedupe else []
     gone = {pair.other for pair in pairs}
     names = [printable(each.name) for each in good]
     made.pairs = [(names[pair.kept], names[pair.other], pair) for pair in pairs]
@@ -132,9 +160,16 @@ def _build(images: ImageSet, home: Path, options: Options, progress: Progress | 
             f"; first bad one: {made.bad[0]['path']}: {made.bad[0]['reason']}" if made.bad else ""
         )
         raise UserError(f"{images.spec}: fewer than two different pictures are left{reason}")
+    some = np.stack([thumbs[row] for row in rows])
+    typed = {"--trim": options.trim, "--grey": options.grey, "--dedupe": options.dedupe}
+    made.advised += [each for each in suggestions(some) if not typed[each.flag]]
+    strange = [rows[place] for place in unusual(features(some))] if features else []
     _place(
         home, staged, [good[r] for r in rows], [digests[r] for r in rows], rows, images.held, made
     )
+    for row in strange:
+        made.unusual += [name for name, number in made.places.items() if number == row]
+    _draw_sheet(home, made)
     made.bad.sort(key=lambda each: each["path"])
     _write_pairs(home / "duplicates.csv", made)
     shutil.rmtree(staged)
@@ -149,7 +184,10 @@ def _prepared(
     def ready(
         data: bytes, size: int, channels: int, large: bool, white: int
     ) -> tuple[np.ndarray, Traits]:
-        with picture(data, large, white) as (image, traits):
+        with picture(data, large, white, options.background) as (image, traits):
+            traits = traits._replace(
+                cropped=image.width != image.height, even=is_even(image), longest=max(image.size)
+            )
             return squared(image, size, channels, options.trim, options.pad), traits
 
     tally = Tally()
@@ -161,7 +199,13 @@ def _prepared(
         else:
             tally.add(got.traits)
             yield each, got.pixels
-    made.notes = [*images.notes, *tally.notes()]
+    uneven, tally.cropped = tally.uneven, 0  # they are padded or cropped as the options say
+    made.notes = [*images.notes, *tally.notes(options.background)]
+    if enlarged := tally.enlarged(options.size):
+        made.notes.append(f"{enlarged} (--size)")
+    if options.pad and 2 * uneven > tally.images:
+        made.advised.append(Suggestion("--crop", "most are photographs that are not square, and "
+                                                 "bars at their edges are drawn, too"))  # fmt: skip
 
 
 def _pairs(good: list[Found], thumbs: list[np.ndarray], progress: Progress | None) -> list[Pair]:
@@ -211,9 +255,9 @@ def _place(
             os.rename(staged / f"{rows[index]}.png", home / name)
             label = None if each.label is None else printable(each.label)
             made.kept.append((name, label, part))
+            made.places[name] = rows[index]
             whole.update(f"{name}\0".encode() + digests[index])
     made.sha256 = whole.hexdigest()
-    _draw_sheet(home, made)
 
 
 def _below(each: Found, parted: bool) -> str:
@@ -240,6 +284,8 @@ def _draw_sheet(home: Path, made: Made) -> None:
         labels = np.array([made.class_names.index(label or "") for _, label in train])
     rows = chosen_rows(labels, len(train))
     pixels = [[_pixels(home / train[i][0]) for i in row] for row in rows]
+    if made.unusual:
+        pixels.append([_pixels(home / name) for name in made.unusual])
     contact_sheet(pixels).save(home / SHEET, "PNG")
 
 

@@ -103,7 +103,7 @@ def _build(
         "class_names": class_names,
         "quarantine": bad,
         "bad": undecodable,
-        "notes": good.tally.notes(),
+        "notes": [*good.tally.notes(), *filter(None, [good.tally.enlarged(size)])],
         "fingerprint": fingerprint(digest, shape[1:], len(train), labels, class_names),
     }
 
