@@ -26,6 +26,8 @@ from steadygan.diagnosis.rules import ON_GAME, finding, other_range
 #: Below this diversity of a batch beside held-out samples it is no random draw of them, nor where
 #: its mean is so many times as far from that of all as chance puts it.
 NARROW, FAR = 0.75, 3.0
+#: The means of smaller batches say nothing.
+LEAST = 8
 #: From this diversity on the training data as a whole are like held-out ones.
 WIDE = 0.85
 
@@ -34,6 +36,9 @@ def look(evidence: Evidence) -> Finding | None:
     batch, whole = evidence.late("batch_diversity"), evidence.of_data("real_diversity")
     shift = evidence.late("batch_shift")
     if batch is None or whole is None or whole < WIDE or other_range(evidence):
+        return None
+    size = evidence.recipe.get("batch")
+    if isinstance(size, int) and size < LEAST:
         return None
     if batch > NARROW and (shift is None or shift < FAR):
         return None
