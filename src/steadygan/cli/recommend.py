@@ -60,7 +60,8 @@ def recommend(
     recipe = compose(find(choice.method), dataset.shape, keys, choice.parts)
     with bars() as progress, phase(progress, "measuring the speed"):
         speed = images_a_second(recipe, dataset, device, request.run.precision)
-    words = ["train", *choice.words(request.recipe), *(settings or []), "--data", data]
+    own = {**request.recipe, **request.run.model_dump(include=request.run.model_fields_set)}
+    words = ["train", *choice.words(own), *(settings or []), "--data", data]
     words += ["--budget", budget or "10m", *(["--device", device] if device != "auto" else [])]
     print(shlex.join(["steadygan", *words, *(["--allow-bad"] if allow_bad else [])]))
     print(f"  data: {facts}")

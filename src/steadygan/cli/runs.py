@@ -133,6 +133,8 @@ def train(
         choice = recommended(dataset)
         chosen = find(choice.method)
         request.recipe = choice.keys(request.recipe)
+        if choice.fits_horizon and "horizon" not in request.run.model_fields_set:
+            request.run = request.run.model_copy(update={"horizon": "budget"})
         add = [*choice.parts, *(add or [])]
     use_own_code(names_own_code([*(add or []), *request.recipe.values()]))
     recipe = compose(chosen, dataset.shape, request.recipe, add or [], drop or [])

@@ -27,6 +27,16 @@ recipe = Recipe(
 )
 presets = {
     "light": {**LIGHT, "lr": 5e-4},
+    # For one's own pictures and minutes of two cores: more steps of fewer images, no batch norm in
+    # D, rates that end at 0; with `--add spectral-norm` (docs/studies/own-pictures.md).
+    "small": {
+        **LIGHT,
+        "d_norm": "none",
+        "batch": 16,
+        "lr": 1e-3,
+        "d_optimizer.lr_end": 0.0,
+        "g_optimizer.lr_end": 0.0,
+    },
     "paper": {
         "width": 128,
         "batch": 128,

@@ -51,11 +51,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Rule:
-    """What is taken where `when` holds, and why: a method with its settings, or a part."""
+    """What is taken where `when` holds, and why: a method with its settings and `parts`, or a
+    part."""
 
     when: Callable[[Facts], bool]
     words: tuple[str, ...]
     why: str
+    parts: tuple[str, ...] = ()
 
 
 METHODS = (
@@ -68,8 +70,10 @@ METHODS = (
     Rule(lambda data: data.classes > 100 and data.count >= 5 * data.classes,
          ("multiclass-lsgan", "preset=light"),
          "made for thousands of classes (docs/studies/characters.md)"),
-    Rule(lambda data: True, ("dcgan", "preset=light"),
-         "few weights, for a short time on a CPU; it needs no classes"),
+    Rule(lambda data: True, ("dcgan", "preset=small", "horizon=budget"),
+         "small batches, spectral norm in place of D's batch norm, and rates that end at 0 with "
+         "the budget: nearer to real pictures in the same minutes than preset=light "
+         "(docs/studies/own-pictures.md)", ("spectral-norm",)),
 )  # fmt: skip
 HELPERS = (
     Rule(lambda data: not data.vectors and data.count < 5000, ("diffaugment",),
@@ -88,8 +92,19 @@ class Choice:
     why: tuple[str, ...]
 
     def keys(self, own: Mapping[str, str]) -> dict[str, str]:
-        """The settings by key, with the `own` ones of a user in their place."""
-        return {**pairs(self.settings), **own}
+        """The settings of the recipe by key, with the `own` ones of a user in their place."""
+        return {**self._pairs, **own}
+
+    @property
+    def fits_horizon(self) -> bool:
+        """Whether schedules are to follow the run's own length."""
+        return "horizon=budget" in self.settings
+
+    @property
+    def _pairs(self) -> dict[str, str]:
+        """The settings but for that of the run, the horizon."""
+        found = pairs(self.settings)
+        return {key: value for key, value in found.items() if key != "horizon"}
 
     def words(self, own: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
         """What is typed after `steadygan train`, but for settings that are among the `own` ones."""
@@ -118,7 +133,7 @@ def choose(facts: Facts) -> Choice:
         )
     method = next(rule for rule in METHODS if rule.when(facts))
     helpers = [rule for rule in HELPERS if rule.when(facts)]
-    parts = tuple(part for rule in helpers for part in rule.words)
+    parts = (*method.parts, *(part for rule in helpers for part in rule.words))
     name, *settings = method.words
     why = tuple(f"{rule.words[0]}: {rule.why}" for rule in (method, *helpers))
     return Choice(name, tuple(settings), parts, why)
