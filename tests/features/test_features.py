@@ -89,8 +89,10 @@ def test_features_that_cannot_serve_are_refused(name, labels, file, said):
 
 def test_auto_is_the_classifier_where_there_are_classes():
     assert checked_name("auto", dataset()) == "classifier"
-    assert checked_name("auto", dataset(labels=False)) == "effnet-96"
-    assert effnet.for_images(96) == "effnet-96"
+    assert checked_name("auto", dataset(labels=False)) == "effnet-64"
+    sides = {16: "effnet-64", 64: "effnet-64", 65: "effnet-96", 96: "effnet-96", 97: "effnet",
+             512: "effnet"}  # fmt: skip
+    assert {side: effnet.for_images(side) for side in sides} == sides
     assert effnet.for_images(128) == "effnet"
 
 

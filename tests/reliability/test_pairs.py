@@ -18,14 +18,14 @@ LEARN_POINTS = [m for m in games.METHODS if find(m).vector_networks is not None]
 
 @pytest.mark.parametrize("method", games.METHODS)
 def test_a_pair_plays_a_turn_or_is_refused_before_there_is_a_run(method):
-    plays, _ = pairs.walked(method, IMAGES, one_in=12, first=games.METHODS.index(method))
+    plays, _ = pairs.walked(method, IMAGES, one_in=20, first=games.METHODS.index(method))
     assert plays >= LEAST.get(method, 29)
 
 
 @pytest.mark.parametrize("method", LEARN_POINTS)
 def test_a_pair_on_points_plays_a_turn_or_is_refused(method):
     first = LEARN_POINTS.index(method)
-    pairs.walked(method, pairs.points(), one_in=30, first=first)
+    pairs.walked(method, pairs.points(), one_in=45, first=first)
     for part in ("diffaugment", "consistency"):
         said = pairs.composed(method, (2,), ({}, (part,)))
         assert said.startswith(f"{method} on vectors: {part} moves pixels: it wants images")

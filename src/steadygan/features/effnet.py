@@ -46,9 +46,12 @@ def resize_of(name: str) -> str:
 
 
 def for_images(side: int) -> str:
-    """The features for images of `side` pixels: those that hardly enlarge them, but `effnet-96` for
-    the smallest too, since 64 px leave the last layer 2 x 2 places."""
-    return "effnet-96" if side <= SIDES["effnet-96"] else "effnet"
+    """The features for images of `side` pixels: those that hardly enlarge them."""
+    return next(
+        (name for name, own in sorted(SIDES.items(), key=lambda each: each[1]) if side <= own),
+        "effnet",
+    )
+
 
 
 def load_effnet(name: str = "effnet") -> EffNet:

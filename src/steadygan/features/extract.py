@@ -112,7 +112,7 @@ def find_features(
     progress: Progress = quiet,
 ) -> Extractor:
     """The extractor called `name`; `auto` is the classifier where the data has classes, else
-    effnet-96 for images up to 96 px and effnet for larger ones. For stacked MNIST it is a
+    effnet-64 for images up to 64 px, effnet-96 up to 96 px and effnet for larger ones. For stacked MNIST it is a
     classifier of single digits, applied to each channel. `weights_file` is what `steadygan weights
     import` wrote, for inception alone.
 
