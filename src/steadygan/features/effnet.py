@@ -53,7 +53,6 @@ def for_images(side: int) -> str:
     )
 
 
-
 def load_effnet(name: str = "effnet") -> EffNet:
     """The network of the features called `name` in eval mode. Raises `UserError` where the extra is
     not installed, or its file of weights is not the published one."""

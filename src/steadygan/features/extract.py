@@ -112,9 +112,9 @@ def find_features(
     progress: Progress = quiet,
 ) -> Extractor:
     """The extractor called `name`; `auto` is the classifier where the data has classes, else
-    effnet-64 for images up to 64 px, effnet-96 up to 96 px and effnet for larger ones. For stacked MNIST it is a
-    classifier of single digits, applied to each channel. `weights_file` is what `steadygan weights
-    import` wrote, for inception alone.
+    effnet-64 for images up to 64 px, effnet-96 up to 96 px and effnet for larger ones. For stacked
+    MNIST it is a classifier of single digits, applied to each channel. `weights_file` is what
+    `steadygan weights import` wrote, for inception alone.
 
     Raises `UserError` for an unknown name, an extra that is not installed, and weights or classes
     that are not there. `progress` counts the classifier's training steps where it is trained.
