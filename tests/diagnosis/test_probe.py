@@ -191,6 +191,7 @@ def test_the_spread_of_the_border_is_that_of_the_outermost_pixels():
 
 
 def test_a_batch_of_one_class_is_far_from_the_mean_of_all_and_a_random_one_is_not():
+    torch.manual_seed(0)
     reference = probes.Reference(blobs(LABELS, 0), blobs(LABELS, 1))
     random = [probes.signals_of_batch(blobs(torch.randint(4, (32,)), n), reference)["batch_shift"]
               for n in range(5, 25)]  # fmt: skip

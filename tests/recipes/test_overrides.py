@@ -119,7 +119,7 @@ def test_an_unknown_key_names_the_nearest(key, nearest):
         (
             "objective",
             "banana",
-            "unknown objective 'banana'; known: began, d2gan, ebgan, hinge, loss",
+            "unknown objective 'banana'; known: began, d2gan, ebgan, heads-hinge, hinge, loss",
         ),
         ("batch", "none", "batch: should be a valid integer"),
         ("d_steps", "0", "d_steps: should be greater than or equal to 1"),

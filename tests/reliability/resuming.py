@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from steadygan.game.recipe import Recipe
+from steadygan.networks.projected import ProjectedTrunk
 from steadygan.training import Hooks, Stopped, Trainer, checkpoint, resume, state_dict, train
 from tests.reliability import children, games
 
@@ -148,6 +149,9 @@ def nothing_outside(trainer: Trainer) -> int:
     """R2: every tensor reachable from a trainer is in what it saves; how many there are."""
     saved = {t.untyped_storage().data_ptr() for t in trainer.gathered().values()}
     left_out = frozenset(id(value) for name, value in vars(trainer).items() if name in OUTSIDE)
+    # A pretrained network that D looks through is no weight of the run: named by its hash.
+    left_out |= {id(module.frozen) for network in trainer.state.networks().values()
+                 for module in network.modules() if isinstance(module, ProjectedTrunk)}  # fmt: skip
     found = list(reachable(trainer, left_out))
     lost = [
         path for path, thing in found

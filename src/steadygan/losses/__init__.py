@@ -39,6 +39,7 @@ from steadygan.losses.penalties import (
     r2_penalty,
     wasserstein_divergence,
 )
+from steadygan.losses.projected import heads_d_loss, heads_g_loss
 from steadygan.losses.reconstruction import reconstruction_loss
 from steadygan.losses.regularisers import lecam_loss
 from steadygan.losses.relativistic import ragan_d_loss, ragan_g_loss, rpgan_d_loss, rpgan_g_loss
@@ -49,7 +50,8 @@ __all__ = [
     "ada_augment", "bce_d_loss", "bce_d_loss_to", "began_d_loss", "category_information",
     "class_loss", "code_information", "consistency_loss", "d2gan_g_loss", "d2gan_value",
     "decoding_loss", "diff_augment", "discriminator_l2", "ebgan_d_loss",
-    "energy_g_loss", "feature_matching_loss", "generator_l2", "gradient_penalty", "hinge_d_loss",
+    "energy_g_loss", "feature_matching_loss", "generator_l2", "gradient_penalty",
+    "heads_d_loss", "heads_g_loss", "hinge_d_loss",
     "hinge_g_loss", "least_squares_d_loss", "least_squares_d_loss_to", "least_squares_g_loss",
     "lecam_loss", "lipschitz_penalty", "loss_sensitive_d_loss", "minimax_g_loss",
     "non_saturating_g_loss", "pair_distances", "pulling_away", "quadratic_potential",

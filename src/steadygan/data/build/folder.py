@@ -20,15 +20,15 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from steadygan.data.build.card import write_card
+from steadygan.data.build.duplicates import Pair, near_duplicates, thumb
+from steadygan.data.build.look import Suggestion, suggestions, unusual
+from steadygan.data.build.sheet import chosen_rows, contact_sheet
 from steadygan.data.dataset import Progress
 from steadygan.data.decoding import ImageSet, decode_all
-from steadygan.data.build.duplicates import Pair, near_duplicates, thumb
-from steadygan.data.sources.folder import images_under
 from steadygan.data.framing import is_even, squared
-from steadygan.data.build.look import Suggestion, suggestions, unusual
 from steadygan.data.images import Traits, picture
 from steadygan.data.scan import SHEET, Found, printable
-from steadygan.data.build.sheet import chosen_rows, contact_sheet
+from steadygan.data.sources.folder import images_under
 from steadygan.data.split import split_as_given, split_by_content, without_trained
 from steadygan.data.tally import Tally
 from steadygan.errors import UserError
@@ -58,11 +58,12 @@ class Options:
 
 @dataclass
 class Made:
-    """What a build made. `kept`: the images, by the name they have in OUT, with class and part; `places`: their numbers
-    among those that could be decoded.
-    `notes`: what to report about the files, a line each. `advised`: flags that the images would
-    gain from, with the reason. `unusual`: the images, by their name in OUT, that lie far from all
-    others, the farthest first: the last row of the contact sheet."""
+    """What a build made. `kept`: the images, by the name they have in OUT, with class and part;
+    `places`: their numbers among those that could be decoded. `notes`: what to report about the
+    files, a line each. `advised`: flags that the images would gain from, with the reason.
+    `unusual`: the images, by their name in OUT, that lie far from all others, the farthest first:
+    the last row of the contact sheet.
+    """
 
     options: Options
     found: int = 0

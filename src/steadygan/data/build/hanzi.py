@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from steadygan.data.build.brush import draw, outline
 from steadygan.data.cache import write_rows
 from steadygan.data.dataset import Progress, fingerprint
 from steadygan.data.sources.hanzi import FORMAT, RECORD, writers_of
-from steadygan.data.build.brush import draw, outline
 from steadygan.data.sources.hanzi_strokes import (
     LICENCE,
     Character,

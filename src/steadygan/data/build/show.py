@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from steadygan.data.dataset import Dataset, Progress
 from steadygan.data.build.duplicates import near_duplicates, thumb
 from steadygan.data.build.sheet import chosen_rows, contact_sheet, save_sheet
+from steadygan.data.dataset import Dataset, Progress
 from steadygan.errors import UserError
 
 MOST = 20_000  # images among which near duplicates are searched
