@@ -149,7 +149,7 @@ def test_an_encrypted_zip_is_refused(packed):
 
 def test_other_files_are_said(packed):
     extra = {"a.heic": b"?", "cat/b.SVG": b"?", "notes.txt": b"?", "more.zip": b"?"}
-    data = open_data(packed({**pets(), **extra}), DataSettings(size=16))
+    data = open_data(packed({**pets(), **extra}), DataSettings(size=8))
     assert data.notes == (
         "left out: 1 .heic, 1 .svg (convert them to PNG), 2 files of other kinds (.txt, .zip)",
     )

@@ -22,7 +22,7 @@ from steadygan.training.runs import _first_facts
 SMALL = {"batch": 8, "width": 4, "d_width": 4, "hidden": 8, "q_hidden": 8, "stages": 2,
          "kernel": 4, "prior.dim": 8, "label_dim": 8, "autoencoder_steps": 12,
          "feature_batches": 8, "z_width": 8, "y_width": 8, "g_width": 8,
-         "d_y_width": 4}  # fmt: skip
+         "d_y_width": 4, "side": 32, "mixed": 4}  # fmt: skip
 #: Training images: 25 batches an epoch, so that 17 of 40 turns stop inside an epoch.
 IMAGES = 200
 METHODS = tuple(methods())
