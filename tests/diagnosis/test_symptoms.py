@@ -168,3 +168,12 @@ def test_scores_of_critics_may_lie_anywhere():
 def test_data_beyond_the_end_of_tanh_are_a_mismatch():
     late = {**BAD, "real_max": 2.1, "batch_max": 2.1, "fake_max": 0.99}
     assert diagnosed(evidence(late=late)).headline.name == "range-mismatch"
+
+
+def test_an_average_that_follows_a_generator_that_has_just_improved_is_not_stale():
+    """Of a run of `make demo`: G came from 1.2 to .62 between two probes, its average to .97."""
+    following = {"way": [1.23, 1.2, 1.2, 1.2, 1.2, 0.62], "ema_way": [1.23] * 5 + [0.97]}
+    stale = {"way": [0.9, 0.4, 0.2, 0.2, 0.2, 0.2], "ema_way": [0.97] * 6}
+    for late, wanted in ((following, False), (stale, True)):
+        names = [each.name for each in findings(evidence(late=late))]
+        assert ("stale-average" in names) == wanted

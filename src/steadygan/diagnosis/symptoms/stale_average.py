@@ -2,7 +2,7 @@
 
 How it shows: in samples/modes.png the rows of G look right, and that of the average, which the
 grids are drawn from, is noise or an early stage. The average's distance (`ema_way`) is .15 or more
-above that of G itself (`way`), and at least 1.5 times it.
+above that of G itself (`way`), at least 1.5 times it, and above that of G at the probe before.
 
 Why: the average remembers more images than the run has had, or only weights are averaged, and the
 buffers of batch norm are copied by nobody.
@@ -27,6 +27,9 @@ def look(evidence: Evidence) -> Finding | None:
         return None
     if average - plain < 0.15 or average < 1.5 * plain:
         return None
+    ways, averages = evidence.series("way"), evidence.series("ema_way")
+    if len(ways) > 1 and averages[-1][1] < ways[-2][1]:
+        return None  # G has just come so far, and its average follows
     says = (
         "the generator's samples are far better than those of its moving average, which samples "
         "are drawn from: the average lags behind, or has stale statistics"
