@@ -172,8 +172,8 @@ def test_data_beyond_the_end_of_tanh_are_a_mismatch():
 
 def test_an_average_that_follows_a_generator_that_has_just_improved_is_not_stale():
     """Of a run of `make demo`: G came from 1.2 to .62 between two probes, its average to .97."""
-    following = {"way": [1.23, 1.2, 1.2, 1.2, 1.2, 0.62], "ema_way": [1.23] * 5 + [0.97]}
-    stale = {"way": [0.9, 0.4, 0.2, 0.2, 0.2, 0.2], "ema_way": [0.97] * 6}
+    following = {"way": [1.23, 1.2, 0.62, 0, 0, 0], "ema_way": [1.23, 1.21, 0.97, 0, 0, 0]}
+    stale = {"way": [0.9, 0.4, 0.2, 0, 0, 0], "ema_way": [0.97] * 6}
     for late, wanted in ((following, False), (stale, True)):
-        names = [each.name for each in findings(evidence(late=late))]
+        names = [each.name for each in findings(evidence(late=late, probes=3))]
         assert ("stale-average" in names) == wanted
