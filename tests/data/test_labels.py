@@ -9,7 +9,15 @@ import pytest
 from steadygan.data import DataSettings, open_data
 from steadygan.data.build.folder import build_folder
 from steadygan.data.labels import parse_labels
+from steadygan.data.tally import Tally
 from steadygan.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def images_of_any_size(monkeypatch):
+    """The pictures of these tests are tiny: what is said of their size is tested elsewhere."""
+    monkeypatch.setattr(Tally, "enlarged", lambda self, size: "")
+
 
 LABELS = [[f"0000{shard}/img{number}.png", 10 if number < 4 else 2]
           for shard in range(2) for number in range(8)]  # fmt: skip

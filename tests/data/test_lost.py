@@ -6,8 +6,15 @@ from PIL import Image
 
 from steadygan.data import DataSettings, open_data
 from steadygan.data.build.folder import Options, build_folder
-from steadygan.data.tally import white_of
+from steadygan.data.tally import Tally, white_of
 from steadygan.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def images_of_any_size(monkeypatch):
+    """The pictures of these tests are tiny: what is said of their size is tested elsewhere."""
+    monkeypatch.setattr(Tally, "enlarged", lambda self, size: "")
+
 
 SMALL = DataSettings(size=16, channels=1)
 
