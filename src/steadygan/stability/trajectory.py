@@ -177,10 +177,12 @@ class Evaluator:
             return
         between = max(0, int(share * budget / self.cost) - 2)
         fitting = max(50, int(self.count * share * budget / self.cost / FEW) // 50 * 50)
+        fast = self.facts.get("features") == "effnet-64"
+        other = "leave" if fast else "or faster features (--features effnet-64) leave"
         self.say(
             f"an evaluation takes {self.cost:.0f} s, so {between or 'none'} will be made between "
             f"the first and the last: evaluations may take {share:.0%} of the time. Fewer samples "
-            f"(--count {fitting}) or faster features (--features effnet-64) leave room for more"
+            f"(--count {fitting}) {other} room for more"
         )
 
     # ---- what --------------------------------------------------------------------------------
