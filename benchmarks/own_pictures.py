@@ -11,8 +11,8 @@
     python -m benchmarks.own_pictures table own
 
 Each run is `steadygan train` as a process of its own, one after the other. Every one is judged by
-2,000 samples of its last average, not of its best evaluation: KID (times 1,000), precision, recall
-and coverage in the features of `effnet-96` (of data with classes: FID and the same in those of the
+2,000 samples of its last average, not of its best evaluation: FID, KID (times 1,000), precision,
+recall and coverage in the features of `effnet-96` (of data with classes in those of the
 classifier), and the energy distance (times 1,000) in fixed random convolutional features that no
 method has seen. Beside it: images/s, seconds from the command to the first step, the share of the
 time that evaluations took, and peak memory. A picture a run: 64 samples as they come.
@@ -122,10 +122,9 @@ def judged(run: Path, data: Dataset) -> dict[str, float]:
     of_real, of_samples = (extract(network, each).values for each in (real, samples))
     count = min(len(of_real), len(of_samples))
     kid, _ = kernel_distance(of_real, of_samples)
-    found = {"kid": 1000 * kid, **prdc(of_real[:count], of_samples[:count], bound=BOUND)}
-    if labelled:
-        everything = extract(network, np.ascontiguousarray(items[evenly(len(items), 20_000)]))
-        found["fid"] = float(frechet_distance(moments(everything.values), moments(of_samples)))
+    everything = extract(network, np.ascontiguousarray(items[evenly(len(items), 20_000)])).values
+    found = {"kid": 1000 * kid, **prdc(of_real[:count], of_samples[:count], bound=BOUND),
+             "fid": frechet_distance(moments(everything), moments(of_samples))}  # fmt: skip
     played = as_played(torch.from_numpy(real))
     scale = Scale(played)
     unseen = energy_distance(scale(played), scale(as_played(torch.from_numpy(samples))))
@@ -148,7 +147,7 @@ def run_of(words: str, data: Dataset, spec: str, budget: str, seed: int, out: Pa
 
 # ---- the command ---------------------------------------------------------------------------
 
-TITLES = {"fid": "FID-classifier", "kid": "KID x 1000", "precision": "precision",
+TITLES = {"fid": "FID", "kid": "KID x 1000", "precision": "precision",
           "recall": "recall", "coverage": "coverage", "unseen": "unseen features x 1000",
           "speed": "images/s", "first_step": "s to first step",
           "evaluating": "share evaluating", "peak_mib": "peak MiB"}  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from steadygan.data import DataSettings, open_data
+from steadygan.data.build import folder
 from steadygan.data.build.card import card_text
 from steadygan.data.build.duplicates import near_duplicates, thumb
 from steadygan.data.build.folder import Options, build_folder
@@ -377,3 +378,29 @@ def test_what_is_unusual_is_named_and_is_the_last_row_of_the_sheet(tmp_path):
     assert sheet[-34, 34].tolist() == [200, 0, 0]
     plain = build_folder(root, tmp_path / "plain", Options(size=64))
     assert plain.unusual == []
+
+
+def test_opaque_pictures_with_an_alpha_channel_are_not_called_transparent(tmp_path):
+    root = tmp_path / "opaque"
+    root.mkdir()
+    for number in range(4):
+        drawing(number, (40, 40)).convert("RGBA").save(root / f"{number}.png")
+    made = build_folder(root, tmp_path / "out", Options(size=32))
+    assert not any("transparent" in note for note in made.notes)
+
+
+def test_of_many_pictures_some_are_looked_at(tmp_path, monkeypatch):
+    root = tmp_path / "many"
+    root.mkdir()
+    for number in range(30):
+        drawing(number, (40, 40)).save(root / f"{number:02}.png")
+    seen = []
+
+    def features(images):
+        seen.append(len(images))
+        return images.reshape(len(images), -1).astype(float)
+
+    monkeypatch.setattr(folder, "MOST_LOOKED_AT", 10)
+    for dedupe in (False, True):
+        build_folder(root, tmp_path / f"{dedupe}", Options(dedupe=dedupe), features=features)
+    assert seen == [10, 10]

@@ -294,13 +294,19 @@ def test_the_clear_value_of_16_bit_grey_is_white_and_no_level():
     assert pixels[0, 0].tolist() == [255, 255, 128, 255]
 
 
+def test_the_clear_value_of_16_bit_grey_takes_the_background():
+    data = grey_16([[60000, 100, 50, 100]] * 4, chunk(b"tRNS", struct.pack(">H", 60000)))
+    with images.picture(data, True, 100, "black") as (image, _):
+        assert np.asarray(image)[0].tolist() == [0, 255, 128, 255]
+
+
 def test_16_bit_colour_says_what_the_upper_8_bits_hold():
     data = png(8, 8, 16, 2, [struct.pack(">3H", 4095, 100, 257) * 8] * 8)
     pixels, traits = images.decode(data, 8, 3)
     assert traits._replace(longest=0) == Traits(upper=15)
     assert pixels[:, 0, 0].tolist() == [15, 0, 1]
     with_alpha = png(8, 8, 16, 4, [struct.pack(">2H", 4095, 65535) * 8] * 8)
-    assert images.decode(with_alpha, 8, 1)[1] == Traits(upper=15, clear=True, longest=8)
+    assert images.decode(with_alpha, 8, 1)[1] == Traits(upper=15, longest=8)
     assert images.decode(saved(quadrants()), 8, 3)[1].upper is None
 
 

@@ -18,13 +18,18 @@ GOOD = {
 def run(last=GOOD, distances=(), best=None, step=1000, **changes):
     """A run whose evaluations lie at equal shares of 100,000 images, 500 s."""
     history = [
-        {"step": step * n // len(distances), "images": 100_000 * n / len(distances), "fid": far}
+        {
+            "step": step * n // len(distances),
+            "images": 100_000 * n / len(distances),
+            "fid": far,
+            "seconds": 50.0 * n,
+        }
         for n, far in enumerate(distances, 1)
     ]
     info = {
         "measures": {"quality": {"last": last, **({"best": best} if best else {})}},
         "status": {"step": step, "images": 100_000, "seconds": 500.0},
-        "evaluation": {"real": 5.0},
+        "evaluation": {"real": 5.0, "real_sd": 0.1, "noise": 400.0},
         "best": {"step": changes.pop("best_step", step)},
         **changes,
     }  # fmt: skip
@@ -95,12 +100,13 @@ def test_a_flat_distance_is_told_and_few_evaluations_say_nothing():
 
 
 def test_a_relapse_is_told_before_more_time_is():
-    best = {"fid": 20.0, "step": 400}
-    found = lines(with_(fid=60.0), best=best, best_step=400, distances=[90 - n for n in range(10)])
-    assert "the best samples are those of step 400 (20, now 60)" in found["more time"]
+    """By the rule of `steadygan sample`: 1.5 times as far above real samples, or more."""
+    fell = [300, 200, 100, 60, 25, 25, 50, 60, 60, 65]
+    found = lines(distances=fell, best_step=500)
+    assert "3.0 times as far from real images as those of step 500" in found["more time"]
     assert "doubling" not in found["more time"]
-    near = lines(with_(fid=22.0), best=best, best_step=400, distances=[90 - n for n in range(10)])
-    assert "doubling" in near["more time"]
+    nearly = [300, 200, 100, 60, 42, 41, 41, 41, 41, 41]
+    assert "as far" not in lines(distances=nearly, best_step=600)["more time"]
 
 
 def test_a_study_and_a_run_that_was_not_measured_have_none():

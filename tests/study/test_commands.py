@@ -238,16 +238,17 @@ def test_resume_more_adds_to_the_time_that_was_spent_also_of_a_finished_run(stea
 
 
 def test_a_resumed_run_is_judged_by_what_it_was_judged_by():
-    from steadygan.cli import runs
+    from steadygan.cli import evaluating
 
     known = {"every": "5", "count": 100, "features": "inception", "weights": "w.safetensors"}
     facts = {"evaluation": known, "data": {"spec": "ring", "settings": {}}, "device": "cpu"}
-    judge = runs._judge_before(facts, Path("r"))
+    judge = evaluating.judge_before(facts, Path("r"), True)
     assert judge.data.name == "ring"
     asked = judge.evaluation
     assert (asked.every, asked.draft, asked.count) == ("5", 100, 100)
     assert (asked.features, asked.weights) == ("inception", "w.safetensors")
-    assert runs._judge_before({**facts, "evaluation": None}, Path("r")) is None
+    assert judge.trust_code
+    assert evaluating.judge_before({**facts, "evaluation": None}, Path("r"), True) is None
 
 
 WRONG = {

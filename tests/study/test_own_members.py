@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -244,3 +245,13 @@ def test_what_is_trusted_is_said_once(steadygan):
     code, err = steadygan("resume", "run", "--steps", "5", "--trust-code")
     assert code == 0, err
     assert err.count("importing ") == 1
+
+
+def test_a_run_of_ones_own_loss_is_measured_at_its_end_and_again_when_resumed(steadygan):
+    every = ("--evaluate-every", "2", "--count", "60")
+    code, err = steadygan("train", "gan", *GIVEN, "objective=mine:Cubic", *every, "--out", "r")
+    assert code == 0, err
+    assert read_facts(Path("r"))["measures"]["quality"]["last"]["step"] == 3
+    code, err = steadygan("resume", "r", "--steps", "5", "--trust-code")
+    assert code == 0, err
+    assert read_facts(Path("r"))["measures"]["quality"]["last"]["step"] == 5

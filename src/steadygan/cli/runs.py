@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from steadygan.cli.evaluating import default_schedule, hook_of, judge_before, judge_of, measure
 from steadygan.cli.options import (
     ALLOWED,
     KEYS_HELP,
@@ -39,18 +38,8 @@ from steadygan.cli.options import (
 from steadygan.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from steadygan.data import Dataset
-    from steadygan.diagnosis.finding import Diagnosis
-    from steadygan.study.judge import Judge
     from steadygan.study.recommend import Choice
-    from steadygan.training import Goal, Trainer
-
-    Evaluate = Callable[[Trainer], dict[str, Any] | None]
-
-#: Seconds of a budget from which `train` evaluates by default.
-LEAST_EVALUATED = 120
 
 app = typer.Typer()
 
@@ -110,11 +99,12 @@ def train(
     """
     load_torch()
     from steadygan import training
-    from steadygan.diagnosis.diagnose import first_line
+    from steadygan.diagnosis.diagnose import conclude, first_line
     from steadygan.diagnosis.live import with_diagnosis
     from steadygan.methods import find
     from steadygan.metrics.reconstruction import judge_stage
     from steadygan.recipes.guidelines import notes
+    from steadygan.report import write_report
     from steadygan.study.bars import bars, phase
     from steadygan.study.compose import compose
     from steadygan.study.progress import RunBar
@@ -146,8 +136,8 @@ def train(
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")
     asked = {"features": features, **({} if count is None else {"draft": count})}
     every = schedule(evaluate_every) if evaluate_every else default_schedule(goal)
-    judge = _judge(dataset, every, device, **asked)
-    evaluate, stop = _evaluate(judge, goal), stop_after_or_unread(stop_after)
+    judge = judge_of(dataset, every, device, trust_code=True, **asked)  # it is the user's own
+    evaluate, stop = hook_of(judge, goal), stop_after_or_unread(stop_after)
     with (
         stop.listening(),
         bars() as progress,
@@ -161,7 +151,10 @@ def train(
             device=device, precision=request.run.precision, schedule=request.schedule(),
             hooks=hooks, command=command_line(), title=chosen.title,
         )  # fmt: skip
-        conclusion, path = _finish(out, judge, progress)
+        with phase(progress, "writing the report"):
+            conclusion = conclude(out)
+            path = write_report(out)  # a signal that comes now finds the run done
+    measure(judge, out)
     say(first_line(conclusion))
     print(path)
 
@@ -211,10 +204,11 @@ def resume(
     """
     load_torch()
     from steadygan import training
-    from steadygan.diagnosis.diagnose import first_line
+    from steadygan.diagnosis.diagnose import conclude, first_line
     from steadygan.diagnosis.live import with_diagnosis
     from steadygan.metrics.reconstruction import judge_stage
-    from steadygan.study.bars import bars
+    from steadygan.report import write_report
+    from steadygan.study.bars import bars, phase
     from steadygan.study.progress import RunBar
     from steadygan.study.request import pairs
     from steadygan.training.recorded import recorded_goal, recorded_recipe
@@ -227,9 +221,9 @@ def resume(
     budget_minutes = _budget_of(run, steps, budget, more)
     asked = steps is not None or budget_minutes is not None
     goal = goal_of(steps, budget_minutes) if asked else recorded_goal(facts["goal"])
-    judge = _judge_before(facts, run)
+    judge = judge_before(facts, run, trust_code)
     data = None if judge is None else judge.data
-    evaluate, stop = _evaluate(judge, goal), stop_after_or_unread(stop_after)
+    evaluate, stop = hook_of(judge, goal), stop_after_or_unread(stop_after)
     with (
         stop.listening(),
         bars() as progress,
@@ -242,7 +236,10 @@ def resume(
             run, steps=steps, budget_minutes=budget_minutes, changes=changes,
             allow_inexact=allow_inexact, data=data, hooks=hooks, say=say, trust_code=trust_code,
         )  # fmt: skip
-        conclusion, path = _finish(run, judge, progress)
+        with phase(progress, "writing the report"):
+            conclusion = conclude(run)
+            path = write_report(run)
+    measure(judge, run)
     say(first_line(conclusion))
     print(path)
 
@@ -285,66 +282,3 @@ def recommended(data: Dataset) -> Choice:
     for text in (*choice.why, *(f"warning: {text}" for text in warnings(facts))):
         say(text)
     return choice
-
-
-def default_schedule(goal: Goal) -> str | None:
-    """When a run is evaluated where nothing is said: short ones and those of so many steps, whose
-    time is not known, are not."""
-    seconds = goal.budget_seconds
-    return "auto" if seconds is not None and seconds >= LEAST_EVALUATED else None
-
-
-def _judge(data: Dataset, every: str | None, device: str, **settings: Any) -> Judge | None:
-    """What evaluates a run, during training and at its end on as many samples; None where `every`
-    is None."""
-    from steadygan.study.judge import Judge
-    from steadygan.study.plan import Evaluation
-
-    if every is None:
-        return None
-    evaluation = Evaluation(every=every, **settings)
-    return Judge(
-        data, evaluation.model_copy(update={"count": evaluation.draft}), say, device=device
-    )
-
-
-def _evaluate(judge: Judge | None, goal: Goal) -> Evaluate:
-    """The `evaluate` hook of a run; it does nothing without a judge."""
-    from steadygan.study.bars import bars, counting
-
-    if judge is None:
-        return lambda trainer: None
-    with bars() as progress:
-        judge.bar = partial(counting, progress)
-        return judge.evaluator(goal)
-
-
-def _finish(run: Path, judge: Judge | None, progress: Progress) -> tuple[Diagnosis, Path]:
-    """The diagnosis of a run that is done, and the path of its report; its samples are measured
-    first."""
-    from steadygan.diagnosis.diagnose import conclude
-    from steadygan.report import write_report
-    from steadygan.study.bars import counting, phase
-
-    conclusion = conclude(run)
-    if judge is not None:
-        judge.bar = partial(counting, progress)
-        judge.measured(run)
-    with phase(progress, "writing the report"):
-        return conclusion, write_report(run)  # a signal that comes now finds the run done
-
-
-def _judge_before(facts: dict, run: Path) -> Judge | None:
-    """What evaluated a run before; None where it was not evaluated during training."""
-    from steadygan.records import named_in
-    from steadygan.training.recorded import recorded_data
-    from steadygan.training.runs import device_or_auto
-
-    known = facts.get("evaluation")
-    if not known:
-        return None
-    data = recorded_data(facts, run)
-    given = {"draft": known["count"], "features": known.get("features") or "auto",
-             "weights": known.get("weights")}  # fmt: skip
-    with named_in(f"{run / 'run.json'}: evaluation"):
-        return _judge(data, known.get("every") or "auto", device_or_auto(facts["device"]), **given)

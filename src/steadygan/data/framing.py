@@ -30,19 +30,21 @@ def squared(
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
+def outermost(pixels: np.ndarray) -> np.ndarray:
+    """The pixels at the four sides of (H, W) or (H, W, C), one after the other; corners twice."""
+    return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+
+
 def background(image: Image.Image) -> int | tuple[int, ...]:
     """The median colour of a picture's outermost pixels, channel by channel."""
-    pixels = np.asarray(image)
-    edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    ground = np.median(edges, axis=0).astype(int)
+    ground = np.median(outermost(np.asarray(image)), axis=0).astype(int)
     return int(ground) if ground.ndim == 0 else tuple(ground.tolist())
 
 
 def is_even(image: Image.Image) -> bool:
     """Whether nine tenths of a picture's outermost pixels have its background's colour, or nearly:
     a drawing, no photograph."""
-    pixels = np.asarray(image.convert("RGB")).astype(int)
-    edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    edges = outermost(np.asarray(image.convert("RGB"))).astype(int)
     near = (np.abs(edges - np.median(edges, axis=0)) <= EMPTY).all(axis=1)
     return bool(near.mean() >= 0.9)
 

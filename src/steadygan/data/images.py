@@ -74,7 +74,7 @@ class Traits(NamedTuple):
     greatest of 0..255 in a picture of 16 bits a colour channel, of which Pillow reads the upper 8;
     None for other pictures. `cropped`: it is not square, and its centre square is taken. `clear`:
     parts of it are transparent, and drawn over a background. `longest`: its longer side in pixels,
-    0 for unknown. `even`: its outermost pixels are of one colour.
+    0 for unknown. `uneven`: it is not square, and its outermost pixels are of many colours.
     """
 
     levels: tuple[int, int] | None = None
@@ -82,7 +82,7 @@ class Traits(NamedTuple):
     cropped: bool = False
     clear: bool = False
     longest: int = 0
-    even: bool = True
+    uneven: bool = False
 
 
 @contextmanager
@@ -113,8 +113,8 @@ def picture(
     """A whole image file as an upright opaque picture of 8 bits a channel, loaded.
 
     `white`: the 16-bit grey value that becomes 255, as those above it do. `background`: the colour
-    under transparent parts, as Pillow names colours. Raises BadImage with the
-    reason, and LargeImage for more than LARGE pixels unless `large`.
+    under transparent parts, as Pillow names colours. Raises BadImage with the reason, and
+    LargeImage for more than LARGE pixels unless `large`.
     """
     if not data:
         raise BadImage("empty file")
@@ -130,11 +130,10 @@ def picture(
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             if image.mode.startswith("I;16"):
-                grey, levels = _sixteen_bit_grey(image, white)
+                grey, levels = _sixteen_bit_grey(image, white, background)
                 yield grey, Traits(levels=levels)
             else:
-                clear = image.has_transparency_data
-                eight = _eight_bit(image, background)
+                eight, clear = _eight_bit(image, background)
                 upper = _greatest(eight) if deep_colour else None
                 yield eight, Traits(upper=upper, clear=clear)
     except UnidentifiedImageError as error:  # its own text holds a memory address
@@ -192,16 +191,20 @@ def _extrema(image: Image.Image) -> list[tuple[int, int]]:
     return list(found) if len(image.getbands()) > 1 else [found]
 
 
-def _sixteen_bit_grey(image: Image.Image, white: int) -> tuple[Image.Image, tuple[int, int]]:
+def _sixteen_bit_grey(
+    image: Image.Image, white: int, background: str
+) -> tuple[Image.Image, tuple[int, int]]:
     """16-bit grey as 8 bits, 255 from `white` on, and its least and greatest value."""
     deep = np.asarray(image).astype(np.uint32)
     levels = int(deep.min()), int(deep.max())
     if isinstance(clear := image.info.get("transparency"), int):
         seen = deep[deep != clear]
         if not seen.size:
-            raise BadImage(_BLANK.format("white"))
+            raise BadImage(_BLANK.format(background))
         levels = int(seen.min()), int(seen.max())
-        deep[deep == clear] = white
+        grey = ImageColor.getcolor(background, "L")
+        assert isinstance(grey, int)
+        deep[deep == clear] = grey * white // 255
     np.minimum(deep, white, out=deep)  # in place: a picture at the limit takes 67 MB an array
     deep *= 255
     deep += white // 2
@@ -209,25 +212,25 @@ def _sixteen_bit_grey(image: Image.Image, white: int) -> tuple[Image.Image, tupl
     return Image.fromarray(deep.astype(np.uint8)), levels
 
 
-def _eight_bit(image: Image.Image, background: str) -> Image.Image:
-    """Any other mode to an opaque one of 8 bits a channel."""
+def _eight_bit(image: Image.Image, background: str) -> tuple[Image.Image, bool]:
+    """Any other mode as an opaque one of 8 bits a channel, and whether parts were transparent."""
     if image.mode in ("I", "F"):
         raise BadImage(f"32-bit pixels (mode {image.mode}) have no fixed white; save 8 or 16 bits")
     if image.has_transparency_data:
         return _over(image, background)
-    return image if image.mode in _CONVERTIBLE else image.convert("RGB")  # raises, for LAB
+    return (image if image.mode in _CONVERTIBLE else image.convert("RGB")), False  # LAB raises
 
 
-def _over(image: Image.Image, background: str) -> Image.Image:
-    """A picture with alpha over a colour, in strips: at once, it would need three more images of
-    its size."""
+def _over(image: Image.Image, background: str) -> tuple[Image.Image, bool]:
+    """A picture with alpha over a colour, and whether any of it was transparent. In strips: at
+    once, it would need three more images of its size."""
     over, opaque = Image.new("RGB", image.size), True
+    colour = ImageColor.getrgb(background)[:3]
     for top in range(0, image.height, _STRIP):
         strip = image.crop((0, top, image.width, min(top + _STRIP, image.height))).convert("RGBA")
         opaque = opaque and _extrema(strip)[3][0] == 255
-        ground = Image.new("RGBA", strip.size, background)
+        ground = Image.new("RGBA", strip.size, (*colour, 255))
         over.paste(Image.alpha_composite(ground, strip).convert("RGB"), (0, top))
-    colour = ImageColor.getrgb(background)[:3]
     if not opaque and _extrema(over) == [(value, value) for value in colour]:
         raise BadImage(_BLANK.format(background))
-    return over
+    return over, not opaque

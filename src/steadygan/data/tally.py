@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from steadygan.data.images import WHITE, Traits
 
 _FEW = 64  # of 256: fewer grey levels in use are reported
-
-
 #: Sides that images are made at.
 SIDES = (16, 28, 32, 48, 64, 96, 128, 192, 256)
 
@@ -34,7 +32,7 @@ class Tally:
     def add(self, traits: Traits) -> None:
         self.images += 1
         self.clear += traits.clear
-        self.uneven += traits.cropped and not traits.even
+        self.uneven += traits.uneven
         if traits.longest:
             self.longest.append(traits.longest)
         self.cropped += traits.cropped

@@ -47,10 +47,8 @@ def resize_of(name: str) -> str:
 
 def for_images(side: int) -> str:
     """The features for images of `side` pixels: those that hardly enlarge them."""
-    return next(
-        (name for name, own in sorted(SIDES.items(), key=lambda each: each[1]) if side <= own),
-        "effnet",
-    )
+    fitting = [name for name, own in SIDES.items() if side <= own]
+    return min(fitting, key=lambda name: SIDES[name], default="effnet")
 
 
 def load_effnet(name: str = "effnet") -> EffNet:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import relu
 
 from steadygan.game.objective import Objective
+from steadygan.losses.objectives import hinge_d_loss, hinge_g_loss
 
 if TYPE_CHECKING:
     from steadygan.game.context import StepContext
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 def heads_d_loss(real: Tensor, fake: Tensor) -> Tensor:
     """Sum over heads of E max(0, 1 - C_l(x)) + E max(0, 1 + C_l(g)). Scores (B, heads)."""
-    return relu(1.0 - real).mean(0).sum() + relu(1.0 + fake).mean(0).sum()
+    return real.shape[1] * hinge_d_loss(real, fake)
 
 
 def heads_g_loss(fake: Tensor) -> Tensor:
     """-E of the sum over heads of C_l(g). Scores (B, heads)."""
-    return -fake.mean(0).sum()
+    return fake.shape[1] * hinge_g_loss(fake)
 
 
 class HeadsHinge(Objective):
@@ -40,7 +40,7 @@ class HeadsHinge(Objective):
     }
 
     def incompatibility(self, recipe: Recipe) -> str | None:
-        if recipe.networks.name == "projected":
+        if recipe.networks.d_scores_heads:
             return None
         return "it wants a discriminator of several heads: the method projected has one"
 

@@ -46,6 +46,8 @@ class Networks(Spec):
     d_takes_latents: ClassVar[bool] = False
     #: True where the discriminator gives errors, 0 or more (an auto-encoder), or may do so.
     d_gives_errors: ClassVar[bool] = False
+    #: True where the discriminator's features are the scores (B, heads) of several heads.
+    d_scores_heads: ClassVar[bool] = False
     #: True where the discriminator scores its features by a module `head`, or may do so.
     d_has_head: ClassVar[bool] = True
 

@@ -91,6 +91,10 @@ class OwnNetworks(Networks):
         )
 
     @property
+    def d_scores_heads(self) -> bool:  # type: ignore[override]  # not fixed
+        return self.discriminator is None and self.like is not None and self.like.d_scores_heads
+
+    @property
     def d_has_head(self) -> bool:  # type: ignore[override]  # not fixed
         return self.discriminator is not None or self.like is None or self.like.d_has_head
 

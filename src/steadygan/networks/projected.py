@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field, model_validator
@@ -40,6 +40,7 @@ class ProjectedNetworks(Networks):
     """
 
     name = "projected"
+    d_scores_heads: ClassVar = True
     width: int = Field(64, ge=1, le=1024)
     features: str = "effnet"
     weights: str = ""
@@ -148,12 +149,11 @@ class ProjectedTrunk(nn.Module):
             RandomConv(channels, width, 1)
             for (channels, _), width in zip(maps, widths, strict=True)
         )
-        # The smallest map is mixed too; each larger one takes in the one below, half as wide.
+        # Each mixed map is as wide as the map above it, into which it is mixed in turn.
+        outs = [widths[0], *widths[:-1]]
         self.across_scales = nn.ModuleList(
-            RandomConv(width, max(width // 2, 1) if k else width, 3)
-            for k, width in enumerate(widths)
+            RandomConv(width, out, 3) for width, out in zip(widths, outs, strict=True)
         )
-        outs = [widths[max(k - 1, 0)] for k in range(len(widths))]
         self.heads = nn.ModuleList(
             head(width, side) for width, (_, side) in zip(outs, maps, strict=True)
         )

@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import linear_regression
 
 from steadygan.report.facts import as_dict
 from steadygan.report.quality import doubt_of
 from steadygan.report.read import Run, Study
+from steadygan.report.steady import stability_of
 from steadygan.report.text import count, duration, figure, listed, number, percent, rate
-from steadygan.stability.curve import DISTANCES, RELAPSE, distance_in
+from steadygan.stability.curve import RELAPSE, distance_in
 
 #: Shares of what real images get: from the first a measure is good, below the second it is not.
 GOOD, POOR = 0.8, 0.5
@@ -55,8 +57,8 @@ def standing(study: Study) -> list[Line]:
     poor: list[str] = []
     for is_good, said in _judged(run):
         (good if is_good else poor).append(said)
-    found = [Line("good", "good", _sentence(good))] if good else []
-    found += [Line("not good", "poor", _sentence(poor))] if poor else []
+    found = [Line("good", "good", f"{listed(good)}.")] if good else []
+    found += [Line("not good", "poor", f"{listed(poor)}.")] if poor else []
     return found + [Line("more time", "", said) for said in _more_time(run)]
 
 
@@ -96,15 +98,15 @@ def _more_time(run: Run) -> Iterator[str]:
     points = [(seen, far - level) for line in run.history
               if (seen := number(line.get("images"))) and seen >= images / 2
               and (far := distance_in(line)) is not None and far > level]  # fmt: skip
-    speed = rate(images, seconds)
-    length = f"{duration(seconds)} at {count(speed)} images/s"
-    if (then := _relapse(run, level)) is not None:
+    if then := _relapse(run):
         yield then
         return
     if len(points) < FEWEST:
         return
-    power = _power(points)
-    fell = 1 - 2**power  # over a doubling of the images
+    logarithms = ([math.log(each) for each in axis] for axis in zip(*points, strict=True))
+    slope = linear_regression(*logarithms).slope
+    fell = 1 - 2**slope  # over a doubling of the images
+    length = f"{duration(seconds)} at {count(rate(images, seconds))} images/s"
     if fell < FLAT:
         yield f"in the last half of {length} the distance no longer fell: more alone changes little"
         return
@@ -112,34 +114,19 @@ def _more_time(run: Run) -> Iterator[str]:
     yield (
         f"the distance falls by {percent(fell)} a doubling of the images; if that goes on, as long "
         f"again ({length}) takes it from {figure(now + level)} to about "
-        f"{figure(now * 2**power + level)} (real images {figure(level)})"
+        f"{figure(now * 2**slope + level)} (real images {figure(level)})"
     )
 
 
-def _relapse(run: Run, level: float) -> str | None:
-    """What to do where the last samples are much farther from real images than the best were."""
+def _relapse(run: Run) -> str:
+    """What to do where `steadygan sample` takes the best generator, since the last one is so much
+    farther from real images; else nothing."""
+    ratio = stability_of(run).last_over_best
     best, step = run.count("best", "step"), run.count("status", "step")
-    for key in DISTANCES:
-        last = run.count("measures", "quality", "last", key)
-        then = run.count("measures", "quality", "best", key)
-        if last is None or then is None or best == step:
-            continue
-        if last - level >= RELAPSE * max(then - level, level * POOR, 1e-9):
-            return (
-                f"the best samples are those of step {count(best)} ({figure(then)}, now "
-                f"{figure(last)}): they are kept, and `steadygan sample` draws from them; find "
-                "what made it worse before more time is given"
-            )
-    return None
-
-
-def _power(points: list[tuple[float, float]]) -> float:
-    """b of the least-squares line log(distance) = a + b log(images)."""
-    xs, ys = [math.log(x) for x, _ in points], [math.log(y) for _, y in points]
-    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
-    spread = sum((each - x) ** 2 for each in xs)
-    return sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True)) / spread if spread else 0.0
-
-
-def _sentence(parts: list[str]) -> str:
-    return f"{listed(parts)}."
+    if ratio is None or ratio < RELAPSE or best is None or best == step:
+        return ""
+    return (
+        f"the last samples are {ratio:.1f} times as far from real images as those of step "
+        f"{count(best)}, which are kept and which `steadygan sample` draws: find what made them "
+        "worse before more time is given"
+    )

@@ -64,7 +64,7 @@ class SignRow:
 
 def stabilities(runs: list[Run]) -> list[RunStability]:
     """The stability of each run."""
-    return [_stability(run) for run in runs]
+    return [stability_of(run) for run in runs]
 
 
 def score_rows(study: Study, found: list[RunStability]) -> list[ScoreRow]:
@@ -145,7 +145,7 @@ def _score(members: list[tuple[Run, RunStability]]) -> Score | None:
     return stability_score(begun) if begun else None
 
 
-def _stability(run: Run) -> RunStability:
+def stability_of(run: Run) -> RunStability:
     """From numbers alone: run.json and history may hold anything."""
     evaluation = as_dict(run.get("evaluation"))
     references = {name: number(evaluation.get(name)) for name in ("real", "noise", "real_sd")}

@@ -34,6 +34,8 @@ from steadygan.data.tally import Tally
 from steadygan.errors import UserError
 
 SPLIT = 0.9
+#: Images, evenly spread, that are looked at for what they would gain from and what is unusual.
+MOST_LOOKED_AT = 20_000
 #: uint8 (N, C, H, W) -> features (N, d).
 Features = Callable[[np.ndarray], np.ndarray]
 
@@ -59,8 +61,8 @@ class Options:
 @dataclass
 class Made:
     """What a build made. `kept`: the images, by the name they have in OUT, with class and part;
-    `places`: their numbers among those that could be decoded. `notes`: what to report about the
-    files, a line each. `advised`: flags that the images would gain from, with the reason.
+    `places`: their names by number among those that could be decoded. `notes`: what to report about
+    the files, a line each. `advised`: flags that the images would gain from, with the reason.
     `unusual`: the images, by their name in OUT, that lie far from all others, the farthest first:
     the last row of the contact sheet.
     """
@@ -74,7 +76,7 @@ class Made:
     notes: list[str] = field(default_factory=list)
     advised: list[Suggestion] = field(default_factory=list)
     unusual: list[str] = field(default_factory=list)
-    places: dict[str, int] = field(default_factory=dict)
+    places: dict[int, str] = field(default_factory=dict)
     sha256: str = ""
 
 
@@ -145,13 +147,15 @@ def _build(
     staged.mkdir()
     good: list[Found] = []
     digests: list[bytes] = []
-    thumbs: list[np.ndarray] = []
+    thumbs: dict[int, np.ndarray] = {}
+    every = 1 if options.dedupe else -(-len(images.found) // MOST_LOOKED_AT)
     for each, pixels in _prepared(images, options, made, progress):
         _image(pixels).save(staged / f"{len(good)}.png", "PNG")
+        if len(good) % every == 0:
+            thumbs[len(good)] = thumb(pixels)
         good.append(each)
         digests.append(hashlib.sha256(pixels.tobytes()).digest())
-        thumbs.append(thumb(pixels))
-    pairs = _pairs(good, thumbs, progress) if options.dedupe else []
+    pairs = _pairs(good, list(thumbs.values()), progress) if options.dedupe else []
     gone = {pair.other for pair in pairs}
     names = [printable(each.name) for each in good]
     made.pairs = [(names[pair.kept], names[pair.other], pair) for pair in pairs]
@@ -161,20 +165,25 @@ def _build(
             f"; first bad one: {made.bad[0]['path']}: {made.bad[0]['reason']}" if made.bad else ""
         )
         raise UserError(f"{images.spec}: fewer than two different pictures are left{reason}")
-    some = np.stack([thumbs[row] for row in rows])
-    typed = {"--trim": options.trim, "--grey": options.grey, "--dedupe": options.dedupe}
-    made.advised += [each for each in suggestions(some) if not typed[each.flag]]
-    strange = [rows[place] for place in unusual(features(some))] if features else []
+    strange = _look(made, {row: thumbs[row] for row in rows if row in thumbs}, features)
     _place(
         home, staged, [good[r] for r in rows], [digests[r] for r in rows], rows, images.held, made
     )
-    for row in strange:
-        made.unusual += [name for name, number in made.places.items() if number == row]
+    made.unusual = [made.places[row] for row in strange if row in made.places]
     _draw_sheet(home, made)
     made.bad.sort(key=lambda each: each["path"])
     _write_pairs(home / "duplicates.csv", made)
     shutil.rmtree(staged)
     return made
+
+
+def _look(made: Made, thumbs: dict[int, np.ndarray], features: Features | None) -> list[int]:
+    """Put into `made` what the pictures would gain from; the rows of those far from all others."""
+    rows = list(thumbs)[:: -(-len(thumbs) // MOST_LOOKED_AT)]
+    some, options = np.stack([thumbs[row] for row in rows]), made.options
+    typed = {"--trim": options.trim, "--grey": options.grey, "--dedupe": options.dedupe}
+    made.advised += [each for each in suggestions(some) if not typed[each.flag]]
+    return [rows[place] for place in unusual(features(some))] if features else []
 
 
 def _prepared(
@@ -186,9 +195,8 @@ def _prepared(
         data: bytes, size: int, channels: int, large: bool, white: int
     ) -> tuple[np.ndarray, Traits]:
         with picture(data, large, white, options.background) as (image, traits):
-            traits = traits._replace(
-                cropped=image.width != image.height, even=is_even(image), longest=max(image.size)
-            )
+            uneven = image.width != image.height and not is_even(image)
+            traits = traits._replace(uneven=uneven, longest=max(image.size))
             return squared(image, size, channels, options.trim, options.pad), traits
 
     tally = Tally()
@@ -200,19 +208,16 @@ def _prepared(
         else:
             tally.add(got.traits)
             yield each, got.pixels
-    uneven, tally.cropped = tally.uneven, 0  # they are padded or cropped as the options say
     made.notes = [*images.notes, *tally.notes(options.background)]
     if enlarged := tally.enlarged(options.size):
         made.notes.append(f"{enlarged} (--size)")
-    if options.pad and 2 * uneven > tally.images:
+    if options.pad and 2 * tally.uneven > tally.images:
         made.advised.append(Suggestion("--crop", "most are photographs that are not square, and "
                                                  "bars at their edges are drawn, too"))  # fmt: skip
 
 
 def _pairs(good: list[Found], thumbs: list[np.ndarray], progress: Progress | None) -> list[Pair]:
     """Near duplicates among `good`; of two the larger file is kept."""
-    if not thumbs:
-        return []
     order = sorted(
         range(len(good)), key=lambda row: (-(good[row].stamp or (0,))[0], good[row].name)
     )
@@ -256,7 +261,7 @@ def _place(
             os.rename(staged / f"{rows[index]}.png", home / name)
             label = None if each.label is None else printable(each.label)
             made.kept.append((name, label, part))
-            made.places[name] = rows[index]
+            made.places[rows[index]] = name
             whole.update(f"{name}\0".encode() + digests[index])
     made.sha256 = whole.hexdigest()
 

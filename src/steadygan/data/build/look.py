@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from steadygan.data.build.duplicates import near_duplicates, thumb
-from steadygan.data.framing import EMPTY
+from steadygan.data.build.duplicates import near_duplicates
+from steadygan.data.framing import EMPTY, outermost
 
 #: Images that are looked at, evenly spread; and that near duplicates are counted among.
 LOOKED_AT, COMPARED = 1000, 5000
@@ -29,21 +29,21 @@ class Suggestion(NamedTuple):
     why: str
 
 
-def suggestions(items: np.ndarray) -> list[Suggestion]:
-    """What uint8 images (N, C, H, W), already square, would gain from; most often nothing."""
-    looked = items[np.unique(np.linspace(0, len(items) - 1, LOOKED_AT).astype(int))]
+def suggestions(thumbs: np.ndarray) -> list[Suggestion]:
+    """What images would gain from, by their thumbs, uint8 (N, C, 32, 32); most often nothing."""
+    looked = thumbs[np.unique(np.linspace(0, len(thumbs) - 1, LOOKED_AT).astype(int))]
     found = []
     margin = float(np.median([empty_margin(image) for image in looked]))
     if margin >= WIDE:
         found.append(Suggestion("--trim", f"half of the images or more have empty margins of "
                                           f"{margin:.0%} of their side"))  # fmt: skip
-    if items.shape[1] == 3:
+    if thumbs.shape[1] == 3:
         spread = looked.max(axis=1).astype(int) - looked.min(axis=1)
         grey = float((spread.max(axis=(1, 2)) <= GREY).mean())
         if grey >= MOST:
             found.append(Suggestion("--grey", "the images have no colour"))
-    some = items[np.unique(np.linspace(0, len(items) - 1, COMPARED).astype(int))]
-    near = len(near_duplicates(np.stack([thumb(image) for image in some])))
+    some = thumbs[np.unique(np.linspace(0, len(thumbs) - 1, COMPARED).astype(int))]
+    near = len(near_duplicates(some))
     if near:
         found.append(
             Suggestion("--dedupe", f"{near:,} of {len(some):,} images nearly repeat another one")
@@ -54,8 +54,7 @@ def suggestions(items: np.ndarray) -> list[Suggestion]:
 def empty_margin(image: np.ndarray) -> float:
     """How much of an image's side (C, H, W) is left empty by what is in it, 0 to 1: nothing but the
     median colour of its outermost pixels."""
-    edges = np.concatenate([image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]], axis=1)
-    ground = np.median(edges, axis=1)
+    ground = np.median(outermost(image.transpose(1, 2, 0)), axis=0)
     ink = (np.abs(image - ground[:, None, None]) > EMPTY).any(axis=0)
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if not len(rows):
