@@ -4,11 +4,13 @@ import json
 import shlex
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from steadygan import cli
+from steadygan.data import open_data
 from steadygan.study import queue
 from steadygan.study.bars import bars
 from steadygan.study.judge import Judge
@@ -249,6 +251,20 @@ def test_a_resumed_run_is_judged_by_what_it_was_judged_by():
     assert (asked.features, asked.weights) == ("inception", "w.safetensors")
     assert judge.trust_code
     assert evaluating.judge_before({**facts, "evaluation": None}, Path("r"), True) is None
+
+
+def test_pretrained_features_draw_as_many_samples_as_their_dimensions_want():
+    from steadygan.cli.evaluating import default_count
+    from steadygan.metrics.frechet import too_few
+
+    def of(spec: str, **settings) -> int:
+        return default_count(open_data(spec), settings.get("features", "auto"))
+
+    assert of("mnist") == of("ring") == 2000
+    assert of("mnist", features="effnet-64") == 1500
+    unlabelled = replace(open_data("mnist"), class_names=())
+    assert default_count(unlabelled, "auto") == 1500
+    assert not too_few(1500, 1280)
 
 
 WRONG = {

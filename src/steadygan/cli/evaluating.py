@@ -27,6 +27,15 @@ def default_schedule(goal: Goal) -> str | None:
     return "auto" if seconds is not None and seconds >= LEAST_EVALUATED else None
 
 
+def default_count(data: Dataset, features: str) -> int:
+    """Samples of an evaluation during training. By a network of photographs, which is larger than
+    a classifier of the data, as many as its 1,280 feature dimensions want for a Frechet distance
+    and not many more: it is most of what an evaluation takes."""
+    unlabelled = len(data.shape) == 3 and data.classes < 2
+    photographs = features.startswith("effnet") or (features == "auto" and unlabelled)
+    return 1500 if photographs else 2000
+
+
 def judge_of(
     data: Dataset, every: str | None, device: str, trust_code: bool, **settings: Any
 ) -> Judge | None:

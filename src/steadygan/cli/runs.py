@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steadygan.cli.evaluating import default_schedule, hook_of, judge_before, judge_of, measure
+from steadygan.cli.evaluating import (
+    default_count,
+    default_schedule,
+    hook_of,
+    judge_before,
+    judge_of,
+    measure,
+)
 from steadygan.cli.options import (
     ALLOWED,
     KEYS_HELP,
@@ -87,7 +94,8 @@ def train(
         typer.Option(
             "--count",
             min=50,
-            help="Samples that an evaluation during training draws; 2,000 by default.",
+            help="Samples that an evaluation during training draws; by default 2,000, or "
+            "1,500 for features of an effnet.",
         ),
     ] = None,
     stop_on_fault: StopOnFault = False,
@@ -134,7 +142,7 @@ def train(
     for note in notes(recipe, dataset.shape, dataset.classes):
         say(f"note: {note}")
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")
-    asked = {"features": features, **({} if count is None else {"draft": count})}
+    asked = {"features": features, "draft": count or default_count(dataset, features)}
     every = schedule(evaluate_every) if evaluate_every else default_schedule(goal)
     judge = judge_of(dataset, every, device, trust_code=True, **asked)  # it is the user's own
     evaluate, stop = hook_of(judge, goal), stop_after_or_unread(stop_after)

@@ -36,6 +36,8 @@ class DCGANNetworks(Networks):
     width: int = Field(64, ge=1, le=1024)
     stages: int | None = Field(4, ge=1, le=7)
     kernel: int = Field(5, ge=3, le=7)
+    #: Units of one more fully connected layer at G's start and D's end, as in InfoGAN's; 0: none.
+    hidden: int = Field(0, ge=0, le=65536)
     bias: bool = True
     g_norm: Literal["batch", "none"] = "batch"
     d_norm: Literal["batch", "none"] = "batch"
@@ -63,8 +65,12 @@ class DCGANNetworks(Networks):
         sizes = feature_sizes(shape[1], stages)[::-1]
         channels = [self.width * 2**i for i in reversed(range(stages))]
         first = (channels[0], sizes[0], sizes[0])
-        layers: list[nn.Module] = [
-            nn.Linear(latent_dim, channels[0] * sizes[0] ** 2, bias=self.bias),
+        layers: list[nn.Module] = []
+        if self.hidden:
+            layers += [nn.Linear(latent_dim, self.hidden, bias=self.bias)]
+            layers += self._norm_relu(self.hidden, nn.BatchNorm1d)
+        layers += [
+            nn.Linear(self.hidden or latent_dim, channels[0] * sizes[0] ** 2, bias=self.bias),
             nn.Unflatten(1, first),
             *self._norm_relu(channels[0]),
         ]
@@ -90,11 +96,19 @@ class DCGANNetworks(Networks):
             if i > 0 and self.d_norm == "batch":
                 layers.append(nn.BatchNorm2d(channels[i + 1]))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
-        head = nn.Linear(channels[-1] * sizes[-1] ** 2, 1, bias=self.bias)
-        return Discriminator(nn.Sequential(*layers, nn.Flatten()), head)
+        layers.append(nn.Flatten())
+        features = channels[-1] * sizes[-1] ** 2
+        if self.hidden:
+            layers.append(nn.Linear(features, self.hidden, bias=self.bias))
+            layers += [nn.BatchNorm1d(self.hidden)] if self.d_norm == "batch" else []
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        head = nn.Linear(self.hidden or features, 1, bias=self.bias)
+        return Discriminator(nn.Sequential(*layers), head)
 
-    def _norm_relu(self, channels: int) -> list[nn.Module]:
-        norm = [nn.BatchNorm2d(channels)] if self.g_norm == "batch" else []
+    def _norm_relu(
+        self, channels: int, norm_layer: type[nn.Module] = nn.BatchNorm2d
+    ) -> list[nn.Module]:
+        norm = [norm_layer(channels)] if self.g_norm == "batch" else []
         return [*norm, nn.ReLU(inplace=True)]
 
 
