@@ -16,7 +16,7 @@ FILES = sorted(SRC.rglob("*.py"))
 ORDER = [
     "errors", "spec", "files", "locks", "records", "data", "networks", "priors", "game", "parts",
     "losses", "recipes", "methods", "training", "features", "metrics", "stability", "diagnosis",
-    "study", "report", "watching", "cli",
+    "study", "report", "export", "watching", "cli",
 ]  # fmt: skip
 
 
@@ -203,6 +203,11 @@ WRITERS = {
     "data/sources/imageset.py": {"np.save", "open"},
     "data/sources/rows.py": {"np.save"},
     "data/seal.py": {"open"},
+    "export/folder.py": {
+        "(home / 'README.md').write_text", "(home / 'config.json').write_text",
+        "(home / 'generator.py').write_text", "(home / 'generator.safetensors').write_bytes",
+    },
+    "export/formats.py": {"torch.export.save", "torch.jit.save"},
 }  # fmt: skip
 ALWAYS_WRITES = {"write_text", "write_bytes", "tofile", "save_file", "savefig", "to_csv", "savez",
                  "savetxt", "memmap", "open_memmap", "copyfile", "copy2", "copytree"}  # fmt: skip

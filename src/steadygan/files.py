@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,6 +44,28 @@ def writing(path: Path, mode: str = "wb") -> Iterator[IO]:
         sync_folder(path.parent)
     except OSError as error:
         raise UserError(why(error, path)) from None
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A hidden folder to write in, which becomes `out` at the end of `with`.
+
+    Whatever ends the block early leaves nothing behind. `out` must not be there, unless it is an
+    empty folder. Raises `UserError` in one line where the disk is full or not writable.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{out.name}-building-", dir=out.parent))
+        try:
+            yield building
+            umask = os.umask(0)
+            os.umask(umask)
+            building.chmod(0o777 & ~umask)  # mkdtemp's are for their owner alone
+            os.rename(building, out)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    except OSError as error:
+        raise UserError(why(error, out)) from error
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

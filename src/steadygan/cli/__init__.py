@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from steadygan.cli import (
     data,
     diagnosis,
+    exporting,
     interrupts,
     measures,
     methods,
@@ -57,7 +58,7 @@ def start(
     """
 
 
-for part in (runs, samples, studies, recommend, diagnosis, measures, methods, data):
+for part in (runs, samples, exporting, studies, recommend, diagnosis, measures, methods, data):
     app.add_typer(part.app)
 
 

@@ -20,6 +20,15 @@ from steadygan.cli.options import (
 
 app = typer.Typer()
 
+Best = Annotated[
+    bool | None,
+    typer.Option(
+        "--best/--last",
+        help="The generator of the best evaluation, or the last one. Without either: the best, "
+        "where the last is 1.5 times as far from real images or more.",
+    ),
+]
+
 
 @app.command(
     epilog=examples(
@@ -49,14 +58,7 @@ def sample(
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="Each row interpolates between two latents.")
     ] = False,
-    best: Annotated[
-        bool | None,
-        typer.Option(
-            "--best/--last",
-            help="The generator of the best evaluation, or the last one. Without either: the best, "
-            "where the last is 1.5 times as far from real images or more.",
-        ),
-    ] = None,
+    best: Best = None,
     seed: Seed = 0,
     force: Force = False,
     trust_code: TrustCode = False,
@@ -72,12 +74,12 @@ def sample(
     use_own_code(trust_code)
     sample(
         run, out, count=count, seed=seed, category=category, text=text, interpolate=interpolate,
-        at=_generator_of(run, best), say=say, trust_code=trust_code,
+        at=generator_of(run, best), say=say, trust_code=trust_code,
     )  # fmt: skip
     print(out)
 
 
-def _generator_of(run: Path, best: bool | None) -> str:
+def generator_of(run: Path, best: bool | None) -> str:
     """Which generator of a run is meant, "best" or "last"; said where the best is taken unasked."""
     from steadygan.stability.curve import RELAPSE
     from steadygan.stability.score import of_run

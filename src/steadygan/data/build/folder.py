@@ -11,7 +11,6 @@ import csv
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +31,7 @@ from steadygan.data.sources.folder import images_under
 from steadygan.data.split import split_as_given, split_by_content, without_trained
 from steadygan.data.tally import Tally
 from steadygan.errors import UserError
+from steadygan.files import new_folder
 
 SPLIT = 0.9
 #: Images, evenly spread, that are looked at for what they would gain from and what is unusual.
@@ -100,20 +100,9 @@ def build_folder(
     images, _ = images_under(source, spec, progress)
     if images.held is not None and options.split is not None:
         raise UserError(f"--split: {source} has train/ and test/ of its own; leave it out")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{out.name}-building-", dir=out.parent))
-        try:
-            made = _build(images, building, options, progress, features)
-            write_card(building, out.name, source.name, made)
-            umask = os.umask(0)
-            os.umask(umask)
-            building.chmod(0o777 & ~umask)  # mkdtemp's are for their owner alone
-            os.rename(building, out)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
+    with new_folder(out) as building:
+        made = _build(images, building, options, progress, features)
+        write_card(building, out.name, source.name, made)
     return made
 
 

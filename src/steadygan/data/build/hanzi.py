@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from steadygan.data.sources.hanzi_strokes import (
     require_package,
 )
 from steadygan.errors import UserError
+from steadygan.files import new_folder
 
 CLASSES, WRITERS, SIZE = 3740, 60, 28
 HELD_OUT = 0.1  # of the writers
@@ -74,21 +73,12 @@ def build_hanzi(
     if out.exists():
         raise UserError(f"{out} is there already; give the name of a new folder")
     found, strokes_sha256 = read_characters(package, names)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        try:
-            facts = _draw_all(found, building, writers, size, seed, progress)
-            facts |= _origin(package, strokes_sha256)
-            shutil.copyfile(package / LICENCE, building / LICENCE)
-            text = json.dumps(facts, ensure_ascii=False, indent=1)
-            (building / RECORD).write_text(text + "\n", encoding="utf-8")
-            building.chmod(0o755)
-            os.rename(building, out)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
+    with new_folder(out) as building:
+        facts = _draw_all(found, building, writers, size, seed, progress)
+        facts |= _origin(package, strokes_sha256)
+        shutil.copyfile(package / LICENCE, building / LICENCE)
+        text = json.dumps(facts, ensure_ascii=False, indent=1)
+        (building / RECORD).write_text(text + "\n", encoding="utf-8")
     return out
 
 

@@ -1,0 +1,50 @@
+"""The command that writes a generator for use without steadygan: export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steadygan.cli.options import TrustCode, examples, load_torch, say, use_own_code
+from steadygan.cli.samples import Best, generator_of
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=examples(
+        "steadygan export runs/dcgan-mnist-s0 digits",
+        "steadygan export runs/cgan-mnist-s0 digits --best --format onnx --uint8",
+    )
+)
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; must not be there.")],
+    form: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="A file more: onnx, torchscript or pt2; repeat it for several. Always there: "
+            "safetensors.",
+        ),
+    ] = None,
+    best: Best = None,
+    uint8: Annotated[
+        bool,
+        typer.Option("--uint8", help="Those files give uint8 (B, H, W, C), not [-1, 1]."),
+    ] = False,
+    trust_code: TrustCode = False,
+) -> None:
+    """Write a run's generator into a folder that needs no steadygan.
+
+    In it: weights, generator.py (torch, safetensors and pillow alone; it draws by
+    `python generator.py`), a model card and samples.
+    """
+    load_torch()
+    from steadygan.export import export
+
+    use_own_code(trust_code)
+    at = generator_of(run, best)
+    print(export(run, out, at=at, form=form or (), as_uint8=uint8, say=say, trust_code=trust_code))
