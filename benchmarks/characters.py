@@ -21,7 +21,7 @@ from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.study.results import read_results
 from steadygan.training.pictures import generate, grid, to_uint8
 from steadygan.training.runfolder import read_facts, read_history
-from steadygan.training.sampling import class_index, class_names_in, draw_table, load_generator
+from steadygan.training.sampling import class_index, class_names_in, draw_table, load_parts
 
 TEXT = "永和九年岁在癸丑暮春之初会于稽山阴兰亭"
 #: Where D is saturated: its loss below, or the mean score of a batch beyond.
@@ -51,7 +51,7 @@ def saturation(history: list[dict]) -> dict[str, float]:
 
 def written(run: Path, text: str, lines: int) -> np.ndarray:
     """Lines of text by a run's generator, uint8 (lines * characters, H, W, C)."""
-    generator, prior, facts = load_generator(run)
+    generator, prior, facts = load_parts(run)
     names = facts["data"]["class_names"]
     latents = draw_table(prior, lines, 0, class_names_in(text, names), names, across=True)
     return to_uint8(torch.cat(list(generate(generator, latents))))

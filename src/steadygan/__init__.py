@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from steadygan.training import replay as replay
     from steadygan.training import resume as resume
     from steadygan.training import train as train
-    from steadygan.training.sampling import load_generator as load_generator
+    from steadygan.training.generator import load_generator as load_generator
     from steadygan.training.sampling import sample as sample
     from steadygan.watching import watch as watch
 
@@ -79,7 +79,7 @@ _HOME = {
     "hinge_g_loss": "losses.objectives",
     "least_squares_d_loss": "losses.least_squares",
     "least_squares_g_loss": "losses.least_squares",
-    "load_generator": "training.sampling",
+    "load_generator": "training.generator",
     "all_methods": "methods:methods",
     "minimax_g_loss": "losses.objectives",
     "non_saturating_g_loss": "losses.objectives",

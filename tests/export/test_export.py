@@ -21,7 +21,7 @@ from steadygan.export import export, formats
 from steadygan.networks.own import OwnNetworks
 from steadygan.training import pictures, train
 from steadygan.training.runfolder import read_facts
-from steadygan.training.sampling import draw_latents, load_generator
+from steadygan.training.sampling import draw_latents, load_parts
 from tests.reliability import games
 
 #: Class 2 is called as class 1 is numbered.
@@ -72,7 +72,7 @@ def drawn_alone(folder: Path, *words: str) -> str:
 
 def pixels_of(run: Path, count: int, seed: int, category: str | None = None) -> Image.Image:
     """The picture that the run's own samples make."""
-    generator, prior, facts = load_generator(run, games.quiet)
+    generator, prior, facts = load_parts(run, games.quiet)
     latents = draw_latents(prior, count, seed, category, facts["data"].get("class_names") or ())
     images = torch.cat(list(pictures.generate(generator, latents)))
     return pictures.grid(pictures.to_uint8(images), 4)
@@ -107,7 +107,7 @@ def test_points_are_lines_of_numbers(made, tmp_path):
     run = trained(games.small("gan"), open_data("ring"), tmp_path / "ring")
     out = export(run, tmp_path / "out", say=games.quiet)
     assert drawn_alone(out, "--count", "5", "--out", "p.csv") == "p.csv"
-    generator, prior, _ = load_generator(run, games.quiet)
+    generator, prior, _ = load_parts(run, games.quiet)
     wanted = torch.cat(list(pictures.generate(generator, draw_latents(prior, 5, 0))))
     found = np.loadtxt(out / "p.csv", delimiter=",", dtype=np.float32)
     assert np.array_equal(found, wanted.numpy())
@@ -123,7 +123,7 @@ def test_every_format_gives_the_same_images(method, made, tmp_path):
     out = export(run, tmp_path / "out", form=forms, as_uint8=method == "cgan", say=games.quiet)
     from steadygan.export.inputs import Layout, NamedInputs
 
-    generator, prior, _ = load_generator(run, games.quiet)
+    generator, prior, _ = load_parts(run, games.quiet)
     layout = Layout.of(prior)
     inputs = layout.parts(draw_latents(prior, 7, 1))
     assert set(inputs) == {

@@ -11,7 +11,7 @@ from steadygan.methods import find
 from steadygan.networks import DCGANNetworks, OwnNetworks
 from steadygan.priors import Uniform
 from steadygan.study.compose import compose
-from steadygan.training.sampling import load_generator
+from steadygan.training.sampling import load_parts
 from tests.reliability import games
 
 BIGAN = find("bigan")
@@ -126,6 +126,6 @@ def test_a_run_saves_the_encoder_and_samples_without_it(tmp_path):
     game = games.trainer_of(recipe, tmp_path / "run")
     game.iterate()
     game.save()
-    g_ema, prior, _ = load_generator(tmp_path / "run")
+    g_ema, prior, _ = load_parts(tmp_path / "run")
     assert g_ema(prior.sample(2, torch.Generator())).shape == (2, 1, 16, 16)
     assert any(name.startswith("players/g/encoder") for name in game.gathered())

@@ -15,7 +15,7 @@ from steadygan.errors import UserError
 from steadygan.features import feature_classifier
 from steadygan.metrics.samples import find_source, read_samples
 from steadygan.training import pictures, train
-from steadygan.training.sampling import draw_latents, load_generator
+from steadygan.training.sampling import draw_latents, load_parts
 from tests.metrics.sets import as_folder, dataset, lines
 from tests.reliability import games
 
@@ -92,7 +92,7 @@ def test_a_run_is_judged_against_its_own_data_by_its_averaged_generator(capsys, 
     )
     found = json.loads(out)
     assert (code, found["count"], found["kind"], found["at"]) == (0, 200, "run", "last")
-    generator, prior, _ = load_generator(place / "run")
+    generator, prior, _ = load_parts(place / "run")
     made = torch.cat(list(pictures.generate(generator, draw_latents(prior, 200, 3))))
     np.save(place / "drawn.npy", pictures.to_uint8(made))
     same, _ = evaluated(capsys, monkeypatch, place, "drawn.npy")

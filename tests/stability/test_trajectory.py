@@ -14,7 +14,7 @@ from steadygan.stability.trajectory import Evaluator, Schedule
 from steadygan.training import Goal, Hooks, Stopped, checkpoint, loop, resume, train
 from steadygan.training.inputs import Streams
 from steadygan.training.runfolder import read_facts, read_history
-from steadygan.training.sampling import load_generator, sample
+from steadygan.training.sampling import load_parts, sample
 from tests.reliability import games
 
 
@@ -140,7 +140,7 @@ def test_samples_are_the_averages_from_the_same_latents_each_time(tmp_path):
         return spread_of(samples)
 
     out = trained(tmp_path / "run", evaluator("20", measure=measure))
-    average, prior, _ = load_generator(out)
+    average, prior, _ = load_parts(out)
     latents = prior.sample(32, Streams(0).generator("evaluation"))
     with torch.no_grad():
         assert torch.allclose(average(latents), seen[-1], atol=1e-6)
@@ -190,9 +190,9 @@ def test_the_best_evaluation_is_kept_and_only_that(tmp_path):
 
 def test_samples_can_be_drawn_at_the_best(tmp_path):
     out = trained(tmp_path / "run", evaluator(measure=scripted(9.0, 1.0, 3.0, 4.0, 6.0)))
-    best, _, _ = load_generator(out, at="best")
-    last, _, _ = load_generator(out)
-    early, _, _ = load_generator(trained(tmp_path / "five", lambda trainer: None, steps=5))
+    best, _, _ = load_parts(out, at="best")
+    last, _, _ = load_parts(out)
+    early, _, _ = load_parts(trained(tmp_path / "five", lambda trainer: None, steps=5))
     for one, other in zip(best.parameters(), early.parameters(), strict=True):
         assert torch.equal(one, other)
     assert any(
@@ -204,7 +204,7 @@ def test_samples_can_be_drawn_at_the_best(tmp_path):
     assert (tmp_path / "best.npy").read_bytes() != (tmp_path / "last.npy").read_bytes()
     bare = trained(tmp_path / "bare", lambda trainer: None, steps=2)
     with pytest.raises(UserError, match="no best samples"):
-        load_generator(bare, at="best")
+        load_parts(bare, at="best")
 
 
 def stopped_after(turns):

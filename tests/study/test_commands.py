@@ -164,10 +164,10 @@ def test_samples_are_of_the_best_generator_where_the_last_is_a_relapse(
                              "--evaluate-every", "2", "--count", "60")  # fmt: skip
     assert code == 0, err
     taken = []
-    load = sampling.load_generator
+    load = sampling.load_parts
     monkeypatch.setattr(
         sampling,
-        "load_generator",
+        "load_parts",
         lambda run, say, at, trust: taken.append(at) or load(run, say, at, trust),
     )
     code, _, err = steadygan("sample", "r", "--out", "a.npy", "--count", "9", *words)

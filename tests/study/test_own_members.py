@@ -15,8 +15,9 @@ from steadygan.losses.penalties import Penalty
 from steadygan.networks.own import imports_of
 from steadygan.report import write_report
 from steadygan.training import checkpoint, replay, resume
+from steadygan.training.generator import load_generator
 from steadygan.training.runfolder import read_facts
-from steadygan.training.sampling import load_generator, sample
+from steadygan.training.sampling import sample
 
 MODULE = """
 from pathlib import Path

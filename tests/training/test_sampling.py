@@ -11,12 +11,13 @@ from steadygan.errors import CheckpointError, UserError
 from steadygan.networks.labels import split_class
 from steadygan.priors import ClassConditionalPrior, Coded, Normal, Uniform
 from steadygan.training import checkpoint, pictures, train
+from steadygan.training.generator import load_generator
 from steadygan.training.runfolder import read_history
 from steadygan.training.sampling import (
     class_index,
     class_names_in,
     draw_latents,
-    load_generator,
+    load_parts,
     path_between,
     sample,
 )
@@ -60,6 +61,37 @@ def classed(tmp_path_factory):
     return train(recipe, classed_images(), out=folder, steps=30, device="cpu", precision="fp32")
 
 
+def test_a_generator_in_ones_own_program(classed, infogan, gan):
+    generator = load_generator(classed, games.quiet)
+    assert generator.class_names == tuple(NAMES)
+    images = generator(6, classes="永", seed=3)
+    assert images.shape == (6, 1, 16, 16)
+    assert images.min() >= -1
+    assert images.max() <= 1
+    latents = generator.latents(6, "永", 3)
+    assert torch.equal(generator(latents), images)
+    as_bytes = generator(latents, as_uint8=True)
+    assert as_bytes.dtype == torch.uint8
+    assert np.array_equal(as_bytes.numpy(), pictures.to_uint8(images))
+    each = generator.latents(4, ["cat", "永", "cat", 3])
+    assert split_class(each)[1].tolist() == [0, 1, 0, 3]
+    assert torch.equal(split_class(each)[0], split_class(generator.latents(4, "cat"))[0])
+    coded = load_generator(infogan, games.quiet)
+    assert coded.prior.category(coded.latents(5, 7)).tolist() == [7] * 5
+    assert coded.class_names == ()
+    assert load_generator(gan, games.quiet)(3).shape == (3, 1, 16, 16)
+
+
+def test_what_a_generator_in_ones_own_program_cannot_do(classed, gan):
+    generator = load_generator(classed, games.quiet)
+    with pytest.raises(UserError, match="classes: 2 for 3 samples"):
+        generator(3, classes=["cat", "永"])
+    with pytest.raises(UserError, match="latents have theirs already"):
+        generator(generator.latents(3), classes="cat")
+    with pytest.raises(UserError, match="takes no class"):
+        load_generator(gan, games.quiet)(3, classes=1)
+
+
 def frames_of(path):
     with Image.open(path) as image:
         return image.size, getattr(image, "n_frames", 1)
@@ -77,7 +109,7 @@ def test_an_array_is_uint8_n_h_w_c_and_repeats_with_its_seed(gan, tmp_path):
 
 
 def test_samples_are_the_averages_of_the_newest_checkpoint(gan, tmp_path):
-    g_ema, prior, facts = load_generator(gan)
+    g_ema, prior, facts = load_parts(gan)
     saved = checkpoint.load(checkpoint.listed(gan / "checkpoints")[0]).tensors
     for key, value in g_ema.state_dict().items():
         assert torch.equal(value, saved[f"average/{key}"])
@@ -112,7 +144,7 @@ def test_interpolate_makes_rows_that_walk(gan, tmp_path):
 
 
 def test_a_category_is_held_in_every_latent(infogan, tmp_path):
-    _, prior, _ = load_generator(infogan)
+    _, prior, _ = load_parts(infogan)
     latents = draw_latents(prior, 50, 0, "7")
     assert set(prior.category(latents).tolist()) == {7}
     free = draw_latents(prior, 50, 0)
@@ -144,7 +176,7 @@ def test_a_class_that_is_not_there_is_said_with_the_nearest(asked, near):
 
 
 def test_a_class_is_held_in_every_latent_and_the_rest_is_as_without_it(classed):
-    _, prior, facts = load_generator(classed)
+    _, prior, facts = load_parts(classed)
     assert isinstance(prior, ClassConditionalPrior)
     assert prior.classes == 4
     names = facts["data"]["class_names"]
@@ -157,7 +189,7 @@ def test_a_class_is_held_in_every_latent_and_the_rest_is_as_without_it(classed):
 
 
 def test_samples_of_a_class_are_those_that_g_makes_of_it(classed, tmp_path):
-    g_ema, prior, _ = load_generator(classed)
+    g_ema, prior, _ = load_parts(classed)
     made = {}
     for n, name in enumerate(["永", "Caf\u00e9", "cat", "0"]):
         out = sample(classed, tmp_path / f"{n}.npy", count=6, category=name, say=games.quiet)
@@ -194,7 +226,7 @@ def test_categories_of_codes_are_rows_too(infogan, tmp_path):
 
 
 def test_a_text_is_a_line_in_one_handwriting(classed, tmp_path):
-    g_ema, prior, _ = load_generator(classed)
+    g_ema, prior, _ = load_parts(classed)
     png = sample(classed, tmp_path / "a.png", text="永1 永\n", say=games.quiet)
     assert frames_of(png)[0] == (3 * 18 + 2, 1 * 18 + 2)
     lines = np.load(sample(classed, tmp_path / "a.npy", count=2, text="永11", say=games.quiet))

@@ -18,7 +18,8 @@ from steadygan.report import write_report
 from steadygan.study.plan import begin
 from steadygan.study.work import work
 from steadygan.training import checkpoint, replay, resume, train
-from steadygan.training.sampling import load_generator, sample
+from steadygan.training.generator import load_generator
+from steadygan.training.sampling import sample
 from tests.reliability import games, shapes
 
 

@@ -21,7 +21,7 @@ from steadygan.export.plain import NotPlain, Plain, baked, plain
 from steadygan.files import json_text, new_folder
 from steadygan.priors import Coded, Normal, Sphere, Uniform
 from steadygan.training import checkpoint, pictures
-from steadygan.training.sampling import draw_latents, load_generator
+from steadygan.training.sampling import draw_latents, load_parts
 
 FORMATS = ("safetensors", *formats.FILES)
 #: Priors that a file of plain torch draws from.
@@ -46,7 +46,7 @@ def export(
     `torchscript`, `pt2`), whose inputs are named as in `export.inputs`; their samples are in [-1,
     1], or with `as_uint8` (B, H, W, C) of 0 to 255. `at`: `last` or `best`. A network that is not
     made of torch's own modules alone goes without `generator.py`, which is said. Raises UserError
-    for what `load_generator` does, for an `out` that is there, and for formats that do not go.
+    for what `load_parts` does, for an `out` that is there, and for formats that do not go.
     """
     run, out = Path(run), Path(out)
     asked = [each for each in dict.fromkeys(form) if each != "safetensors"]
@@ -56,7 +56,7 @@ def export(
         formats.require(each)
     if out.exists():
         raise UserError(f"{out} is there already; give the name of a new folder")
-    generator, prior, facts = load_generator(run, say, at, trust_code)
+    generator, prior, facts = load_parts(run, say, at, trust_code)
     network, layout = baked(generator), Layout.of(prior)
     config = config_of(facts, layout, step_of(run, at), at)
     if as_uint8 and len(facts["data"]["shape"]) == 1:
@@ -77,7 +77,7 @@ def export(
 
 
 def step_of(run: Path, at: str) -> int:
-    """The step of the generator that `load_generator` takes."""
+    """The step of the generator that `load_parts` takes."""
     folder = {"last": "checkpoints", "best": "best"}[at]
     return checkpoint.step_of(checkpoint.listed(run / folder)[0])
 

@@ -14,7 +14,7 @@ from steadygan.errors import UserError
 from steadygan.features.classifier import classifier_of
 from steadygan.priors import Coded
 from steadygan.training import pictures
-from steadygan.training.sampling import draw_latents, load_generator
+from steadygan.training.sampling import draw_latents, load_parts
 
 
 def matched_accuracy(categories: np.ndarray, classes: np.ndarray, count: int) -> float:
@@ -39,7 +39,7 @@ def purity_of_run(
 ) -> float:
     """The purity of a run with a coded prior: `count` samples, their categories against the classes
     that a classifier of `data` gives them (samples it assigns to none count as wrong)."""
-    generator, prior, _ = load_generator(run, say, trust_code=trust_code)
+    generator, prior, _ = load_parts(run, say, trust_code=trust_code)
     if not isinstance(prior, Coded):
         raise UserError(f"{run}: purity wants categories: a method such as infogan")
     latents = draw_latents(prior, count, seed=0)

@@ -15,7 +15,7 @@ from steadygan.features.classifier import Classifier, Progress, classifier_of
 from steadygan.training import pictures
 from steadygan.training.inputs import as_played
 from steadygan.training.runfolder import RunFolder, read_facts
-from steadygan.training.sampling import draw_latents, load_generator
+from steadygan.training.sampling import draw_latents, load_parts
 
 COUNT = 1000
 #: A sample is recognised when the classifier gives one class at least this much.
@@ -74,7 +74,7 @@ def judge_run(
     """Put the verdict on a finished run's samples into its run.json. Vectors get none."""
     if len(data.shape) != 3:
         return
-    generator, prior, _ = load_generator(run, say, trust_code=trust_code)
+    generator, prior, _ = load_parts(run, say, trust_code=trust_code)
     latents = draw_latents(prior, COUNT, seed=0)
     images = torch.cat(list(pictures.generate(generator, latents)))
     verdict = judge(classifier_of(data, say, progress), images, data)

@@ -20,7 +20,7 @@ from steadygan.spec import checked
 from steadygan.training import pictures
 from steadygan.training.recorded import read_recipe
 from steadygan.training.runfolder import read_facts
-from steadygan.training.sampling import MOST, draw_latents, load_generator
+from steadygan.training.sampling import MOST, draw_latents, load_parts
 
 BATCH = 250
 
@@ -107,7 +107,7 @@ def drawn(
     trust_code: bool = False,
 ) -> np.ndarray:
     """Samples of a run's averaged generator, in the stored form of its data's items."""
-    generator, prior, facts = load_generator(run, say, "best" if best else "last", trust_code)
+    generator, prior, facts = load_parts(run, say, "best" if best else "last", trust_code)
     shape = tuple(facts["data"]["shape"])
     if shape != data.shape:
         raise UserError(

@@ -29,18 +29,14 @@ MOST = 1_000_000
 FRAMES = 48
 
 
-def load_generator(
+def load_parts(
     run: str | Path,
     say: Callable[[str], None] = print,
     at: str = "last",
     trust_code: bool = False,
 ) -> tuple[nn.Module, Prior, dict]:
     """The EMA generator of a run in eval mode, what its latents are drawn from (with a class at
-    the end where it takes one), and run.json's facts.
-
-    `at="best"` takes the generator of the best evaluation of a run that was evaluated. Networks
-    that run.json names as `module:Name` are imported only with `trust_code`.
-    """
+    the end where it takes one), and run.json's facts. See `load_generator`."""
     run = Path(run)
     facts = read_facts(run)
     if at == "best" and not checkpoint.listed(run / "best"):
@@ -187,7 +183,7 @@ def sample(
     if count is None:
         count = 1 if text is not None else 8 if len(several) > 1 else 64
     _check_request(out, count * max(1, len(several), len(text or "")), count)
-    generator, prior, facts = load_generator(run, say, at, trust_code)
+    generator, prior, facts = load_parts(run, say, at, trust_code)
     if out.suffix == ".gif" and len(facts["data"]["shape"]) == 1:
         raise UserError(f"--out {out}: a walk is of images; vectors go into .png or .npy")
     names = facts["data"].get("class_names") or ()
@@ -255,7 +251,7 @@ def draw_best(
     """
     if not (kept := checkpoint.listed(run / "best")):
         return None
-    generator, prior, facts = load_generator(run, say, "best", trust_code)
+    generator, prior, facts = load_parts(run, say, "best", trust_code)
     step = checkpoint.step_of(kept[0])
     drawn = pictures.draw_samples(generator, prior, data, facts["seed"], run, step, best=True)
     for path in (run / "samples").glob("*best-step-*.png"):
