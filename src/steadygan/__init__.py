@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from steadygan.training import resume as resume
     from steadygan.training import train as train
     from steadygan.training.generator import load_generator as load_generator
-    from steadygan.training.sampling import sample as sample
+    from steadygan.training.sample_files import sample as sample
     from steadygan.watching import watch as watch
 
 #: Where each public name is: a module, and the name there where it is another.
@@ -87,7 +87,7 @@ _HOME = {
     "r1_penalty": "losses.penalties",
     "replay": "training",
     "resume": "training",
-    "sample": "training.sampling",
+    "sample": "training.sample_files",
     "train": "training",
     "watch": "watching",
     "wasserstein_d_loss": "losses.objectives",

@@ -26,7 +26,7 @@ from steadygan.study.request import read_request
 from steadygan.study.table import write_tables
 from steadygan.study.work import work
 from steadygan.training import checkpoint, resume
-from steadygan.training.sampling import sample
+from steadygan.training.sample_files import sample
 from tests.reliability import games
 
 Tick = Callable[[], None]

@@ -14,7 +14,8 @@ from steadygan.stability.trajectory import Evaluator, Schedule
 from steadygan.training import Goal, Hooks, Stopped, checkpoint, loop, resume, train
 from steadygan.training.inputs import Streams
 from steadygan.training.runfolder import read_facts, read_history
-from steadygan.training.sampling import load_parts, sample
+from steadygan.training.sample_files import sample
+from steadygan.training.sampling import load_parts
 from tests.reliability import games
 
 

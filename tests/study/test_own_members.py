@@ -17,7 +17,7 @@ from steadygan.report import write_report
 from steadygan.training import checkpoint, replay, resume
 from steadygan.training.generator import load_generator
 from steadygan.training.runfolder import read_facts
-from steadygan.training.sampling import sample
+from steadygan.training.sample_files import sample
 
 MODULE = """
 from pathlib import Path

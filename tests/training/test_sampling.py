@@ -1,5 +1,8 @@
 """Samples of a run: grids, arrays, walks, categories."""
 
+import re
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,17 +12,18 @@ from steadygan.data import DataSettings, open_data
 from steadygan.data.dataset import from_rows
 from steadygan.errors import CheckpointError, UserError
 from steadygan.networks.labels import split_class
-from steadygan.priors import ClassConditionalPrior, Coded, Normal, Uniform
+from steadygan.priors import ClassConditionalPrior, Coded, Normal, Sphere, Uniform
 from steadygan.training import checkpoint, pictures, train
 from steadygan.training.generator import load_generator
 from steadygan.training.runfolder import read_history
+from steadygan.training.sample_files import Looks, sample
 from steadygan.training.sampling import (
     class_index,
     class_names_in,
     draw_latents,
     load_parts,
     path_between,
-    sample,
+    truncated,
 )
 from tests.reliability import games
 
@@ -308,7 +312,7 @@ def refused(say, *words, **more):
 
 def test_what_cannot_be_sampled_is_said_in_a_line(gan, infogan, tmp_path):
     png = tmp_path / "a.png"
-    refused(r"\.png, \.npy or \.gif", gan, tmp_path / "a.jpg")
+    refused(r"\.png, \.jpg, .*or one without an end", gan, tmp_path / "a.tiff")
     refused("wants 1 to", gan, png, count=0)
     refused("wants 1 to", gan, png, count=10**9)
     refused("there is no folder", gan, tmp_path / "none" / "a.png")
@@ -375,3 +379,112 @@ def test_the_code_table_changes_one_thing_a_direction():
     codes = prior.codes(state).reshape(4, 10, 2)
     assert torch.allclose(codes[2, :, 0], torch.linspace(-1, 1, 10))
     assert (codes[..., 1] == 0).all()
+
+
+# ---- formats -------------------------------------------------------------------------------------
+
+
+def test_a_folder_holds_a_picture_a_sample(gan, classed, tmp_path):
+    out = sample(gan, tmp_path / "each", count=12, seed=5, say=games.quiet)
+    names = [f"seed5-{i:02}.png" for i in range(12)]
+    assert sorted(path.name for path in out.iterdir()) == names
+    array = np.load(sample(gan, tmp_path / "a.npy", count=12, seed=5, say=games.quiet))
+    for row, name in enumerate(names):
+        with Image.open(out / name) as image:
+            assert np.array_equal(image, array[row, ..., 0])
+    large = sample(classed, tmp_path / "3", count=2, category="3", looks=Looks(scale=4),
+                   say=games.quiet)  # fmt: skip
+    with Image.open(large / "seed0-0.png") as image:
+        assert image.size == (64, 64)
+        assert np.array_equal(np.asarray(image)[::4, ::4].repeat(4, 0).repeat(4, 1), image)
+    with pytest.raises(UserError, match="is there already"):
+        sample(gan, out, count=2, say=games.quiet)
+
+
+@pytest.mark.parametrize(("end", "form"), [("jpg", "JPEG"), ("jpeg", "JPEG"), ("webp", "WEBP")])
+def test_other_formats_of_a_grid(end, form, gan, tmp_path):
+    with Image.open(sample(gan, tmp_path / "a.png", count=4, say=games.quiet)) as image:
+        wanted = np.asarray(image.convert("L")).astype(int)
+    with Image.open(sample(gan, tmp_path / f"a.{end}", count=4, say=games.quiet)) as image:
+        assert image.format == form
+        far = np.abs(np.asarray(image.convert("L")).astype(int) - wanted)
+        assert far.mean() < 3
+        assert form == "JPEG" or far.max() <= 1
+
+
+def facts_of(film):
+    reader = pytest.importorskip("imageio_ffmpeg").read_frames(film)
+    facts = next(reader)
+    reader.close()
+    return facts
+
+
+# The package leaves pipes of its process to be closed by garbage collection.
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_film_has_the_frames_and_the_size_that_were_asked(gan, tmp_path):
+    looks = Looks(scale=3, seconds=2, fps=12)
+    out = sample(gan, tmp_path / "a.mp4", count=4, looks=looks, say=games.quiet)
+    facts = facts_of(out)
+    assert facts["codec"] == "h264"
+    assert facts["pix_fmt"].startswith("yuv420p")
+    assert facts["size"] == (3 * 38, 3 * 38)
+    assert facts["fps"] == 12
+    assert facts["duration"] == pytest.approx(22 / 12, abs=0.1)  # 12 there, and 10 back
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+    odd = sample(gan, tmp_path / "odd.mp4", count=1, looks=Looks(seconds=1), say=games.quiet)
+    assert facts_of(odd)["size"] == (20, 20)
+
+
+def test_a_film_without_its_encoder_is_refused(gan, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(UserError, match=r"pip install -c constraints.txt 'steadygan\[video\]'"):
+        sample(gan, tmp_path / "a.mp4", say=games.quiet)
+    assert list(tmp_path.iterdir()) == []
+
+
+LOOKS = {
+    "--scale 0": Looks(scale=0), "--scale 65": Looks(scale=65), "--fps 0": Looks(fps=0),
+    "--seconds 0": Looks(seconds=0), "--seconds 1e+06": Looks(seconds=1e6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("says", LOOKS)
+def test_looks_out_of_range_are_refused(says, gan, tmp_path):
+    with pytest.raises(UserError, match=re.escape(says)):
+        sample(gan, tmp_path / "a.gif", looks=LOOKS[says], say=games.quiet)
+
+
+def test_truncated_normal_noise_has_the_quantiles_of_its_distribution():
+    from scipy.stats import truncnorm
+
+    prior = Normal(dim=2000)
+    drawn = draw_latents(prior, 20, 0)
+    inside = truncated(prior, drawn, 0.7)
+    assert inside.abs().max() < 0.7
+    shares = torch.special.ndtr(drawn.double()).numpy()
+    assert np.allclose(inside, truncnorm(-0.7, 0.7).ppf(shares), atol=1e-5)
+    assert torch.allclose(truncated(prior, drawn, 10.0), drawn, atol=1e-3)
+
+
+def test_truncation_leaves_codes_and_classes(classed, infogan):
+    coded = Coded(dim=4, categories=3, continuous=2)
+    drawn = draw_latents(coded, 9, 0)
+    inside = truncated(coded, drawn, 0.5)
+    assert torch.equal(inside[:, :4], drawn[:, :4] * 0.5)
+    assert torch.equal(inside[:, 4:], drawn[:, 4:])
+    prior = ClassConditionalPrior(dim=4, base=Normal(dim=4), classes=3)
+    labelled = draw_latents(prior, 9, 0, truncation=0.3)
+    assert torch.equal(split_class(labelled)[1], split_class(draw_latents(prior, 9, 0))[1])
+    assert split_class(labelled)[0].abs().max() < 0.3
+
+
+@pytest.mark.parametrize(
+    ("prior", "limit", "says"),
+    [(Sphere(dim=3), 0.5, "'sphere' have none"), (Normal(dim=3), 0.0, "--truncation 0: wants"),
+     (Uniform(dim=3), 1.5, "up to 1"), (Normal(dim=3), float("nan"), "--truncation nan")],
+)  # fmt: skip
+def test_truncation_out_of_range_is_refused(prior, limit, says):
+    with pytest.raises(UserError, match=says):
+        truncated(prior, torch.zeros(2, 3), limit)

@@ -19,7 +19,7 @@ from steadygan.study.plan import begin
 from steadygan.study.work import work
 from steadygan.training import checkpoint, replay, resume, train
 from steadygan.training.generator import load_generator
-from steadygan.training.sampling import sample
+from steadygan.training.sample_files import sample
 from tests.reliability import games, shapes
 
 

@@ -14,7 +14,7 @@ from steadygan.files import write_whole, writing
 from steadygan.report import write_report
 from steadygan.training import train
 from steadygan.training.runfolder import RunFolder
-from steadygan.training.sampling import sample
+from steadygan.training.sample_files import sample
 from tests.reliability import games
 from tests.reliability.files import content, mounted
 

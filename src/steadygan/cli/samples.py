@@ -34,11 +34,19 @@ Best = Annotated[
     epilog=examples(
         "steadygan sample runs/dcgan-mnist-s0 --count 64 --out grid.png",
         "steadygan sample runs/cgan-mnist-s0 --class 3 --class 7 --out rows.png",
+        "steadygan sample runs/dcgan-mnist-s0 --count 16 --out walk.mp4 --seconds 6 --scale 4",
     )
 )
 def sample(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Path, typer.Option("--out", help="File to write: NAME.png, .npy or .gif.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="File to write: NAME.png, .jpg, .webp, .npy, .gif or .mp4; or a new folder, for a "
+            "PNG file each.",
+        ),
+    ],
     count: Annotated[
         int | None,
         typer.Option(
@@ -58,22 +66,36 @@ def sample(
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="Each row interpolates between two latents.")
     ] = False,
+    truncation: Annotated[
+        float | None,
+        typer.Option(
+            "--truncation",
+            help="Draw latents within this range only, such as 0.7: more typical, less variety.",
+        ),
+    ] = None,
+    scale: Annotated[
+        int, typer.Option("--scale", help="Make each pixel so many pixels wide and high.")
+    ] = 1,
+    seconds: Annotated[float, typer.Option("--seconds", help="Length of a .gif or .mp4.")] = 3.0,
+    fps: Annotated[float, typer.Option("--fps", help="Its frames a second.")] = 16.0,
     best: Best = None,
     seed: Seed = 0,
     force: Force = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Write samples of a run: a grid (.png), an array (.npy) or an interpolation (.gif).
+    """Write samples of a run: a grid, an array, an animation, or a folder of pictures.
 
-    The array is uint8 of shape (N, H, W, C).
+    An array (.npy) is uint8 of shape (N, H, W, C). In an animation (.gif, .mp4) each sample walks
+    to another one and back. Files in a folder are named by seed and index.
     """
     require_new(out, force)
     load_torch()
-    from steadygan.training.sampling import sample
+    from steadygan.training.sample_files import Looks, sample
 
     use_own_code(trust_code)
     sample(
         run, out, count=count, seed=seed, category=category, text=text, interpolate=interpolate,
+        truncation=truncation, looks=Looks(scale, seconds, fps),
         at=generator_of(run, best), say=say, trust_code=trust_code,
     )  # fmt: skip
     print(out)

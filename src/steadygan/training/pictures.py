@@ -79,7 +79,12 @@ def grid(images: np.ndarray, columns: int) -> Image.Image:
     for i, image in enumerate(images):
         top, left = GAP + (i // columns) * (height + GAP), GAP + (i % columns) * (width + GAP)
         canvas[top : top + height, left : left + width] = image
-    return Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
+    return picture(canvas)
+
+
+def picture(pixels: np.ndarray) -> Image.Image:
+    """uint8 (H, W, C) of one or three channels."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 def room(shape: tuple[int, ...]) -> int:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from steadygan.data import Dataset
 from steadygan.errors import CheckpointError, UserError, did_you_mean
-from steadygan.files import writing
 from steadygan.networks.labels import split_class, with_class
 from steadygan.priors import ClassConditionalPrior, Coded, Normal, Prior, Sphere
 from steadygan.records import named_in
@@ -26,7 +25,6 @@ from steadygan.training.runfolder import read_facts
 from steadygan.training.state_dict import restore_module
 
 MOST = 1_000_000
-FRAMES = 48
 
 
 def load_parts(
@@ -66,10 +64,13 @@ def draw_latents(
     seed: int,
     category: str | None = None,
     class_names: Sequence[str] = (),
+    truncation: float | None = None,
 ) -> Tensor:
     """`count` latents; `category` is a class by its name (or its number), or one of a coded
-    prior's categories by its number."""
+    prior's categories by its number. `truncation`: see `truncated`."""
     latents = prior.sample(count, Streams(seed).generator("samples"))
+    if truncation is not None:
+        latents = truncated(prior, latents, truncation)
     if category is None:
         return latents
     if isinstance(prior, ClassConditionalPrior):
@@ -81,6 +82,28 @@ def draw_latents(
         raise UserError(f"--class {category}: categories are 0 to {prior.categories - 1}")
     chosen = torch.full((count,), int(category))
     return prior.with_codes(latents[:, : prior.dim], chosen, prior.codes(latents))
+
+
+def truncated(prior: Prior, latents: Tensor, limit: float) -> Tensor:
+    """Latents whose noise is drawn within +-`limit`: more typical samples, less variety.
+
+    Brock et al. 2019, arXiv:1809.11096, section 3.1. Normal noise is that of the truncated normal
+    distribution at the same quantile, uniform noise `limit` times itself; codes and classes stay.
+    Raises UserError for a limit out of range, and for noise that has one length.
+    """
+    base = prior.base if isinstance(prior, ClassConditionalPrior) else prior
+    most = {"normal": 10.0, "uniform": 1.0, "coded": 1.0}.get(base.name)
+    if most is None:
+        raise UserError(f"--truncation: latents of '{base.name}' have none")
+    if not 0 < limit <= most:
+        raise UserError(f"--truncation {limit:g}: wants a number above 0, up to {most:g}")
+    noise, rest = latents[:, : base.dim], latents[:, base.dim :]
+    if isinstance(base, Normal):
+        inside = torch.erf(noise.double() / 2**0.5) * math.erf(limit / 2**0.5)
+        noise = (torch.erfinv(inside) * 2**0.5).to(latents)
+    else:
+        noise = noise * limit
+    return torch.cat([noise, rest], 1)
 
 
 def class_index(asked: str, names: Sequence[str], classes: int) -> int:
@@ -123,13 +146,15 @@ def draw_table(
     *,
     a_cell: int = 1,
     across: bool = False,
+    truncation: float | None = None,
 ) -> Tensor:
     """Latents of a table, row after row, `a_cell` of them for each cell: a row a category and
     `count` columns, or a column a category and `count` rows where `across`.
 
     All categories have the same `count` latents up to their class: one handwriting each.
     """
-    each = [draw_latents(prior, a_cell * count, seed, one, class_names) for one in categories]
+    each = [draw_latents(prior, a_cell * count, seed, one, class_names, truncation)
+            for one in categories]  # fmt: skip
     state = torch.stack(each).unflatten(1, (count, a_cell))
     return (state.transpose(0, 1) if across else state).flatten(0, 2)
 
@@ -156,91 +181,6 @@ def path_between(prior: Prior, ends: Tensor, steps: int) -> Tensor:
     return torch.cat(pieces)
 
 
-def sample(
-    run: str | Path,
-    out: str | Path,
-    *,
-    count: int | None = None,
-    seed: int = 0,
-    category: str | Sequence[str] | None = None,
-    text: str | None = None,
-    interpolate: bool = False,
-    at: str = "last",
-    say: Callable[[str], None] = print,
-    trust_code: bool = False,
-) -> Path:
-    """Write samples of a run: a `.png` grid, a `.npy` (uint8, N x H x W x C) or a `.gif` walk.
-
-    `category`: a class, or several for a row each. `text`: a line of characters that are classes,
-    each of the same latent. `count`: how many in all (64), of each of several classes (8), or
-    lines of text (1). `at` is "last", or "best" for the generator of the best evaluation.
-    `trust_code`: see `load_generator`.
-    """
-    out = Path(out)
-    several = [category] if isinstance(category, str) else list(category or ())
-    if text is not None and several:
-        raise UserError("--text and --class: give one of them")
-    if count is None:
-        count = 1 if text is not None else 8 if len(several) > 1 else 64
-    _check_request(out, count * max(1, len(several), len(text or "")), count)
-    generator, prior, facts = load_parts(run, say, at, trust_code)
-    if out.suffix == ".gif" and len(facts["data"]["shape"]) == 1:
-        raise UserError(f"--out {out}: a walk is of images; vectors go into .png or .npy")
-    names = facts["data"].get("class_names") or ()
-    if text is not None:
-        if not isinstance(prior, ClassConditionalPrior):
-            raise UserError("--text: this run's generator takes no class")
-        several = class_names_in(text, names)
-    if interpolate and (text is not None or len(several) > 1):
-        raise UserError("--interpolate: walks in one class; give one --class, or --out NAME.gif")
-    a_cell = 2 if out.suffix == ".gif" else 1
-    one = several[0] if several else None
-    if text is not None or len(several) > 1:
-        columns = len(several) if text is not None else count
-        latents = draw_table(
-            prior, count, seed, several, names, a_cell=a_cell, across=text is not None
-        )
-    elif interpolate and a_cell == 1:
-        columns = min(10, count)
-        ends = draw_latents(prior, 2 * -(-count // columns), seed, one, names)
-        rows = [path_between(prior, pair, columns) for pair in ends.split(2)]
-        latents = torch.cat(rows)[:count]
-    else:
-        columns = max(1, int(np.ceil(np.sqrt(count))))
-        latents = draw_latents(prior, a_cell * count, seed, one, names)
-    if out.suffix == ".gif":
-        _write_walk(generator, prior, latents, columns, out)
-        return out
-    _write_still(generator, latents, columns, out, points=len(facts["data"]["shape"]) == 1)
-    return out
-
-
-def _check_request(out: Path, images: int, count: int) -> None:
-    if out.suffix not in (".png", ".npy", ".gif"):
-        raise UserError(f"--out {out}: wants a name that ends in .png, .npy or .gif")
-    if count < 1 or images > MOST:
-        raise UserError(f"--count {count}: wants 1 to {MOST:,} images in all")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: there is no folder {out.parent}")
-
-
-def _write_still(
-    generator: nn.Module, latents: Tensor, columns: int, out: Path, points: bool
-) -> None:
-    made = pictures.generate(generator, latents)
-    if points:
-        values = torch.cat(list(made)).numpy()
-    else:
-        values = np.concatenate([pictures.to_uint8(batch) for batch in made])
-    if out.suffix == ".npy":
-        with writing(out) as file:
-            np.save(file, values, allow_pickle=False)
-    elif points:
-        pictures.save_png(pictures.scatter(values, values), out)
-    else:
-        pictures.save_png(pictures.grid(values, columns), out)
-
-
 def draw_best(
     run: Path, data: Dataset, say: Callable[[str], None] = print, trust_code: bool = False
 ) -> dict[str, Any] | None:
@@ -258,15 +198,3 @@ def draw_best(
         if f"samples/{path.name}" not in drawn.values():
             path.unlink(missing_ok=True)
     return {"step": step, **drawn}
-
-
-def _write_walk(generator: nn.Module, prior: Prior, ends: Tensor, columns: int, out: Path) -> None:
-    """An animation: each cell of the grid walks from its latent to another and back."""
-    walks = torch.stack([path_between(prior, pair, FRAMES // 2) for pair in ends.split(2)])
-    there = []
-    for frame in walks.unbind(1):
-        images = np.concatenate([pictures.to_uint8(b) for b in pictures.generate(generator, frame)])
-        there.append(pictures.grid(images, columns))
-    frames = there + there[-2:0:-1]
-    with writing(out) as file:
-        frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=60, loop=0)
