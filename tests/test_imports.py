@@ -16,7 +16,7 @@ FILES = sorted(SRC.rglob("*.py"))
 ORDER = [
     "errors", "spec", "files", "locks", "records", "data", "networks", "priors", "game", "parts",
     "losses", "recipes", "methods", "training", "features", "metrics", "stability", "diagnosis",
-    "study", "report", "export", "watching", "cli",
+    "study", "report", "export", "tracking", "watching", "cli",
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from steadygan.cli import (
+    curves,
     data,
     diagnosis,
     exporting,
@@ -58,7 +59,18 @@ def start(
     """
 
 
-for part in (runs, samples, exporting, studies, recommend, diagnosis, measures, methods, data):
+for part in (
+    runs,
+    samples,
+    exporting,
+    studies,
+    recommend,
+    diagnosis,
+    measures,
+    curves,
+    methods,
+    data,
+):
     app.add_typer(part.app)
 
 

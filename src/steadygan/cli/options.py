@@ -72,6 +72,14 @@ StopOnFault = Annotated[
         "updated or trained backwards, a collapse that lasts).",
     ),
 ]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        help="Send curves, samples and findings to tensorboard (RUN/tensorboard) or wandb (offline "
+        "in RUN/wandb, unless WANDB_MODE says otherwise), too; repeat it for both.",
+    ),
+]
 TrustCode = Annotated[
     bool,
     typer.Option(

@@ -28,6 +28,7 @@ from steadygan.cli.options import (
     Steps,
     StopAfter,
     StopOnFault,
+    Track,
     TrustCode,
     command_line,
     examples,
@@ -99,6 +100,7 @@ def train(
         ),
     ] = None,
     stop_on_fault: StopOnFault = False,
+    track: Track = None,
 ) -> None:
     """Train one method and write a run folder with a report.
 
@@ -117,6 +119,7 @@ def train(
     from steadygan.study.compose import compose
     from steadygan.study.progress import RunBar
     from steadygan.study.request import is_setting, read_request
+    from steadygan.tracking import Follower, LiveReport, Reader, tracker
     from steadygan.training.horizon import fitted_to
     from steadygan.training.runs import free_folder, goal_of
 
@@ -146,13 +149,15 @@ def train(
     every = schedule(evaluate_every) if evaluate_every else default_schedule(goal)
     judge = judge_of(dataset, every, device, trust_code=True, **asked)  # it is the user's own
     evaluate, stop = hook_of(judge, goal), stop_after_or_unread(stop_after)
+    readers: list[Reader] = [LiveReport(), *map(tracker, track or ())]
     with (
         stop.listening(),
         bars() as progress,
         reported_if_it_stops(out),
         RunBar(progress, chosen.name, goal) as bar,
+        Follower(readers, bar, say) as follower,
     ):
-        plain = training.Hooks(bar, stop, judge_stage, evaluate)
+        plain = training.Hooks(follower, stop, judge_stage, evaluate)
         hooks = with_diagnosis(plain, goal, say, stop_on_fault)
         training.train(
             recipe, dataset, out=out, steps=steps, budget_minutes=budget_minutes, seed=seed,
@@ -203,6 +208,7 @@ def resume(
     stop_after: StopAfter = None,
     trust_code: TrustCode = False,
     stop_on_fault: StopOnFault = False,
+    track: Track = None,
 ) -> None:
     """Continue a run from its last checkpoint, bit for bit.
 
@@ -219,6 +225,7 @@ def resume(
     from steadygan.study.bars import bars, phase
     from steadygan.study.progress import RunBar
     from steadygan.study.request import pairs
+    from steadygan.tracking import Follower, LiveReport, Reader, tracker
     from steadygan.training.recorded import recorded_goal, recorded_recipe
     from steadygan.training.runfolder import read_facts
     from steadygan.training.runs import goal_of
@@ -232,13 +239,15 @@ def resume(
     judge = judge_before(facts, run, trust_code)
     data = None if judge is None else judge.data
     evaluate, stop = hook_of(judge, goal), stop_after_or_unread(stop_after)
+    readers: list[Reader] = [LiveReport(), *map(tracker, track or ())]
     with (
         stop.listening(),
         bars() as progress,
         reported_if_it_stops(run),
         RunBar(progress, facts["method"], goal) as bar,
+        Follower(readers, bar, say) as follower,
     ):
-        plain = training.Hooks(bar, stop, judge_stage, evaluate)
+        plain = training.Hooks(follower, stop, judge_stage, evaluate)
         hooks = with_diagnosis(plain, goal, say, stop_on_fault)
         training.resume(
             run, steps=steps, budget_minutes=budget_minutes, changes=changes,

@@ -50,6 +50,8 @@ from steadygan.report.standing import standing
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("charts.js", "samples.js")
+#: Seconds after which the page of a run that is running loads itself again.
+RELOAD_AFTER = 15
 #: The measures that have a place of their own in the page.
 SHOWN = ("recognisable", "autoencoder", "quality")
 
@@ -99,6 +101,9 @@ def _first_screen(study: Study) -> dict[str, Any]:
         "others": [i for members in families(study.runs).values() for i in members[1:]],
         "first": [members[0] for members in families(study.runs).values()],
         "single": study.single,
+        "running": study.single
+        and any(run.get("status", "state") == "running" for run in study.runs),
+        "reload_after": RELOAD_AFTER,
         "seeded": study.seeded,
         "heading": overview.heading(study),
         "summary": overview.summary(study),
