@@ -1,4 +1,4 @@
-"""The command that writes a generator for use without steadygan: export."""
+"""What leaves the house: export writes a generator, cite names what to cite."""
 
 from __future__ import annotations
 
@@ -48,3 +48,14 @@ def export(
     use_own_code(trust_code)
     at = generator_of(run, best)
     print(export(run, out, at=at, form=form or (), as_uint8=uint8, say=say, trust_code=trust_code))
+
+
+@app.command(epilog=examples("steadygan cite runs/dcgan-mnist-s0 > run.bib"))
+def cite(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+    """Print BibTeX of what a run rests on: its method, parts and measures, and this software."""
+    from steadygan.export.citations import bibtex, cited, software
+    from steadygan.records import read_facts
+
+    facts = read_facts(run)
+    entries = [*map(bibtex, cited(facts)), software(facts["versions"]["steadygan"])]
+    print("\n\n".join(entries))
