@@ -16,6 +16,10 @@ recall and coverage in the features of `effnet-96` (of data with classes in thos
 classifier), and the energy distance (times 1,000) in fixed random convolutional features that no
 method has seen. Beside it: images/s, seconds from the command to the first step, the share of the
 time that evaluations took, and peak memory. A picture a run: 64 samples as they come.
+
+A run may have a number of steps of its own (`--runs "dcgan preset=light --steps 5000"`), such as
+those of a budget at a speed that was measured before: what it learns then depends on no other work
+of the machine, and neither images/s nor the evaluations' share of the time are given.
 """
 
 from __future__ import annotations
@@ -95,8 +99,10 @@ def draw(name: str, package: Path, out: Path) -> None:
 
 def trained(words: str, data: str, budget: str, seed: int, out: Path) -> dict[str, float]:
     """Train by the command line; what the process itself shows."""
-    command = [sys.executable, "-m", "steadygan", "train", *shlex.split(words), "--data", data,
-               "--budget", budget, "--seed", str(seed), "--out", str(out)]  # fmt: skip
+    given = shlex.split(words)
+    length = [] if "--steps" in given else ["--budget", budget]
+    command = [sys.executable, "-m", "steadygan", "train", *given, "--data", data, *length,
+               "--seed", str(seed), "--out", str(out)]  # fmt: skip
     started, first = time.monotonic(), None
     with open(f"{out}.log", "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -137,11 +143,13 @@ def run_of(words: str, data: Dataset, spec: str, budget: str, seed: int, out: Pa
     shown = trained(words, spec, budget, seed, folder)
     status = read_facts(folder)["status"]
     spent = sum(line.get("evaluate_seconds", 0.0) for line in read_history(folder))
+    timed = {} if "--steps" in words else {
+        "budget": budget, "speed": status["images"] / status["seconds"],
+        "evaluating": spent / (status["seconds"] + spent),
+    }  # fmt: skip
     return {
-        "run": words, "data": spec, "seed": seed, "budget": budget, "step": status["step"],
-        "images": status["images"], "speed": status["images"] / status["seconds"],
-        "evaluating": spent / (status["seconds"] + spent), **shown,
-        **judged(folder, data),
+        "run": words, "data": spec, "seed": seed, "step": status["step"],
+        "images": status["images"], **timed, **shown, **judged(folder, data),
     }  # fmt: skip
 
 

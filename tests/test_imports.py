@@ -16,7 +16,7 @@ FILES = sorted(SRC.rglob("*.py"))
 ORDER = [
     "errors", "spec", "files", "locks", "records", "data", "networks", "priors", "game", "parts",
     "losses", "recipes", "methods", "training", "features", "metrics", "stability", "diagnosis",
-    "study", "report", "export", "tracking", "watching", "cli",
+    "study", "report", "figures", "export", "tracking", "watching", "cli",
 ]  # fmt: skip
 
 
@@ -208,6 +208,7 @@ WRITERS = {
         "(home / 'README.md').write_text", "(home / 'config.json').write_text",
         "(home / 'generator.py').write_text", "(home / 'generator.safetensors').write_bytes",
     },
+    "figures/write.py": {"found.picture.savefig", "open", "(home / 'README.md').write_text"},
     "export/formats.py": {"torch.export.save", "torch.jit.save"},
 }  # fmt: skip
 ALWAYS_WRITES = {"write_text", "write_bytes", "tofile", "save_file", "savefig", "to_csv", "savez",

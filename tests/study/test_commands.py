@@ -16,7 +16,7 @@ from steadygan.study.bars import bars
 from steadygan.study.judge import Judge
 from steadygan.study.plan import read_study
 from steadygan.study.progress import StudyBars
-from steadygan.training import sampling
+from steadygan.training import sample_files
 from steadygan.training.runfolder import read_facts, read_history
 
 SMALL = ("--data", "ring", "--steps", "4", "width=4", "batch=8", "log_every=1", "threads=1",
@@ -164,9 +164,9 @@ def test_samples_are_of_the_best_generator_where_the_last_is_a_relapse(
                              "--evaluate-every", "2", "--count", "60")  # fmt: skip
     assert code == 0, err
     taken = []
-    load = sampling.load_parts
+    load = sample_files.load_parts
     monkeypatch.setattr(
-        sampling,
+        sample_files,
         "load_parts",
         lambda run, say, at, trust: taken.append(at) or load(run, say, at, trust),
     )

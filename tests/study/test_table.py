@@ -3,6 +3,8 @@
 import csv
 import json
 import math
+import shutil
+import subprocess
 
 import pytest
 
@@ -303,6 +305,55 @@ def test_latex_rows_have_as_many_cells_as_columns():
     text = latex([Table("k", "t", ["a", "b & c"], [["x & y", 1], ["z", None]])], [])
     columns = [line.replace(r"\&", "").count("&") for line in text.splitlines() if r" \\" in line]
     assert columns == [1, 1, 1]
+
+
+def test_latex_is_booktabs_with_label_and_what_the_numbers_rest_on():
+    table = Table("k", "Quality", ["m", "FID"], [["a", 1]], "How to read it.")
+    lines = latex([table], ["made by x"], "50 samples; bold: better.").splitlines()
+    assert lines[:2] == [r"% \usepackage{booktabs}", "% made by x"]
+    assert r"\caption{Quality. How to read it. 50 samples; bold: better.}" in lines
+    assert r"\label{tab:k}" in lines
+    rules = [line for line in lines if line.endswith("rule")]
+    assert rules == [r"\toprule", r"\midrule", r"\bottomrule"]
+
+
+def test_wide_tables_are_parted_and_repeat_the_first_column():
+    head = [f"h{i}" for i in range(16)]
+    text = latex([Table("k", "t", head, [[f"c{i}" for i in range(16)]])], [])
+    heads = [line.split(" & ") for line in text.splitlines() if line.startswith("h0")]
+    assert [len(columns) for columns in heads] == [8, 8, 2]
+    assert [column.split()[0] for columns in heads for column in columns[1:]] == head[1:]
+    assert [f"tab:k-{i}" in text for i in (1, 2, 3, 4)] == [True, True, True, False]
+
+
+def test_a_column_has_the_decimals_that_its_least_spread_wants():
+    rows = [["a", Spread(3, 140.2, 2.4, 139.0, 141.0)], ["b", Spread(3, 3.21, 0.021, 3.2, 3.22)]]
+    table = Table("k", "t", ["m", "FID"], rows)
+    assert [table.decimals(i) for i in (0, 1)] == [None, 3]
+    assert "140.200 $\\pm$ 2.400" in latex([table], [])
+    assert "140.200 ± 2.400 [139.000, 141.000]" in markdown([table], "h", [])
+
+
+def test_bold_is_what_the_test_calls_best():
+    rows = [["a", Spread(2, 1.0, 0.5, 0.5, 1.5)], ["b", Spread(2, 3.0, 0.5, 2.5, 3.5)]]
+    text = latex([Table("k", "t", ["m", "FID"], rows, best=frozenset({(0, 1)}))], [])
+    assert text.count(r"\textbf") == 1
+    assert r"a & \textbf{1.00 $\pm$ 0.50 [0.50, 1.50]} \\" in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no LaTeX")
+def test_a_table_compiles_as_it_is(tmp_path):
+    rows = [[HOSTILE, Spread(3, 1.0, 0.5, 0.5, 1.5), *range(9)]]
+    head = ["m", "Δ λ <", *(f"x_{i}" for i in range(9))]
+    table = Table("k", HOSTILE, head, rows, "±·", best=frozenset({(0, 1)}))
+    (tmp_path / "table.tex").write_text(latex([table], [HOSTILE], "95 % of 2,000"))
+    (tmp_path / "a.tex").write_text(
+        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\\input{table}"
+        "\\ref{tab:k-1}\\end{document}"
+    )
+    done = subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "a.tex"],
+                          cwd=tmp_path, capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stdout[-1500:]
 
 
 def test_csv_reads_back_what_was_written():

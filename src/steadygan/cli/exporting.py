@@ -1,4 +1,4 @@
-"""What leaves the house: export writes a generator, cite names what to cite."""
+"""What leaves the house: export (a generator), figures (of a paper), cite (what to cite)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from steadygan.cli.options import TrustCode, examples, load_torch, say, use_own_code
+from steadygan.cli.options import TrustCode, command_line, examples, load_torch, say, use_own_code
 from steadygan.cli.samples import Best, generator_of
 
 app = typer.Typer()
@@ -59,3 +59,32 @@ def cite(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
     facts = read_facts(run)
     entries = [*map(bibtex, cited(facts)), software(facts["versions"]["steadygan"])]
     print("\n\n".join(entries))
+
+
+@app.command(
+    epilog=examples(
+        "steadygan figures studies/digits --out figures --width double",
+        "steadygan figures runs/infogan-mnist-s0 --out figures --only codes --format png",
+    )
+)
+def figures(
+    source: Annotated[Path, typer.Argument(help="A run or study folder.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write; must not be there.")],
+    form: Annotated[str, typer.Option("--format", help="pdf, svg or png.")] = "pdf",
+    width: Annotated[
+        str, typer.Option("--width", help="single (a column, 3.35 in) or double (6.9 in).")
+    ] = "single",
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Draw this figure alone; repeat it for several."),
+    ] = None,
+) -> None:
+    """Draw figures for a paper, each with its data as CSV.
+
+    Losses, quality over images and over time, precision against recall, stability, weights, samples
+    of the same latents, tables of codes and classes: all that the source has something for.
+    """
+    from steadygan.figures import draw_figures
+
+    print(draw_figures(source, out, form=form, width=width, only=only or (),
+                       command=command_line(), say=say))  # fmt: skip

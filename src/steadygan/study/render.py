@@ -26,6 +26,13 @@ class Table:
     note: str = ""
     #: Whether the 95 % interval follows a mean in Markdown and LaTeX; CSV always has it.
     intervals: bool = field(default=True)
+    #: Cells (row, column) that are better than every other of their column by the study's test.
+    best: frozenset[tuple[int, int]] = frozenset()
+
+    def decimals(self, column: int) -> int | None:
+        """Decimals of all means in a column: as many as the one with the least spread wants."""
+        cells = (row[column] for row in self.rows)
+        return max((decimals_of(cell) for cell in cells if isinstance(cell, Spread)), default=None)
 
 
 def decimals_of(cell: Spread) -> int:
@@ -34,8 +41,11 @@ def decimals_of(cell: Spread) -> int:
     return min(6, max(0, 1 - math.floor(math.log10(size)))) if size > 0 else 2
 
 
-def words(cell: Cell, plus_minus: str = "±", interval: bool = True) -> str:
-    """A cell in words: `12.3 ± 0.4 [11.9, 12.8]`, four figures of a plain number."""
+def words(
+    cell: Cell, plus_minus: str = "±", interval: bool = True, digits: int | None = None
+) -> str:
+    """A cell in words: `12.3 ± 0.4 [11.9, 12.8]`, with so many decimals or those that its own
+    spread wants; four figures of a plain number."""
     if cell is None:
         return NONE
     if isinstance(cell, str):
@@ -46,7 +56,7 @@ def words(cell: Cell, plus_minus: str = "±", interval: bool = True) -> str:
         return f"{cell:.4g}" if abs(cell) < 1e4 else f"{cell:,.0f}"
     if cell.sd == 0:  # every seed gave the same
         return f"{cell.mean:.4g} {plus_minus} 0"
-    digits = decimals_of(cell)
+    digits = decimals_of(cell) if digits is None else digits
     said = f"{cell.mean:.{digits}f}"
     if cell.sd is not None:
         said += f" {plus_minus} {cell.sd:.{digits}f}"
@@ -73,7 +83,11 @@ def markdown(tables: Sequence[Table], heading: str, notes: Sequence[str]) -> str
     for table in tables:
         lines = [_row([escaped(h) for h in table.head])]
         lines.append(_row(["---"] * len(table.head)))
-        lines += [_row([_cell(cell, table) for cell in row]) for row in table.rows]
+        digits = [table.decimals(column) for column in range(len(table.head))]
+        lines += [
+            _row([_cell(cell, table, n) for cell, n in zip(row, digits, strict=True)])
+            for row in table.rows
+        ]
         parts += [f"## {escaped(table.title)}", "\n".join(lines)]
         parts += [escaped(table.note)] if table.note else []
     if notes:
@@ -85,8 +99,8 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _cell(cell: Cell, table: Table) -> str:
-    said = words(cell, interval=table.intervals)
+def _cell(cell: Cell, table: Table, digits: int | None) -> str:
+    said = words(cell, interval=table.intervals, digits=digits)
     return escaped(said) if isinstance(cell, str) else said
 
 
@@ -99,25 +113,55 @@ _LATEX = str.maketrans(
 )  # fmt: skip
 
 
-def latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
-    """`table` environments to be pasted or \\input, with the notes as comments."""
-    parts = [f"% {' '.join(note.split())}" for note in notes]
+#: Columns of a table in LaTeX at most; more are parted into tables that repeat the first column.
+MOST_COLUMNS = 8
+
+
+def latex(tables: Sequence[Table], notes: Sequence[str], basis: str = "") -> str:
+    """`table` environments to be pasted or \\input, for the package booktabs.
+
+    The notes are comments. `basis`: what the numbers of all rest on, for the captions. Bold:
+    `Table.best`.
+    """
+    parts = [r"% \usepackage{booktabs}", *(f"% {' '.join(note.split())}" for note in notes)]
     for table in tables:
-        columns = "l" + "r" * (len(table.head) - 1)
-        lines = [r"\begin{table}", r"\centering", rf"\caption{{{table.title.translate(_LATEX)}}}"]
-        lines += [rf"\begin{{tabular}}{{{columns}}}", r"\hline"]
-        lines += [_tex_row([h.translate(_LATEX) for h in table.head]), r"\hline"]
-        lines += [_tex_row([_tex_cell(cell, table) for cell in row]) for row in table.rows]
-        parts += [*lines, r"\hline", r"\end{tabular}", r"\end{table}", ""]
+        groups = _parted(len(table.head))
+        for number, columns in enumerate(groups, 1):
+            parts += _tex_table(table, columns, number if len(groups) > 1 else 0, basis)
     return "\n".join(parts)
+
+
+def _parted(count: int) -> list[list[int]]:
+    """Columns in groups of at most `MOST_COLUMNS`, the first in each."""
+    rest, step = list(range(1, count)), MOST_COLUMNS - 1
+    return [[0, *rest[i : i + step]] for i in range(0, max(len(rest), 1), step)]
+
+
+def _tex_table(table: Table, columns: Sequence[int], number: int, basis: str) -> list[str]:
+    """The environment of some columns; `number`: of several such parts, or 0."""
+    part = f" ({number})" if number else ""
+    said = " ".join(text for text in (f"{table.title}{part}.", table.note, basis) if text)
+    label = f"tab:{table.key}" + (f"-{number}" if number else "")
+    digits = {column: table.decimals(column) for column in columns}
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{said.translate(_LATEX)}}}",
+             rf"\label{{{label}}}", rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}",
+             r"\toprule"]  # fmt: skip
+    lines += [_tex_row([table.head[i].translate(_LATEX) for i in columns]), r"\midrule"]
+    for row_number, row in enumerate(table.rows):
+        cells = []
+        for i in columns:
+            cell = _tex_cell(row[i], table, digits[i])
+            cells.append(rf"\textbf{{{cell}}}" if (row_number, i) in table.best else cell)
+        lines.append(_tex_row(cells))
+    return [*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
 
 
 def _tex_row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _tex_cell(cell: Cell, table: Table) -> str:
-    said = words(cell, interval=table.intervals).translate(_LATEX)
+def _tex_cell(cell: Cell, table: Table, digits: int | None) -> str:
+    said = words(cell, interval=table.intervals, digits=digits).translate(_LATEX)
     return f"{{{said}}}" if said.startswith("[") else said  # \\[ would be a length
 
 

@@ -31,7 +31,7 @@ def write_tables(out: Path, layout: str = "summary", failed: Mapping[str, str] =
     results = read_results(out, failed)
     tables, notes = make(results), notes_on(results)
     write_whole(out / "table.md", markdown(tables, heading(results), notes))
-    write_whole(out / "table.tex", latex(tables, notes))
+    write_whole(out / "table.tex", latex(tables, notes, basis(results)))
     names = ["table.csv", *(f"table-{table.key}.csv" for table in tables[1:])]
     for name, table in zip(names, tables, strict=True):
         write_whole(out / name, as_csv(table))
@@ -68,6 +68,17 @@ def _length(study: Mapping[str, Any]) -> str:
     return " to ".join(f"{n:,}" for n in sorted({min(steps), max(steps)})) + " steps"
 
 
+def basis(results: Results) -> str:
+    """What the numbers of a table rest on, for its caption: samples, features, seeds and test."""
+    seeds = results.study["seeds"]
+    count = results.first("measures", "quality", "count")
+    samples = f"{count:,} samples a run" if count is not None else ""
+    features = f"features of {results.features}" if results.features else ""
+    said = ", ".join(text for text in (samples, features, f"{len(seeds)} seeds") if text)
+    bold = "bold: better than every other method by an exact permutation test, p <= .05"
+    return f"{said[:1].upper()}{said[1:]}; {bold}."
+
+
 # ---- summary -----------------------------------------------------------------------------------
 
 
@@ -85,18 +96,24 @@ def quality(results: Results) -> Table:
         head.append(results.title(metric))
         head += [f"{results.title(metric)} at best"] * (metric.key in DISTANCES)
     rows = []
+    columns: dict[str, int] = {}
     for entry in results.entries:
         row: list[Cell] = [entry.name, survivors(entry)]
         for metric in metrics:
+            columns[metric.key] = len(row)
             row.append(entry.spread(metric.key, "last"))
             row += [entry.spread(metric.key, "best")] * (metric.key in DISTANCES)
         rows.append(row)
+    found = leaders(results, {key: differences(results, key) for key in columns})
+    names = [entry.name for entry in results.entries]
+    best = {(names.index(first.name), columns[key]) for key, first in found.items()
+            if first is not None and first.shows_data and key in columns}  # fmt: skip
     note = (
         "Mean ± standard deviation over seeds at the last step [95 % interval of the mean by "
         "Student's t]; \"at best\" is the run's best evaluation during training. seeds: those that "
         "ended with finite numbers, of all."
     )
-    return Table("quality", "Quality", head, rows, note)
+    return Table("quality", "Quality", head, rows, note, best=frozenset(best))
 
 
 def survivors(entry: EntryResult) -> str:
