@@ -296,7 +296,7 @@ def test_latex_is_escaped():
     assert r"\textless{}script\textgreater{}" in text
     assert r"\textbackslash{}d \{e\} \#1 \textasciitilde{}\textasciicircum{} \$ next & 1.00" in text
     assert r"$\Delta$" in text
-    assert r"1.00 $\pm$ 0.50 [0.50, 1.50] \\" in text
+    assert r"1.00 $\pm$ 0.50 \\" in text
     assert text.splitlines()[0].startswith("% ")
     assert "\nnext" not in text
 
@@ -321,7 +321,7 @@ def test_wide_tables_are_parted_and_repeat_the_first_column():
     head = [f"h{i}" for i in range(16)]
     text = latex([Table("k", "t", head, [[f"c{i}" for i in range(16)]])], [])
     heads = [line.split(" & ") for line in text.splitlines() if line.startswith("h0")]
-    assert [len(columns) for columns in heads] == [8, 8, 2]
+    assert [len(columns) for columns in heads] == [6, 6, 6]
     assert [column.split()[0] for columns in heads for column in columns[1:]] == head[1:]
     assert [f"tab:k-{i}" in text for i in (1, 2, 3, 4)] == [True, True, True, False]
 
@@ -338,7 +338,7 @@ def test_bold_is_what_the_test_calls_best():
     rows = [["a", Spread(2, 1.0, 0.5, 0.5, 1.5)], ["b", Spread(2, 3.0, 0.5, 2.5, 3.5)]]
     text = latex([Table("k", "t", ["m", "FID"], rows, best=frozenset({(0, 1)}))], [])
     assert text.count(r"\textbf") == 1
-    assert r"a & \textbf{1.00 $\pm$ 0.50 [0.50, 1.50]} \\" in text
+    assert r"a & \textbf{1.00 $\pm$ 0.50} \\" in text
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no LaTeX")

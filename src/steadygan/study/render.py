@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from steadygan.study.statistics import Spread
 
 NONE = "-"
+#: What notes say of intervals, where these are shown.
+OF_INTERVALS = " [95 % interval of the mean by Student's t]"
 Cell = str | int | float | Spread | None
 
 
@@ -24,7 +26,7 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
-    #: Whether the 95 % interval follows a mean in Markdown and LaTeX; CSV always has it.
+    #: Whether the 95 % interval follows a mean in Markdown; CSV always has it, LaTeX never.
     intervals: bool = field(default=True)
     #: Cells (row, column) that are better than every other of their column by the study's test.
     best: frozenset[tuple[int, int]] = frozenset()
@@ -113,8 +115,9 @@ _LATEX = str.maketrans(
 )  # fmt: skip
 
 
-#: Columns of a table in LaTeX at most; more are parted into tables that repeat the first column.
-MOST_COLUMNS = 8
+#: Columns of a table in LaTeX at most, which fit the text of an article; more are parted into tables
+#: that repeat the first column.
+MOST_COLUMNS = 6
 
 
 def latex(tables: Sequence[Table], notes: Sequence[str], basis: str = "") -> str:
@@ -140,17 +143,19 @@ def _parted(count: int) -> list[list[int]]:
 def _tex_table(table: Table, columns: Sequence[int], number: int, basis: str) -> list[str]:
     """The environment of some columns; `number`: of several such parts, or 0."""
     part = f" ({number})" if number else ""
-    said = " ".join(text for text in (f"{table.title}{part}.", table.note, basis) if text)
+    note = table.note.replace(OF_INTERVALS, "")
+    said = " ".join(text for text in (f"{table.title}{part}.", note, basis) if text)
     label = f"tab:{table.key}" + (f"-{number}" if number else "")
     digits = {column: table.decimals(column) for column in columns}
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{said.translate(_LATEX)}}}",
+    lines = [r"\begin{table}", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+             rf"\caption{{{said.translate(_LATEX)}}}",
              rf"\label{{{label}}}", rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}",
              r"\toprule"]  # fmt: skip
     lines += [_tex_row([table.head[i].translate(_LATEX) for i in columns]), r"\midrule"]
     for row_number, row in enumerate(table.rows):
         cells = []
         for i in columns:
-            cell = _tex_cell(row[i], table, digits[i])
+            cell = _tex_cell(row[i], digits[i])
             cells.append(rf"\textbf{{{cell}}}" if (row_number, i) in table.best else cell)
         lines.append(_tex_row(cells))
     return [*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
@@ -160,8 +165,8 @@ def _tex_row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _tex_cell(cell: Cell, table: Table, digits: int | None) -> str:
-    said = words(cell, interval=table.intervals, digits=digits).translate(_LATEX)
+def _tex_cell(cell: Cell, digits: int | None) -> str:
+    said = words(cell, interval=False, digits=digits).translate(_LATEX)
     return f"{{{said}}}" if said.startswith("[") else said  # \\[ would be a length
 
 

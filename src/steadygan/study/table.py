@@ -13,7 +13,7 @@ from steadygan.files import write_whole
 from steadygan.stability.curve import DISTANCES
 from steadygan.study import layouts
 from steadygan.study.leaders import SCORE, differences, leaders, said_of_leaders
-from steadygan.study.render import Cell, Table, as_csv, latex, markdown
+from steadygan.study.render import OF_INTERVALS, Cell, Table, as_csv, latex, markdown
 from steadygan.study.results import EntryResult, Results, read_results
 from steadygan.study.statistics import fewest_seeds, power_said, spread
 
@@ -109,9 +109,9 @@ def quality(results: Results) -> Table:
     best = {(names.index(first.name), columns[key]) for key, first in found.items()
             if first is not None and first.shows_data and key in columns}  # fmt: skip
     note = (
-        "Mean ± standard deviation over seeds at the last step [95 % interval of the mean by "
-        "Student's t]; \"at best\" is the run's best evaluation during training. seeds: those that "
-        "ended with finite numbers, of all."
+        f'Mean ± standard deviation over seeds at the last step{OF_INTERVALS}; "at best" is the '
+        "run's best evaluation during training. seeds: those that ended with finite numbers, of "
+        "all."
     )
     return Table("quality", "Quality", head, rows, note, best=frozenset(best))
 
