@@ -36,6 +36,8 @@ def shrunk(recipe: Recipe, **keys: object) -> Recipe:
     small = dict(SMALL)
     if len({"d_width", "depth"} & set(type(recipe.networks).model_fields)) == 2:
         small["width"] = 16  # fully connected layers: 4 units would say nothing
+    if getattr(recipe.networks, "hidden", 1) == 0:  # it has no such layer, and shall have none
+        del small["hidden"]
     for key, value in {**small, **keys}.items():
         changed = override(recipe, key, str(value))
         assert changed is not None or key in SMALL, key

@@ -80,6 +80,21 @@ def test_the_guidelines(fields):
     assert not any(isinstance(m, nn.Sigmoid) for m in d.modules())
 
 
+def test_a_hidden_layer_stands_at_gs_start_and_ds_end():
+    g, d = built((1, 28, 28), width=4, stages=2, hidden=16)
+    of_g = [m for m in g if isinstance(m, (nn.Linear, nn.BatchNorm1d, nn.ReLU))][:3]
+    assert [type(m) for m in of_g] == [nn.Linear, nn.BatchNorm1d, nn.ReLU]
+    assert of_g[0].out_features == 16
+    assert [m.in_features for m in g if isinstance(m, nn.Linear)] == [100, 16]
+    of_d = list(d.trunk)[-3:]
+    assert [type(m) for m in of_d] == [nn.Linear, nn.BatchNorm1d, nn.LeakyReLU]
+    assert (of_d[0].in_features, of_d[0].out_features) == (8 * 7 * 7, 16)
+    assert d.head.in_features == 16
+    assert d(g(torch.randn(2, 100))).shape == (2, 1)
+    bare = built((1, 28, 28), width=4, hidden=16, g_norm="none", d_norm="none")
+    assert not any("Norm" in type(m).__name__ for net in bare for m in net.modules())
+
+
 def test_channels_double_away_from_the_image():
     g, d = built((3, 64, 64))
     assert [m.out_channels for m in d.trunk if isinstance(m, nn.Conv2d)] == [64, 128, 256, 512]

@@ -42,7 +42,10 @@ def images(count: int = IMAGES, held_out: int = 60, labels: bool = True) -> Data
 def small(method: str | Recipe, shape: tuple[int, ...] = (1, 16, 16), **keys: object) -> Recipe:
     """A method's recipe, tiny."""
     recipe = methods()[method].fitted(shape) if isinstance(method, str) else method
-    for key, value in {**SMALL, **keys}.items():
+    small = dict(SMALL)
+    if getattr(recipe.networks, "hidden", 1) == 0:  # it has no such layer, and shall have none
+        del small["hidden"]
+    for key, value in {**small, **keys}.items():
         recipe = override(recipe, key, value) or recipe
     return recipe
 

@@ -21,9 +21,10 @@ CASES = {
         Facts(1300, 0, 64, 3),
         f"{SMALL} --add diffaugment",
     ),
-    "few a class": (Facts(900, 10, 32, 3), f"{SMALL} --add diffaugment"),
+    "few a class": (Facts(900, 10, 32, 3), "dcgan preset=tiny --add diffaugment"),
+    "few a class of larger ones": (Facts(900, 10, 64, 3), f"{SMALL} --add diffaugment"),
     "characters": (Facts(30_000, 3740, 28, 1), "multiclass-lsgan preset=light"),
-    "one class": (Facts(6000, 1, 28, 1), SMALL),
+    "one class": (Facts(6000, 1, 28, 1), "dcgan preset=tiny"),
 }
 
 

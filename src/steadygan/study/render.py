@@ -115,8 +115,8 @@ _LATEX = str.maketrans(
 )  # fmt: skip
 
 
-#: Columns of a table in LaTeX at most, which fit the text of an article; more are parted into tables
-#: that repeat the first column.
+#: Columns of a table in LaTeX at most, which fit the text of an article; more are parted into
+#: tables that repeat the first column.
 MOST_COLUMNS = 6
 
 
