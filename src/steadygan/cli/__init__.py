@@ -25,6 +25,7 @@ from steadygan.cli import (
     samples,
     streams,
     studies,
+    web,
 )
 from steadygan.errors import UserError, in_a_line
 
@@ -70,6 +71,7 @@ for part in (
     curves,
     methods,
     data,
+    web,
 ):
     app.add_typer(part.app)
 

@@ -1,0 +1,3 @@
+"""The web app over a folder of runs (extra `studio`)."""
+
+from steadygan.studio.app import serve as serve

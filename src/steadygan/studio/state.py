@@ -1,0 +1,64 @@
+"""What the pages of the web app share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+
+from steadygan.errors import SteadyGanError
+from steadygan.studio.jobs import Jobs
+from steadygan.studio.shelf import Shelf
+
+P = ParamSpec("P")
+R = TypeVar("R")
+#: A handler with its inputs and outputs, called when the app is opened.
+Load = tuple[Callable[..., Any], Any, Any]
+#: Samples that one click may ask for, and the largest seed.
+MOST_SAMPLES, MOST_SEED = 100, 2**53
+#: Seconds between two looks at what trains.
+EVERY = 3.0
+
+
+@dataclass(frozen=True)
+class Studio:
+    """`shelf`: the runs; `jobs`: what trains; `images`: folders of pictures that may be trained
+    on, by name."""
+
+    shelf: Shelf
+    jobs: Jobs
+    images: dict[str, Path]
+
+
+def in_a_line(handler: Callable[P, R]) -> Callable[P, R]:
+    """Errors that are for people as a message in the page, in a line."""
+
+    @functools.wraps(handler)
+    def wrapped(*values: P.args, **named: P.kwargs) -> R:
+        try:
+            return handler(*values, **named)
+        except SteadyGanError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    return wrapped
+
+
+def whole(value: Any, low: int, high: int, name: str) -> int:
+    """A number of a field as a whole one in range; a message otherwise."""
+    try:
+        found = int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise gr.Error(f"{name}: wants a whole number", print_exception=False) from None
+    if not low <= found <= high:
+        raise gr.Error(f"{name}: wants {low:,} to {high:,}", print_exception=False)
+    return found
+
+
+def chosen(names: list[str], current: Any) -> Any:
+    """A dropdown of the names as they are now, at the current one or else the first."""
+    value = current if current in names else (names[0] if names else None)
+    return gr.Dropdown(choices=names, value=value)

@@ -1,0 +1,188 @@
+"""The page that starts a training: images, method, how long."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from steadygan.data import Dataset, DataSettings, open_data
+from steadygan.data.scan import printable
+from steadygan.errors import UserError
+from steadygan.methods import methods
+from steadygan.studio.jobs import Job
+from steadygan.studio.state import EVERY, MOST_SEED, Load, Studio, in_a_line, whole
+from steadygan.study.recommend import choose, facts_of, warnings
+
+#: What ships inside or is found by name, beside one's own images.
+BUILT_IN = {"MNIST digits (shipped)": "mnist", "Fashion-MNIST": "fashion-mnist"}
+RECOMMENDED = "recommended for these images"
+PRESETS = {"light: minutes of two cores": "light", "the paper's networks": "paper", "default": ""}
+BUDGETS = ("1m", "2m", "5m", "10m", "30m", "1h", "3h")
+SIZES = ("auto", "28", "32", "64", "96", "128")
+LOOKED_AT = 32
+STATES = {"waiting": "⏳ waiting", "running": "▶ running", "ended": "✓ ended"}
+
+
+def page(studio: Studio) -> list[Load]:
+    """Build the page inside the current tab; what is filled in when it is opened."""
+    with gr.Row():
+        with gr.Column(scale=3, min_width=320):
+            source = gr.Dropdown(_sources(studio), label="Images", value=_sources(studio)[0])
+            upload = gr.File(label="Or drop pictures, or one zip of them", file_count="multiple",
+                             file_types=["image", ".zip"], height=110)  # fmt: skip
+            size = gr.Dropdown(SIZES, value="auto", label="Side in pixels")
+            look = gr.Button("Look at the images")
+            said = gr.Markdown()
+        with gr.Column(scale=3, min_width=320):
+            method = gr.Dropdown([RECOMMENDED, *_described()], value=RECOMMENDED, label="Method")
+            preset = gr.Radio(list(PRESETS), value=next(iter(PRESETS)), label="Networks")
+            budget = gr.Dropdown(BUDGETS, value="5m", label="Training time")
+            seed = gr.Number(0, label="Seed", precision=0)
+            start = gr.Button("Start", variant="primary")
+            command = gr.Code(label="What will run", language="shell", lines=2,
+                              interactive=False)  # fmt: skip
+    shown = gr.Gallery(
+        label="Images as they are learnt from", columns=8, height=240, object_fit="contain"
+    )
+    table = gr.Dataframe(headers=["job", "state", "run", "command"], label="Queue: one at a time",
+                         interactive=False, wrap=True)  # fmt: skip
+    with gr.Row():
+        stop = gr.Button("Stop the running one (its state is saved)")
+        clear = gr.Button("Take the waiting ones away")
+    log = gr.Textbox(label="The running job says", lines=6, interactive=False)
+    asked: list[Any] = [source, size, method, preset, budget, seed]
+    upload.upload(in_a_line(lambda files: uploaded(studio, files)), upload, source)
+    look.click(in_a_line(lambda *values: looked_at(studio, *values)), [source, size], [said, shown])
+    for field in asked:
+        field.change(in_a_line(lambda *v: command_of(studio, *v)[0]), asked, command)
+    start.click(in_a_line(lambda *v: started(studio, *v)), asked, [table, log])
+    stop.click(in_a_line(lambda: stopped(studio, "running")), None, [table, log])
+    clear.click(in_a_line(lambda: stopped(studio, "waiting")), None, [table, log])
+    gr.Timer(EVERY).tick(lambda: queue_shown(studio), None, [table, log])
+    return [(in_a_line(lambda *v: command_of(studio, *v)[0]), asked, command)]
+
+
+def _sources(studio: Studio) -> list[str]:
+    return [*studio.images, *BUILT_IN]
+
+
+def _described() -> list[tuple[str, str]]:
+    return [
+        (f"{name}: {method.title.partition('. ')[0]}", name) for name, method in methods().items()
+    ]
+
+
+def spec_of(studio: Studio, source: Any) -> str:
+    """The data that a choice names; anything that is not in the list is a UserError."""
+    if source in studio.images:
+        place = studio.images[source]
+        return f"zip:{place}" if place.suffix == ".zip" else f"folder:{place}"
+    if source in BUILT_IN:
+        return BUILT_IN[source]
+    raise UserError("choose images of the list, or drop some")
+
+
+def opened(studio: Studio, source: Any, size: Any) -> Dataset:
+    if size not in SIZES:
+        raise UserError("choose a size of the list")
+    return open_data(
+        spec_of(studio, source), DataSettings(size=None if size == "auto" else int(size))
+    )
+
+
+def looked_at(studio: Studio, source: Any, size: Any) -> tuple[str, list[np.ndarray]]:
+    """What is in a set, in words, and some of its images."""
+    data = opened(studio, source, size)
+    facts = facts_of(data)
+    lines = [f"**{facts}**, {len(data.test.items):,} of them held out"]
+    if data.quarantine:
+        first = data.quarantine[0]
+        lines.append(
+            f"- {len(data.quarantine):,} left out, such as {first['path']}: {first['reason']}"
+        )
+    lines += [f"- {text}" for text in (*data.notes, *warnings(facts))]
+    choice = choose(facts)
+    lines += [f"- recommended: `{' '.join(choice.words())}`", *(f"  - {why}" for why in choice.why)]
+    rows = np.linspace(0, len(data.train.items) - 1, min(LOOKED_AT, len(data.train.items))).astype(
+        int
+    )
+    images = data.train.items[np.unique(rows)].transpose(0, 2, 3, 1)
+    return "\n".join(lines), [
+        np.repeat(each, 3, 2) if each.shape[2] == 1 else each for each in images
+    ]
+
+
+def uploaded(studio: Studio, files: Any) -> Any:
+    """Keep dropped files below the app's folder, and choose them."""
+    paths = [Path(each) for each in files or ()]
+    if not paths:
+        raise UserError("nothing was dropped")
+    home = studio.jobs.home / "images"
+    home.mkdir(parents=True, exist_ok=True)
+    number = sum(1 for _ in home.iterdir()) + 1
+    if len(paths) == 1 and paths[0].suffix.lower() == ".zip":
+        kept = home / f"{number}-{_safe(paths[0].stem)}.zip"
+        shutil.copyfile(paths[0], kept)
+    else:
+        kept = home / f"{number}-pictures"
+        kept.mkdir()
+        for index, path in enumerate(paths):
+            shutil.copyfile(path, kept / f"{index:05}-{_safe(path.stem)}{path.suffix.lower()}")
+    studio.images[kept.name] = kept.resolve()
+    return gr.Dropdown(choices=_sources(studio), value=kept.name)
+
+
+def _safe(name: str) -> str:
+    """A file's name without what a path or a command could be made of; any letters stay."""
+    return re.sub(r"[^\w-]", "_", printable(name))[:60] or "images"
+
+
+def command_of(studio: Studio, *asked: Any) -> tuple[str, list[str], str]:
+    """The command of what is asked for: as a line, as words, and the run that it writes."""
+    source, size, method, preset, budget, seed = asked
+    spec = spec_of(studio, source)
+    if size not in SIZES or budget not in BUDGETS or preset not in PRESETS:
+        raise UserError("choose size, time and networks of the lists")
+    if method != RECOMMENDED and method not in methods():
+        raise UserError("choose a method of the list")
+    number = whole(seed, 0, MOST_SEED, "seed")
+    words = ["train"]
+    if method != RECOMMENDED:
+        kept = PRESETS[preset] and PRESETS[preset] in methods()[method].presets
+        words += [method, *([f"preset={PRESETS[preset]}"] if kept else [])]
+    words += [f"size={size}"] if size != "auto" else []
+    name = f"{'own' if method == RECOMMENDED else method}-{_safe(str(source))}-s{number}"
+    run, again = name, 1
+    known = {*studio.shelf.names(), *(job.run for job in studio.jobs.all())}
+    while run in known:
+        again += 1
+        run = f"{name}-{again}"
+    words += ["--data", spec, "--budget", budget, "--seed", str(number), "--out", run]
+    return Job(0, words, run).command, words, run
+
+
+def started(studio: Studio, *asked: Any) -> tuple[list[list[Any]], str]:
+    _, words, run = command_of(studio, *asked)
+    studio.jobs.submit(words, run)
+    return queue_shown(studio)
+
+
+def stopped(studio: Studio, state: str) -> tuple[list[list[Any]], str]:
+    """End the jobs in a state."""
+    for job in studio.jobs.all():
+        if job.state == state:
+            studio.jobs.stop(job.number)
+    return queue_shown(studio)
+
+
+def queue_shown(studio: Studio) -> tuple[list[list[Any]], str]:
+    """The queue as rows, the newest first, and what the running job says."""
+    jobs = studio.jobs.advance()
+    rows = [[job.number, STATES[job.state], job.run, job.command] for job in reversed(jobs)]
+    shown = next((job for job in jobs if job.state == "running"), jobs[-1] if jobs else None)
+    return rows, studio.jobs.log(shown) if shown else ""

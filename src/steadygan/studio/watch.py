@@ -1,0 +1,149 @@
+"""The page that shows a run while it trains and after: curves, samples through time, diagnosis."""
+
+from __future__ import annotations
+
+import shlex
+from collections import deque
+from typing import Any
+
+import gradio as gr
+
+from steadygan.diagnosis.diagnose import diagnose
+from steadygan.diagnosis.finding import TITLES, Diagnosis
+from steadygan.errors import UserError
+from steadygan.records import read_history
+from steadygan.report.text import count, duration
+from steadygan.studio.shelf import loss_curves, pixels_of, quality_curves
+from steadygan.studio.state import EVERY, Load, Studio, chosen, in_a_line
+
+#: Pieces of advice that have a button.
+MOST_ADVICE = 3
+#: The width of the grid in pixels, at least half of it.
+SHOWN = 720
+MORE = ("1m", "5m", "10m", "30m")
+
+
+def page(studio: Studio) -> list[Load]:
+    """Build the page inside the current tab; what is filled in when it is opened."""
+    with gr.Row():
+        run = gr.Dropdown(studio.shelf.names(), label="Run", scale=3)
+        more = gr.Dropdown(MORE, value="5m", label="Train on for", scale=1)
+        resume = gr.Button("Train on", scale=1)
+    status = gr.Markdown()
+    with gr.Row():
+        losses = gr.Plot(label="Losses")
+        quality = gr.Plot(label="Distance to real images")
+    with gr.Row():
+        with gr.Column(min_width=320):
+            when = gr.Slider(0, 100, value=100, step=1, label="Through time (%)")
+            picture = gr.Image(label="Samples", interactive=False, type="numpy", height=460)
+        with gr.Column(min_width=320):
+            verdict = gr.Markdown()
+            advice = [gr.Button(visible=False) for _ in range(MOST_ADVICE)]
+            told = gr.Markdown()
+    shown = [status, losses, quality, picture, verdict, *advice]
+    update = in_a_line(lambda name, at: watched(studio, name, at))
+    run.change(update, [run, when], shown)
+    when.release(in_a_line(lambda name, at: picture_at(studio, name, at)), [run, when], picture)
+    resume.click(in_a_line(lambda name, time: trained_on(studio, name, time)), [run, more], told)
+    for place, button in enumerate(advice):
+        button.click(in_a_line(lambda name, i=place: advised(studio, name, i)), run, told)
+    timer = gr.Timer(EVERY)
+    timer.tick(lambda name: chosen(studio.shelf.names(), name), run, run)
+    timer.tick(in_a_line(lambda name, at: news(studio, name, at, len(shown))), [run, when], shown)
+    return [(lambda name, at: opened(studio, name, at, len(shown)), [run, when], shown)]
+
+
+def news(studio: Studio, name: Any, at: Any, fields: int) -> list[Any]:
+    """What is shown of a run, where it still changes."""
+    return watched(studio, name, at) if running(studio, name) else [gr.skip()] * fields
+
+
+def opened(studio: Studio, name: Any, at: Any, fields: int) -> list[Any]:
+    """What is shown first: nothing, where there is no run yet."""
+    return watched(studio, name, at) if name in studio.shelf.names() else [gr.skip()] * fields
+
+
+def running(studio: Studio, name: Any) -> bool:
+    """Whether the run still changes."""
+    if name not in studio.shelf.names():
+        return False
+    return (studio.shelf.facts(name).get("status") or {}).get("state") == "running"
+
+
+def watched(studio: Studio, name: Any, at: Any) -> list[Any]:
+    """Status, curves, picture, verdict and buttons of a run."""
+    path = studio.shelf.path(name)
+    facts = studio.shelf.facts(name)
+    state = (facts.get("status") or {}).get("state", "unknown")
+    last = deque(read_history(path), maxlen=1)  # run.json knows the step only at the end
+    now = last[0] if last else {}
+    said = (
+        f"**{state}** · {facts['method']} · step {count(now.get('step'))} · "
+        f"{count(now.get('images'))} images · {duration(now.get('seconds'))} of training"
+    )
+    found = diagnose(path)
+    buttons = [
+        gr.Button(f"Try {each.settings}", visible=True)
+        if each.settings
+        else gr.Button(visible=False)
+        for each in _advice(found)
+    ]
+    buttons += [gr.Button(visible=False)] * (MOST_ADVICE - len(buttons))
+    runs = [(name, path)]
+    return [said, loss_curves(runs), quality_curves(runs), picture_at(studio, name, at),
+            in_words(found), *buttons]  # fmt: skip
+
+
+def in_words(found: Diagnosis) -> str:
+    """A diagnosis as Markdown."""
+    lines = [f"### {TITLES[found.verdict]}", found.says]
+    shown = found.headline.numbers if found.headline and found.headline.numbers else found.numbers
+    lines += [f"- `{each}`" for each in shown]
+    lines += [f"- try: {each.settings or ''} {each.why}" for each in _advice(found)]
+    return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:])
+
+
+def _advice(found: Diagnosis) -> list[Any]:
+    return list(found.headline.advice[:MOST_ADVICE]) if found.headline else []
+
+
+def picture_at(studio: Studio, name: Any, at: Any) -> Any:
+    """The grid of samples at a share (percent) of those that there are."""
+    found = [path for said, path in studio.shelf.pictures(name) if said.startswith("samples")]
+    if not found:
+        return None
+    share = min(max(float(at or 0), 0.0), 100.0) / 100
+    pixels = pixels_of(found[round(share * (len(found) - 1))])
+    scale = max(1, SHOWN // pixels.shape[1])
+    return pixels.repeat(scale, 0).repeat(scale, 1)
+
+
+def trained_on(studio: Studio, name: Any, time: Any) -> str:
+    """Queue more training of a run."""
+    studio.shelf.path(name)
+    if time not in MORE:
+        raise UserError("choose a time of the list")
+    job = studio.jobs.submit(["resume", name, "--more", time], name)
+    return f"job {job.number}: `{job.command}`"
+
+
+def advised(studio: Studio, name: Any, place: int) -> str:
+    """Queue a run with a piece of advice beside the run that it is of."""
+    path = studio.shelf.path(name)
+    advice = _advice(diagnose(path))
+    if place >= len(advice) or not advice[place].settings:
+        raise UserError("there is no such advice any more")
+    facts = studio.shelf.facts(name)
+    words = shlex.split(facts["command"])[1:]
+    if "--out" in words:
+        at = words.index("--out")
+        del words[at : at + 2]
+    settings = shlex.split(advice[place].settings)
+    given = {word.partition("=")[0] for word in settings if "=" in word}
+    kept = [word for word in words if word.partition("=")[0] not in given]
+    again, known = 1, {*studio.shelf.names(), *(job.run for job in studio.jobs.all())}
+    while (run := f"{name}-advised-{again}") in known:
+        again += 1
+    job = studio.jobs.submit([*kept, *shlex.split(advice[place].settings), "--out", run], run)
+    return f"job {job.number}: `{job.command}`"

@@ -1,0 +1,414 @@
+"""The web app: what its handlers do, its queue of trainings, and what it refuses."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("gradio")
+
+import gradio as gr
+
+from steadygan import cli
+from steadygan.errors import UserError
+from steadygan.studio import app, compare, explore, state, train, watch
+from steadygan.studio.jobs import Job, Jobs
+from steadygan.training import LogSchedule
+from steadygan.training import train as train_run
+from tests.export.test_export import NAMES, classed_images
+from tests.reliability import games
+
+# Some of what gradio imports warns of its own use of others.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning",
+                                        "ignore::ResourceWarning")  # fmt: skip
+HOSTILE = ["../outside", "/etc", "..", "", None, 7, "a/../../outside", "run\0", "%2e%2e/outside",
+           ["run"], "outside", "~/run", "run/", "./run"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder with three runs, and one beside it."""
+    torch.set_num_threads(1)
+    home = tmp_path_factory.mktemp("studio")
+    schedule = LogSchedule(log_every=1, save_every=0, sample_every=2)
+    for folder, method, data in (("runs/run", "gan", games.images()),
+                                 ("runs/coded", "infogan", games.images()),
+                                 ("runs/classed", "cgan", classed_images()),
+                                 ("outside", "gan", games.images())):  # fmt: skip
+        train_run(games.small(method), data, out=home / folder, steps=4, device="cpu",
+                  schedule=schedule, command=f"steadygan train {method} lr=1e-3 --out {folder}",
+                  title="")  # fmt: skip
+    return home / "runs"
+
+
+@pytest.fixture
+def studio(root, tmp_path):
+    """The app's state over a copy of the runs."""
+    return app.studio_of(shutil.copytree(root, tmp_path / "runs"))
+
+
+# ---- runs by list --------------------------------------------------------------------------------
+
+
+def test_the_runs_of_the_folder_and_nothing_else(studio):
+    assert sorted(studio.shelf.names()) == ["classed", "coded", "run"]
+    for name in HOSTILE:
+        with pytest.raises(UserError, match="choose a run of the list"):
+            studio.shelf.path(name)
+
+
+def test_a_history_that_names_files_elsewhere_shows_none_of_them(studio, tmp_path):
+    run = studio.shelf.path("run")
+    secret = tmp_path / "secret.png"
+    shutil.copyfile(next((run / "samples").glob("*.png")), secret)
+    with open(run / "history.jsonl", "a") as file:
+        file.write(json.dumps({"step": 5, "images": 1, "seconds": 1.0,
+                               "samples": f"../../{secret.name}"}) + "\n")  # fmt: skip
+    shown = [path for _, path in studio.shelf.pictures("run")]
+    assert shown
+    assert all(path.parent == run / "samples" for path in shown)
+
+
+# ---- explore -------------------------------------------------------------------------------------
+
+
+def test_samples_of_a_seed_are_those_of_the_run(studio):
+    images = explore.drawn(studio, "run", False, 3, 5, "any")
+    assert len(images) == 5
+    wanted = studio.shelf.generator("run")(5, seed=3, as_uint8=True).numpy()
+    for shown, one in zip(images, wanted, strict=True):
+        assert shown.dtype == np.uint8
+        assert np.array_equal(shown[::16, ::16, 0], one[..., 0])
+
+
+def test_a_walk_goes_from_one_sample_to_another(studio):
+    images = explore.drawn(studio, "run", False, 0, 4, "any")
+    asked = (studio, "run", False, 0, 4, "any", 1, 3)
+    assert np.array_equal(explore.walked(*asked, 0.0), images[1])
+    assert np.array_equal(explore.walked(*asked, 1.0), images[3])
+    middle = explore.walked(*asked, 0.5)
+    assert not np.array_equal(middle, images[1])
+    assert not np.array_equal(middle, images[3])
+
+
+def loud(studio, name):
+    """A run's generator with weights so large that its samples differ in their bytes."""
+    generator = studio.shelf.generator(name)
+    with torch.no_grad():
+        for weight in generator.network.parameters():
+            weight.mul_(5.0)
+    return generator
+
+
+def test_directions_are_of_length_one_and_move_a_sample(studio):
+    for name in ("run", "coded", "classed"):
+        directions = explore.directions_of(loud(studio, name))
+        assert directions.shape[0] == explore.DIRECTIONS
+        assert torch.allclose(directions.norm(dim=1), torch.ones(explore.DIRECTIONS), atol=1e-4)
+        asked = (studio, name, False, 0, 4, "any", 2)
+        still = explore.moved_along(*asked, 0.0, 0.0, 0.0, 0.0, 0.0)
+        assert np.array_equal(still, explore.drawn(studio, name, False, 0, 4, "any")[2])
+        assert not np.array_equal(still, explore.moved_along(*asked, 0.0, 3.0, 0.0, 0.0, 0.0))
+
+
+def test_a_code_moves_a_sample_where_there_is_one(studio):
+    asked = (False, 0, 4, "any", 1)
+    loud(studio, "coded")
+    for name, moves in (("coded", True), ("run", False)):
+        still = explore.moved_along(studio, name, *asked, 0.0, 0, 0, 0, 0)
+        moved = explore.moved_along(studio, name, *asked, 1.0, 0, 0, 0, 0)
+        assert np.array_equal(still, moved) != moves
+
+
+def test_classes_are_chosen_by_name(studio):
+    assert explore.kinds_of(studio, "classed").choices == [(n, n) for n in ["any", *NAMES]]
+    latents = explore.latents_of(studio, "classed", False, 0, 6, "永")
+    assert latents[:, -1].tolist() == [1.0] * 6
+
+
+@pytest.mark.parametrize("form", ["png", "npy", "gif", "zip (export)"])
+def test_files_to_keep(form, studio):
+    path = explore.made_file(studio, "run", False, 0, 4, "any", form)
+    assert os.path.getsize(path) > 100
+
+
+BAD = {
+    "samples": (False, 0, 10**9, "any"), "seed": (False, -1, 4, "any"),
+    "a seed that is none": (False, float("nan"), 4, "any"),
+    "an infinite seed": (False, float("inf"), 4, "any"), "text": (False, "x", 4, "any"),
+    "a class of a run without": (False, 0, 4, "cat"), "no best": (True, 0, 4, "any"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_numbers_are_a_message(case, studio):
+    handler = state.in_a_line(explore.drawn)
+    with pytest.raises(gr.Error) as caught:
+        handler(studio, "run", *BAD[case])
+    assert "\n" not in str(caught.value)
+
+
+# ---- compare, characters -------------------------------------------------------------------------
+
+
+def test_runs_side_by_side(studio):
+    table, losses, quality, grids = compare.compared(studio, ["run", "coded"])
+    assert [row[:2] for row in table.value["data"]] == [["run", "gan"], ["coded", "infogan"]]
+    assert len(losses.data) == 4
+    assert quality is None
+    assert [name for _, name in grids] == ["run", "coded"]
+    for names in ([], None, ["run"] * 9):
+        with pytest.raises(UserError, match="choose 1 to 8 runs"):
+            compare.compared(studio, names)
+
+
+def test_text_is_written_by_a_run_of_characters(studio):
+    line = compare.written(studio, "classed", "永1永", 0)
+    assert line.shape == (256, 3 * 256 + 2 * 8, 3)
+    assert np.array_equal(line[:, :256], line[:, -256:])
+    for text, says in (
+        ("", "no character"),
+        ("永x", "no class for x"),
+        ("永" * 41, "41 characters"),
+    ):
+        with pytest.raises(UserError, match=says):
+            compare.written(studio, "classed", text, 0)
+    with pytest.raises(UserError, match="takes no class"):
+        compare.written(studio, "run", "永", 0)
+
+
+# ---- watch ---------------------------------------------------------------------------------------
+
+
+def test_a_run_is_shown_with_its_curves_and_verdict(studio):
+    said, losses, quality, picture, verdict, *buttons = watch.watched(studio, "run", 100)
+    assert "**finished** · gan · step 4" in said
+    assert [line.name for line in losses.data] == ["discriminator", "generator"]
+    assert quality is None
+    assert picture.shape[2] == 3
+    assert verdict.startswith("### ")
+    assert len(buttons) == watch.MOST_ADVICE
+    first = watch.picture_at(studio, "run", 0)
+    assert not np.array_equal(first, picture)
+
+
+def test_a_piece_of_advice_becomes_a_run_beside_it(studio, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Jobs, "submit", lambda jobs, words, run: asked.append((words, run)) or
+                        Job(1, words, run))  # fmt: skip
+    monkeypatch.setattr(watch, "_advice", lambda found: [_Advice("lr=5e-4 --add instance-noise")])
+    said = watch.advised(studio, "run", 0)
+    assert asked == [(["train", "gan", "lr=5e-4", "--add", "instance-noise", "--out",
+                       "run-advised-1"], "run-advised-1")]  # fmt: skip
+    assert "job 1" in said
+    with pytest.raises(UserError, match="no such advice"):
+        watch.advised(studio, "run", 1)
+
+
+class _Advice:
+    why = "so that it works"
+
+    def __init__(self, settings):
+        self.settings = settings
+
+
+# ---- train ---------------------------------------------------------------------------------------
+
+
+def test_what_will_run_is_a_command_that_can_be_pasted(studio, tmp_path):
+    place = tmp_path / "pictures"
+    place.mkdir()
+    studio.images["pictures"] = place
+    line, words, run = train.command_of(studio, "pictures", "32", "gan", "light: minutes of two "
+                                        "cores", "5m", 3)  # fmt: skip
+    assert words == ["train", "gan", "preset=light", "size=32", "--data", f"folder:{place}", "--budget",
+                     "5m", "--seed", "3", "--out", "gan-pictures-s3"]  # fmt: skip
+    assert line.startswith("steadygan train gan")
+    assert run == "gan-pictures-s3"
+    asked = ("MNIST digits (shipped)", "auto", train.RECOMMENDED, "default", "1m", 0)
+    assert train.command_of(studio, *asked)[1][:3] == ["train", "--data", "mnist"]
+    light = train.command_of(studio, *asked[:2], "dcgan", next(iter(train.PRESETS)), "1m", 0)[1]
+    assert light[:3] == ["train", "dcgan", "preset=light"]
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_what_is_not_in_a_list_is_refused(place, studio):
+    asked = ["MNIST digits (shipped)", "auto", "gan", "default", "1m", 0]
+    asked[place] = "../../etc"
+    with pytest.raises((UserError, gr.Error)):
+        train.command_of(studio, *asked)
+
+
+def test_dropped_pictures_are_kept_and_looked_at(studio, tmp_path):
+    from PIL import Image
+
+    for i in range(60):
+        noise = np.random.default_rng(i).integers(0, 255, (20, 20, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"图 {i}.png")
+    train.uploaded(studio, [str(path) for path in sorted(tmp_path.glob("*.png"))])
+    (name,) = studio.images
+    said, images = train.looked_at(studio, name, "auto")
+    assert "54 images" in said
+    assert "recommended" in said
+    assert all(image.shape[2] == 3 for image in images)
+    again = app.studio_of(studio.shelf.root)
+    assert list(again.images) == [name]
+
+
+# ---- the queue -----------------------------------------------------------------------------------
+
+
+def until(holds, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.1)
+
+
+def test_trainings_run_one_after_the_other_and_outlive_the_app(tmp_path):
+    jobs = Jobs(tmp_path)
+    for number in (1, 2):
+        jobs.submit(["train", "gan", "--data", "ring", "--budget", "1h", "width=4", "batch=8",
+                     "--device", "cpu", "--out", f"r{number}"], f"r{number}")  # fmt: skip
+    assert [job.state for job in jobs.all()] == ["running", "waiting"]
+    pid = jobs.all()[0].pid
+    jobs._children.clear()  # as an app that starts again: nothing but the file is left
+    again = Jobs(tmp_path)
+    until(lambda: (tmp_path / "r1" / "run.json").exists())
+    assert [job.state for job in again.advance()] == ["running", "waiting"]
+    assert os.getsid(pid) == pid
+    again.stop(2)
+    again.stop(1)
+    os.waitpid(pid, 0)
+    assert [job.state for job in again.advance()] == ["ended", "ended"]
+    assert json.loads((tmp_path / "r1" / "run.json").read_text())["status"]["state"] == "stopped"
+    assert again.log(again.all()[0])
+    assert not (tmp_path / "r2").exists()
+
+
+def test_a_number_that_another_process_has_is_no_job(tmp_path):
+    jobs = Jobs(tmp_path)
+    jobs._keep([Job(1, ["train", "gan"], "r", "running", os.getpid())])
+    assert jobs.advance()[0].state == "ended"
+    jobs._keep([Job(i, ["x"], "r") for i in range(50)])
+    with pytest.raises(UserError, match="wait already"):
+        jobs.submit(["x"], "r")
+
+
+def test_a_queue_file_that_is_damaged_is_an_empty_queue(tmp_path):
+    (tmp_path / ".studio").mkdir()
+    (tmp_path / ".studio" / "jobs.json").write_text('[{"number": "x"')
+    assert Jobs(tmp_path).advance() == []
+
+
+# ---- how it is served ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(studio):
+    """The address of the app over the runs, in a process of its own, with an environment that would
+    open it and secrets beside what it shows."""
+    root = studio.shelf.root
+    (root.parent / "secret.txt").write_text("secret")
+    (root / ".env").write_text("secret")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    wide = {"GRADIO_SHARE": "1", "GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_ALLOWED_PATHS": "/"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "steadygan", "studio", str(root), "--port", str(port)], cwd=root,
+        env={**os.environ, **wide}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+
+    def answers():
+        assert process.poll() is None
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status == 200
+
+    try:
+        until(answers, 120)
+        yield url, root, process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_nothing_but_the_app_leaves(served):
+    url, root, process = served
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert b"steadygan studio" in answer.read()
+    paths = ["/etc/passwd", f"{root}/.env", f"{root}/run/run.json", f"{root.parent}/secret.txt",
+             "../secret.txt", ".env", "run/run.json", "..%2fsecret.txt",
+             "%2e%2e/secret.txt"]  # fmt: skip
+    routes = ["file=", "gradio_api/file=", "gradio_api/file/", "static/", "assets/", "",
+              "gradio_api/download/", "theme.css/../", "custom_component/"]  # fmt: skip
+    for route in routes:
+        for path in paths:
+            try:
+                with urllib.request.urlopen(f"{url}/{route}{path}", timeout=30) as answer:
+                    text = answer.read()
+            except (urllib.error.HTTPError, urllib.error.URLError, ValueError) as error:
+                text = str(error).encode()
+            assert b"secret" not in text.replace(b"secret.txt", b""), (route, path)
+            assert b"root:" not in text, (route, path)
+            assert b'"recipe"' not in text, (route, path)
+    if sys.platform == "linux":
+        assert addresses_of(process) == {"0100007F"}  # 127.0.0.1
+
+
+def addresses_of(process):
+    """The addresses that a process listens at, from /proc."""
+    inodes = {os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in
+              os.listdir(f"/proc/{process.pid}/fd")}  # fmt: skip
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in open(f"/proc/net/{table}").read().splitlines()[1:]:  # noqa: SIM115
+            words = line.split()
+            if words[3] == "0A" and f"socket:[{words[9]}]" in inodes:
+                found.add(words[1].partition(":")[0])
+    return found
+
+
+def test_others_reach_it_with_a_password_only(tmp_path, monkeypatch, capsys):
+    for host in ("0.0.0.0", "192.168.0.7", "example.org", "::"):
+        with pytest.raises(UserError, match=r"others can reach it; give --password"):
+            app.serve(tmp_path, host=host)
+    assert app.is_local("127.0.0.1")
+    assert app.is_local("::1")
+    assert app.is_local("localhost")
+
+
+def test_a_port_that_is_taken_is_a_line(tmp_path, monkeypatch, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        monkeypatch.setattr(sys, "argv", ["steadygan", "studio", str(tmp_path), "--port", port])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+    assert left.value.code == 2
+    assert f"--port {port}: is taken" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_missing_library_is_named_with_the_command_that_installs_it(
+    tmp_path, monkeypatch, capsys
+):
+    for name in [name for name in sys.modules if name.startswith("steadygan.studio")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.setattr(sys, "argv", ["steadygan", "studio", str(tmp_path)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    assert "pip install -c constraints.txt 'steadygan[studio]'" in capsys.readouterr().err
