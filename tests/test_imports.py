@@ -208,6 +208,7 @@ WRITERS = {
         "(home / 'README.md').write_text", "(home / 'config.json').write_text",
         "(home / 'generator.py').write_text", "(home / 'generator.safetensors').write_bytes",
     },
+    "studio/jobs.py": {"open"},  # the log of a process
     "studio/train.py": {"shutil.copyfile"},  # a copy that is cut short is an image that is left out
     "figures/write.py": {"found.picture.savefig", "open", "(home / 'README.md').write_text"},
     "export/formats.py": {"torch.export.save", "torch.jit.save"},
