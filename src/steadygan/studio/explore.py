@@ -16,7 +16,16 @@ from steadygan.data import Dataset
 from steadygan.errors import UserError
 from steadygan.export import export
 from steadygan.priors import ClassConditionalPrior, Coded
-from steadygan.studio.state import MOST_SAMPLES, MOST_SEED, Load, Studio, chosen, in_a_line, whole
+from steadygan.studio.state import (
+    BUTTONS,
+    MOST_SAMPLES,
+    MOST_SEED,
+    Load,
+    Studio,
+    chosen,
+    in_a_line,
+    whole,
+)
 from steadygan.training import pictures
 from steadygan.training.generator import LoadedGenerator
 from steadygan.training.inputs import as_played
@@ -50,13 +59,21 @@ def page(studio: Studio) -> list[Load]:
     with gr.Row():
         with gr.Column(min_width=300):
             way = gr.Slider(0, 1, value=0, step=0.02, label="From the first to the second")
-            between = gr.Image(label="Between", interactive=False, type="numpy", height=280)
+            between = gr.Image(
+                label="Between", interactive=False, type="numpy", buttons=BUTTONS, height=280
+            )
         with gr.Column(min_width=300):
             slides = [gr.Slider(-REACH, REACH, value=0, step=0.1, label=f"Direction {i + 1}")
                       for i in range(DIRECTIONS)]  # fmt: skip
             code = gr.Slider(-1, 1, value=0, step=0.05, label="First continuous code (InfoGAN)")
         with gr.Column(min_width=300):
-            moved = gr.Image(label="The first, moved", interactive=False, type="numpy", height=280)
+            moved = gr.Image(
+                label="The first, moved",
+                interactive=False,
+                type="numpy",
+                buttons=BUTTONS,
+                height=280,
+            )
             near = gr.Button("Its nearest training images")
     nearest = gr.Gallery(
         label="Nearest training images", columns=8, height=130, object_fit="contain"
@@ -64,7 +81,7 @@ def page(studio: Studio) -> list[Load]:
     with gr.Row():
         form = gr.Dropdown(["png", "npy", "gif", "zip (export)"], value="png", label="Save as")
         save = gr.Button("Make the file")
-        file = gr.File(label="File", interactive=False)
+        file = gr.File(label="File", interactive=False, height=110)
     asked = [run, best, seed, number, kind]
     drawing = in_a_line(lambda *v: drawn(studio, *v))
     run.change(in_a_line(lambda name: kinds_of(studio, name)), run, kind)

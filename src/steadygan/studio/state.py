@@ -20,6 +20,8 @@ R = TypeVar("R")
 Load = tuple[Callable[..., Any], Any, Any]
 #: Samples that one click may ask for, and the largest seed.
 MOST_SAMPLES, MOST_SEED = 100, 2**53
+#: What a picture offers: no sharing.
+BUTTONS = ["fullscreen", "download"]
 #: Seconds between two looks at what trains.
 EVERY = 3.0
 
