@@ -13,7 +13,7 @@ from steadygan.priors import ClassConditionalPrior
 from steadygan.report.text import figure
 from steadygan.studio.explore import SHOWN, generator_of, shown
 from steadygan.studio.shelf import loss_curves, quality_curves
-from steadygan.studio.state import BUTTONS, MOST_SEED, Load, Studio, chosen, in_a_line, whole
+from steadygan.studio.state import MOST_SEED, Load, Studio, chosen, in_a_line, shown_picture, whole
 from steadygan.training.sampling import class_names_in, draw_table
 
 #: Runs that are shown at once, and characters of a line.
@@ -76,7 +76,7 @@ def characters(studio: Studio) -> list[Load]:
         text = gr.Textbox(label="Text", placeholder="永和九年")
         seed = gr.Number(0, label="Handwriting (seed)", precision=0)
         write = gr.Button("Write", variant="primary")
-    line = gr.Image(label="Line", interactive=False, type="numpy", buttons=BUTTONS)
+    line = shown_picture("Line")
     write.click(in_a_line(lambda *v: written(studio, *v)), [run, text, seed], line)
     gr.Timer(10).tick(lambda name: chosen(studio.shelf.names(), name), run, run)
     return []

@@ -17,13 +17,13 @@ from steadygan.errors import UserError
 from steadygan.export import export
 from steadygan.priors import ClassConditionalPrior, Coded
 from steadygan.studio.state import (
-    BUTTONS,
     MOST_SAMPLES,
     MOST_SEED,
     Load,
     Studio,
     chosen,
     in_a_line,
+    shown_picture,
     whole,
 )
 from steadygan.training import pictures
@@ -59,9 +59,7 @@ def page(studio: Studio) -> list[Load]:
     with gr.Row():
         with gr.Column(min_width=300):
             way = gr.Slider(0, 1, value=0, step=0.02, label="From the first to the second")
-            between = gr.Image(
-                label="Between", interactive=False, type="numpy", buttons=BUTTONS, height=280
-            )
+            between = shown_picture("Between", 280)
         with gr.Column(min_width=300):
             slides = [gr.Slider(-REACH, REACH, value=0, step=0.1, label=f"Direction {i + 1}")
                       for i in range(DIRECTIONS)]  # fmt: skip

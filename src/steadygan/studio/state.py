@@ -20,8 +20,6 @@ R = TypeVar("R")
 Load = tuple[Callable[..., Any], Any, Any]
 #: Samples that one click may ask for, and the largest seed.
 MOST_SAMPLES, MOST_SEED = 100, 2**53
-#: What a picture offers: no sharing.
-BUTTONS = ["fullscreen", "download"]
 #: Seconds between two looks at what trains.
 EVERY = 3.0
 
@@ -64,3 +62,9 @@ def chosen(names: list[str], current: Any) -> Any:
     """A dropdown of the names as they are now, at the current one or else the first."""
     value = current if current in names else (names[0] if names else None)
     return gr.Dropdown(choices=names, value=value)
+
+
+def shown_picture(label: str, height: int | None = None) -> gr.Image:
+    """A picture that can be enlarged and kept, and shared with nobody."""
+    return gr.Image(label=label, interactive=False, type="numpy", height=height,
+                    buttons=["fullscreen", "download"])  # fmt: skip

@@ -14,7 +14,7 @@ from steadygan.errors import UserError
 from steadygan.records import read_history
 from steadygan.report.text import count, duration
 from steadygan.studio.shelf import loss_curves, pixels_of, quality_curves
-from steadygan.studio.state import BUTTONS, EVERY, Load, Studio, chosen, in_a_line
+from steadygan.studio.state import EVERY, Load, Studio, chosen, in_a_line, shown_picture
 
 #: Pieces of advice that have a button.
 MOST_ADVICE = 3
@@ -36,9 +36,7 @@ def page(studio: Studio) -> list[Load]:
     with gr.Row():
         with gr.Column(min_width=320):
             when = gr.Slider(0, 100, value=100, step=1, label="Through time (%)")
-            picture = gr.Image(
-                label="Samples", interactive=False, type="numpy", buttons=BUTTONS, height=460
-            )
+            picture = shown_picture("Samples", 460)
         with gr.Column(min_width=320):
             verdict = gr.Markdown()
             advice = [gr.Button(visible=False) for _ in range(MOST_ADVICE)]
