@@ -65,13 +65,7 @@ def page(studio: Studio) -> list[Load]:
                       for i in range(DIRECTIONS)]  # fmt: skip
             code = gr.Slider(-1, 1, value=0, step=0.05, label="First continuous code (InfoGAN)")
         with gr.Column(min_width=300):
-            moved = gr.Image(
-                label="The first, moved",
-                interactive=False,
-                type="numpy",
-                buttons=BUTTONS,
-                height=280,
-            )
+            moved = shown_picture("The first, moved", 280)
             near = gr.Button("Its nearest training images")
     nearest = gr.Gallery(
         label="Nearest training images", columns=8, height=130, object_fit="contain"
