@@ -17,6 +17,11 @@ classifier), and the energy distance (times 1,000) in fixed random convolutional
 method has seen. Beside it: images/s, seconds from the command to the first step, the share of the
 time that evaluations took, and peak memory. A picture a run: 64 samples as they come.
 
+The table of docs/studies/small-images.md:
+
+    python -m benchmarks.own_pictures run --data fashion-mnist --size 28 --out small --seeds 0,1 \\
+        --runs "dcgan preset=light size=28 threads=1 --evaluate-every none --steps 5700" ...
+
 A run may have a number of steps of its own (`--runs "dcgan preset=light --steps 5000"`), such as
 those of a budget at a speed that was measured before: what it learns then depends on no other work
 of the machine, and neither images/s nor the evaluations' share of the time are given.

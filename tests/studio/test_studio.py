@@ -215,6 +215,18 @@ def test_a_piece_of_advice_becomes_a_run_beside_it(studio, monkeypatch):
         watch.advised(studio, "run", 1)
 
 
+@pytest.mark.parametrize("command", [
+    "steadygan train gan generator=os:system", "steadygan train gan --add evil:Part",
+    "steadygan train objective=evil:Loss", "steadygan train gan --trust-code",
+    "steadygan data build folder a b", "rm -rf x", "", "steadygan train gan --out=/elsewhere",
+])  # fmt: skip
+def test_a_runs_command_is_repeated_only_where_it_names_no_code(command):
+    with pytest.raises(UserError, match="not started from here"):
+        watch.repeated(command)
+    plain = "steadygan train gan lr=1 --out x --add r1:weight=1 --data folder:pictures --seed 3"
+    assert watch.repeated(plain) == plain.replace(" --out x", "").split()[1:]
+
+
 class _Advice:
     why = "so that it works"
 

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -124,12 +124,6 @@ def load_torch() -> None:
 def examples(*commands: str) -> str:
     """The last lines of a command's --help: what one may type."""
     return "\n\n".join(["Example:" if len(commands) == 1 else "Examples:", *commands])
-
-
-def names_own_code(words: Iterable[str]) -> bool:
-    """Whether an argument names the user's own code as `module:Class`, which needs no
-    --trust-code."""
-    return any(re.search(r"(^|[=,:])[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?=$|[:,])", w) for w in words)
 
 
 def use_own_code(wanted: bool) -> None:

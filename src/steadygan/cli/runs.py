@@ -34,7 +34,6 @@ from steadygan.cli.options import (
     examples,
     load_torch,
     minutes,
-    names_own_code,
     opened,
     reported_if_it_stops,
     say,
@@ -118,7 +117,7 @@ def train(
     from steadygan.study.bars import bars, phase
     from steadygan.study.compose import compose
     from steadygan.study.progress import RunBar
-    from steadygan.study.request import is_setting, read_request
+    from steadygan.study.request import is_setting, names_own_code, read_request
     from steadygan.tracking import Follower, LiveReport, Reader, tracker
     from steadygan.training.horizon import fitted_to
     from steadygan.training.runs import free_folder, goal_of

@@ -27,7 +27,6 @@ from steadygan.cli.options import (
     examples,
     load_torch,
     minutes,
-    names_own_code,
     opened,
     reported_if_it_stops,
     say,
@@ -107,7 +106,7 @@ def compare(
     from steadygan.study.bars import bars, counting, phase
     from steadygan.study.plan import Evaluation, Study, begin, entries_of, in_turn
     from steadygan.study.progress import StudyBars
-    from steadygan.study.request import is_setting, read_request
+    from steadygan.study.request import is_setting, names_own_code, read_request
     from steadygan.study.statistics import power_said
     from steadygan.training.runs import free_folder, goal_of
 

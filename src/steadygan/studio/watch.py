@@ -15,11 +15,15 @@ from steadygan.records import read_history
 from steadygan.report.text import count, duration
 from steadygan.studio.shelf import loss_curves, pixels_of, quality_curves
 from steadygan.studio.state import EVERY, Load, Studio, chosen, in_a_line, shown_picture
+from steadygan.study.request import names_own_code
 
 #: Pieces of advice that have a button.
 MOST_ADVICE = 3
 #: The width of the grid in pixels, at least half of it.
 SHOWN = 720
+#: Options with a value that an advised run has in common with the one that it is of.
+REPEATED = {"--data", "--budget", "--steps", "--seed", "--add", "--drop", "--device",
+            "--evaluate-every", "--features", "--count"}  # fmt: skip
 MORE = ("1m", "5m", "10m", "30m")
 
 
@@ -128,6 +132,30 @@ def trained_on(studio: Studio, name: Any, time: Any) -> str:
     return f"job {job.number}: `{job.command}`"
 
 
+def repeated(command: str) -> list[str]:
+    """The words of a run's command that say what was trained, without where.
+
+    Raises UserError for another command, for options beside those, and for code by name: a run may
+    come from someone else.
+    """
+    _, *words = shlex.split(command) or [""]
+    kept, left = words[:1], words[1:]
+    while left:
+        word = left.pop(0)
+        if word == "--out":
+            left = left[1:]
+        elif word in REPEATED and left:
+            kept += [word, left.pop(0)]
+        elif word.startswith("-"):
+            raise UserError(f"{word}: such a run is not started from here")
+        else:
+            kept.append(word)
+    others = [word for word, before in zip(kept, ["", *kept], strict=False) if before != "--data"]
+    if kept[:1] != ["train"] or names_own_code(others):
+        raise UserError("a command that names code of its own is not started from here")
+    return kept
+
+
 def advised(studio: Studio, name: Any, place: int) -> str:
     """Queue a run with a piece of advice beside the run that it is of."""
     path = studio.shelf.path(name)
@@ -135,15 +163,12 @@ def advised(studio: Studio, name: Any, place: int) -> str:
     if place >= len(advice) or not advice[place].settings:
         raise UserError("there is no such advice any more")
     facts = studio.shelf.facts(name)
-    words = shlex.split(facts["command"])[1:]
-    if "--out" in words:
-        at = words.index("--out")
-        del words[at : at + 2]
     settings = shlex.split(advice[place].settings)
     given = {word.partition("=")[0] for word in settings if "=" in word}
+    words = repeated(facts["command"])
     kept = [word for word in words if word.partition("=")[0] not in given]
     again, known = 1, {*studio.shelf.names(), *(job.run for job in studio.jobs.all())}
     while (run := f"{name}-advised-{again}") in known:
         again += 1
-    job = studio.jobs.submit([*kept, *shlex.split(advice[place].settings), "--out", run], run)
+    job = studio.jobs.submit([*kept, *settings, "--out", run], run)
     return f"job {job.number}: `{job.command}`"

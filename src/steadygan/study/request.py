@@ -79,3 +79,9 @@ def _typed(cls: type[T], values: dict[str, str]) -> T:
 def is_setting(word: str) -> bool:
     """True for `key=value`; False for a method such as `wgan` or `wgan:lr=1e-4`."""
     return KEY.match(word) is not None
+
+
+def names_own_code(words: Iterable[str]) -> bool:
+    """Whether an argument names the user's own code as `module:Class`, which needs no
+    --trust-code."""
+    return any(re.search(r"(^|[=,:])[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?=$|[:,])", w) for w in words)
