@@ -2,6 +2,7 @@
 
 import errno
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,15 @@ def made(tmp_path_factory):
     return run_of
 
 
+def drawn_here(folder: Path, monkeypatch, capsys, *words: str) -> str:
+    """What generator.py of the folder prints, in this process."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["generator.py", *words])
+    capsys.readouterr()
+    runpy.run_path(str(folder / "generator.py"), run_name="__main__")
+    return capsys.readouterr().out.strip()
+
+
 def drawn_alone(folder: Path, *words: str) -> str:
     """What generator.py of the folder prints in a process of its own without steadygan."""
     done = subprocess.run(
@@ -85,28 +95,30 @@ ASKED = {
 
 
 @pytest.mark.parametrize("method", ASKED)
-def test_a_folder_draws_the_runs_own_samples_without_steadygan(method, made, tmp_path):
+def test_a_folder_draws_the_runs_own_samples(method, made, tmp_path, monkeypatch, capsys):
     run, category = made(method), ASKED[method]
     out = export(run, tmp_path / "out", say=games.quiet)
-    words = ("--count", "16", "--seed", "3", "--out", "grid.png")
-    words += ("--class", category) if category else ()
-    assert drawn_alone(out, *words) == "grid.png"
+    words = ("--count", "16", "--seed", "3", "--out", "grid.png", "--class", category)
+    said = drawn_alone(out, *words) if method == "cgan" else \
+        drawn_here(out, monkeypatch, capsys, *words)  # fmt: skip
+    assert said == "grid.png"
     with Image.open(out / "grid.png") as picture:
         assert np.array_equal(picture, pixels_of(run, 16, 3, category))
     with Image.open(out / "samples.png") as picture:
         assert picture.width > 8 * 16
-    if category:
-        assert drawn_alone(out, "--class", "nope").startswith("--class nope: ")
+    with pytest.raises(SystemExit, match="--class nope: "):
+        drawn_here(out, monkeypatch, capsys, "--class", "nope")
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
     assert config["classes"] == (NAMES if method == "cgan" else None)
 
 
-def test_points_are_lines_of_numbers(made, tmp_path):
+def test_points_are_lines_of_numbers(made, tmp_path, monkeypatch, capsys):
     from steadygan.data import open_data
 
     run = trained(games.small("gan"), open_data("ring"), tmp_path / "ring")
     out = export(run, tmp_path / "out", say=games.quiet)
-    assert drawn_alone(out, "--count", "5", "--out", "p.csv") == "p.csv"
+    words = ("--count", "5", "--out", "p.csv")
+    assert drawn_here(out, monkeypatch, capsys, *words) == "p.csv"
     generator, prior, _ = load_parts(run, games.quiet)
     wanted = torch.cat(list(pictures.generate(generator, draw_latents(prior, 5, 0))))
     found = np.loadtxt(out / "p.csv", delimiter=",", dtype=np.float32)

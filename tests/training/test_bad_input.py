@@ -236,7 +236,7 @@ def test_a_run_is_never_written_over(steadygan):
     for words, said in (
         ((*TRAIN, *SMALL, "--out", "run"), "holds another run"),
         (("compare", "gan", "--steps", "1", *SMALL, "--out", "run"), "no study"),
-        (("sample", "run", "--out", "grid.jpg"), ".png"),
+        (("sample", "run", "--out", "grid.tiff"), ".png"),
         (("sample", "run", "--out", "grid.png", "--count", "0"), "--count 0"),
         (("sample", "run", "--out", "grid.png", "--class", "3"), "takes no class"),
         (("sample", "run", "--out", "no/grid.png"), "no folder"),

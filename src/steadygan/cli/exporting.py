@@ -50,7 +50,7 @@ def export(
     print(export(run, out, at=at, form=form or (), as_uint8=uint8, say=say, trust_code=trust_code))
 
 
-@app.command(epilog=examples("steadygan cite runs/dcgan-mnist-s0 > run.bib"))
+@app.command(epilog=examples("steadygan cite runs/dcgan-mnist-s0"))
 def cite(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
     """Print BibTeX of what a run rests on: its method, parts and measures, and this software."""
     from steadygan.export.citations import bibtex, cited, software

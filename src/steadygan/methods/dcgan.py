@@ -29,7 +29,13 @@ presets = {
     "light": {**LIGHT, "lr": 5e-4},
     # For images up to 32 px and minutes of two cores: two stages behind a hidden layer, as InfoGAN
     # has for digits, and the slower D of two time scales (docs/studies/small-images.md).
-    "tiny": {**LIGHT, "stages": 2, "hidden": 512, "lr": 1e-3, "d_optimizer.lr": 3e-4},
+    "tiny": {
+        **LIGHT,
+        "stages": 2,
+        "hidden": 512,
+        "d_optimizer.lr": 3e-4,
+        "g_optimizer.lr": 1e-3,
+    },
     # For one's own pictures and minutes of two cores: more steps of fewer images, no batch norm in
     # D, rates that end at 0; with `--add spectral-norm` (docs/studies/own-pictures.md).
     "small": {
