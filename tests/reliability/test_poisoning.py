@@ -15,10 +15,10 @@ POISONED = [name for name in games.METHODS if name not in ("sagan-js", "sagan-wa
 
 @pytest.mark.parametrize("method", POISONED)
 def test_a_poisoned_number_stops_the_run_before_a_weight(method, tmp_path):
-    """Each kind of number at step 0 or 1; the next method has it at the other one."""
-    values, first = (poisoning.NAN, poisoning.INF), games.METHODS.index(method) % 2
+    """A third of the kinds of numbers at each of two steps; the next method has another third."""
+    values, first = (poisoning.NAN, poisoning.INF), games.METHODS.index(method) % 3
     poisoning.poisoned(method, tmp_path, steps=(0, 1), values=values, every_value=False,
-                       one_in=2, first=first)  # fmt: skip
+                       one_in=3, first=first)  # fmt: skip
 
 
 @pytest.mark.parametrize("value", [poisoning.NAN, poisoning.INF, -poisoning.INF])
