@@ -65,8 +65,8 @@ METHODS = (
          "points want fully connected networks, which the plain game has"),
     Rule(lambda data: 2 <= data.classes <= 100 and data.count >= 100 * data.classes,
          ("cgan", "preset=light"),
-         "labels tell both networks what to draw: nearer to real images of 28 px than any other light "
-         "recipe in the same minutes (docs/studies/small-images.md)"),
+         "labels tell both networks what to draw: nearer to real images of 28 px than any other "
+         "light recipe in the same minutes (docs/studies/small-images.md)"),
     Rule(lambda data: data.classes > 100 and data.count >= 5 * data.classes,
          ("multiclass-lsgan", "preset=light"),
          "made for thousands of classes (docs/studies/characters.md)"),
