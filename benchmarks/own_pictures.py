@@ -19,8 +19,8 @@ time that evaluations took, and peak memory. A picture a run: 64 samples as they
 
 The table of docs/studies/small-images.md:
 
-    python -m benchmarks.own_pictures run --data fashion-mnist --size 28 --out small --seeds 0,1,2 \\
-        --runs "dcgan preset=light size=28 threads=1 --evaluate-every none --steps 5700" ...
+    python -m benchmarks.own_pictures run --data fashion-mnist --size 28 --out small \\
+        --seeds 0,1,2 --runs "dcgan preset=light size=28 --evaluate-every none --steps 5700"
 
 A run may have a number of steps of its own (`--runs "dcgan preset=light --steps 5000"`), such as
 those of a budget at a speed that was measured before: what it learns then depends on no other work
