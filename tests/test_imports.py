@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ ORDER = [
     "losses", "recipes", "methods", "training", "features", "metrics", "stability", "diagnosis",
     "study", "report", "figures", "export", "tracking", "studio", "watching", "cli",
 ]  # fmt: skip
+
+
+@cache
+def parsed(source):
+    """The tree of a source, which nobody changes."""
+    return ast.parse(source)
 
 
 def place(path):
@@ -40,7 +47,7 @@ def wrong_way(folder, source):
     """What `source`, a file of `folder`, imports from itself downwards in the house."""
     below = ORDER[ORDER.index(folder) + 1 :]
     found = []
-    for name in imported(ast.parse(source)):
+    for name in imported(parsed(source)):
         pieces = name.split(".")
         if name.startswith("."):
             found.append(f"relative import {name}")
@@ -51,13 +58,13 @@ def wrong_way(folder, source):
 
 def imports_of(source, *modules):
     """The imports of `source` from any of `modules`."""
-    return [n for n in imported(ast.parse(source)) if n.split(".")[0] in modules]
+    return [n for n in imported(parsed(source)) if n.split(".")[0] in modules]
 
 
 def star_imports(source):
     return [
         node.module
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(parsed(source))
         if isinstance(node, ast.ImportFrom) and any(a.name == "*" for a in node.names)
     ]
 
@@ -72,7 +79,7 @@ def weights_only(source):
     """Calls of `torch.load(..., weights_only=True)`, which unpickles tensors and nothing else."""
     return [
         ast.unparse(node)
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(parsed(source))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) == "torch.load"
         and any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords)
@@ -83,10 +90,10 @@ def dangers(source):
     """R10: pickle, torch.load, torch.save, eval, exec, extractall, nan_to_num, by syntax. A
     weights-only load is none; where one may stand has a test of its own."""
     for call in weights_only(source):
-        source = ast.unparse(ast.parse(source)).replace(call, "None")
-    found = [n for n in imported(ast.parse(source)) if set(n.split(".")) & UNPICKLERS]
-    found += [n for n in imported(ast.parse(source)) if n in OF_TORCH]
-    for node in ast.walk(ast.parse(source)):
+        source = ast.unparse(parsed(source)).replace(call, "None")
+    found = [n for n in imported(parsed(source)) if set(n.split(".")) & UNPICKLERS]
+    found += [n for n in imported(parsed(source)) if n in OF_TORCH]
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             found += [node.func.id] * (node.func.id in BUILTINS)
         if isinstance(node, ast.Attribute):
@@ -104,7 +111,7 @@ def catches_all(source):
     """Lines of handlers that catch whatever comes."""
     wide = {"Exception", "BaseException"}
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.ExceptHandler):
             names = (
                 {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)}
@@ -221,7 +228,7 @@ NO_FILES = {"checkpoint.save", "safetensors.torch.save"}
 
 def writes(source):
     """The calls that write a file other than one of `files.writing`, whose handle is `file`."""
-    tree, found = ast.parse(source), set()
+    tree, found = parsed(source), set()
     given = {
         ast.unparse(item.optional_vars)
         for node in ast.walk(tree)

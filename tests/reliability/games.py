@@ -39,6 +39,11 @@ def images(count: int = IMAGES, held_out: int = 60, labels: bool = True) -> Data
                      DataSettings())  # fmt: skip
 
 
+#: Methods that are another one's networks and steps with another loss or one part more.
+SIBLINGS = ("feature-matching", "lsgan", "multiclass-gan", "ragan", "sagan-js",
+            "sagan-wasserstein", "sngan-dl2", "sngan-gl2")  # fmt: skip
+
+
 def small(method: str | Recipe, shape: tuple[int, ...] = (1, 16, 16), **keys: object) -> Recipe:
     """A method's recipe, tiny."""
     recipe = methods()[method].fitted(shape) if isinstance(method, str) else method
