@@ -26,7 +26,7 @@ demo: .venv/installed
 		--data mnist --steps 850 --jobs 2 --count 2000 preset=light
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 lint: .venv/installed
 	$(BIN)/python -m ruff check .
@@ -38,6 +38,7 @@ format: .venv/installed
 	$(BIN)/python -m ruff format .
 
 reliability: .venv/installed
+	$(BIN)/python -m pytest -m long
 	$(BIN)/python -m benchmarks.reliability
 
 bench: .venv/installed

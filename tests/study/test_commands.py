@@ -76,6 +76,7 @@ def test_a_failed_run_is_exit_code_5_after_all_others_and_the_tables(steadygan):
     assert not any("is done" in line for line in err)
 
 
+@pytest.mark.long
 def test_a_plan_is_commands_that_make_the_same_study(steadygan):
     words = ("compare", "gan", "wgan", *SMALL, "--seeds", "2", "--out", "a study")
     code, out, err = steadygan(*words, "--plan")

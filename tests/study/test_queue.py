@@ -102,6 +102,7 @@ def logged(run):
     return max((line["step"] for line in read_history(run)), default=0)
 
 
+@pytest.mark.long
 def test_whatever_ends_a_studys_processes_nothing_is_lost(tmp_path, made):
     """R9b, R11: a worker is killed, then the study is told to stop, then it is killed, then it
     goes on to its end: every bit as if nothing had happened, and no worker outlives its parent."""
