@@ -3,6 +3,7 @@
 import errno
 import json
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from steadygan.data.dataset import from_rows
 from steadygan.errors import UserError
 from steadygan.export import export, formats
 from steadygan.networks.own import OwnNetworks
-from steadygan.training import pictures, train
+from steadygan.training import checkpoint, pictures, train
 from steadygan.training.runfolder import read_facts
 from steadygan.training.sampling import draw_latents, load_parts
 from tests.reliability import games
@@ -177,6 +178,16 @@ def test_a_card_of_a_built_folder_states_its_licence(made, tmp_path):
     (tmp_path / "card.json").write_text("[]")
     assert licence_of(facts) == "not stated"
     assert licence_of({"data": {"spec": "mnist"}}) == "not stated"
+
+
+def test_the_step_is_that_of_the_checkpoint_that_could_be_read(made, tmp_path):
+    run = shutil.copytree(made("cgan"), tmp_path / "run")
+    newest, older = checkpoint.listed(run / "checkpoints")[:2]
+    newest.write_bytes(newest.read_bytes()[:-1])
+    out = export(run, tmp_path / "out", say=games.quiet)
+    said = json.loads((out / "config.json").read_text(encoding="utf-8"))["generator"]
+    assert said == f"average of G at step {checkpoint.step_of(older)}, last"
+    assert checkpoint.step_of(older) < checkpoint.step_of(newest)
 
 
 class Doubting(nn.Module):

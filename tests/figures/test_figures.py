@@ -1,6 +1,7 @@
 """`steadygan figures`."""
 
 import csv
+import json
 import shutil
 import sys
 
@@ -61,6 +62,16 @@ def test_panels_show_the_same_latents_and_cut_between_samples(run, tmp_path):
     with Image.open(run / row[2]) as grid:
         wanted = np.asarray(grid.convert("RGB"))[: 4 * 18 + 2, : 4 * 18 + 2]
     assert np.array_equal(shown.get_array(), wanted)
+
+
+def test_a_picture_elsewhere_that_a_history_names_is_not_shown(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    shutil.copyfile(next((run / "samples").glob("*.png")), tmp_path / "secret.png")
+    line = {"step": 9, "images": 1, "seconds": 1.0, "samples": "../secret.png"}
+    with open(copy / "history.jsonl", "a") as file:
+        file.write(json.dumps(line) + "\n")
+    draw = FIGURES["samples"](read_folder(copy), 3.35)
+    assert [row[2] for row in draw.rows] == ["samples/step-000004.png"]
 
 
 def test_a_study_has_curves_with_bands_and_points_by_seed(tmp_path):

@@ -209,7 +209,7 @@ def test_a_piece_of_advice_becomes_a_run_beside_it(studio, monkeypatch):
     monkeypatch.setattr(watch, "_advice", lambda found: [_Advice("lr=5e-4 --add instance-noise")])
     said = watch.advised(studio, "run", 0)
     assert asked == [(["train", "gan", "lr=5e-4", "--add", "instance-noise", "--out",
-                       "run-advised-1"], "run-advised-1")]  # fmt: skip
+                       "run-advised"], "run-advised")]  # fmt: skip
     assert "job 1" in said
     with pytest.raises(UserError, match="no such advice"):
         watch.advised(studio, "run", 1)
@@ -315,6 +315,17 @@ def test_a_number_that_another_process_has_is_no_job(tmp_path):
     jobs._keep([Job(i, ["x"], "r") for i in range(50)])
     with pytest.raises(UserError, match="wait already"):
         jobs.submit(["x"], "r")
+
+
+def test_what_runs_is_remembered_however_many_have_ended(tmp_path, monkeypatch):
+    jobs = Jobs(tmp_path)
+    monkeypatch.setattr(jobs, "_alive", lambda job: True)
+    jobs._keep([Job(1, ["a"], "r", "running", 5), *(Job(i, ["x"], "r", "ended")
+                                                   for i in range(2, 200))])  # fmt: skip
+    jobs.submit(["b"], "s")
+    left = jobs.all()
+    assert [job.state for job in (left[0], left[-1])] == ["running", "waiting"]
+    assert len(left) == 52
 
 
 def test_a_queue_file_that_is_damaged_is_an_empty_queue(tmp_path):

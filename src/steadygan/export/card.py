@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from steadygan.data.build.card import UNSTATED
+from steadygan.data.build.card import UNSTATED, safe
 from steadygan.data.scan import CARD
 from steadygan.diagnosis.finding import TITLES
 from steadygan.export.inputs import Layout
@@ -78,11 +77,6 @@ def licence_of(facts: dict[str, Any]) -> str:
         return str(found["licence"])
     except (OSError, ValueError, KeyError, TypeError):
         return UNSTATED
-
-
-def safe(text: str) -> str:
-    """Text as one line of Markdown, its special characters escaped."""
-    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(str(text).split()))
 
 
 def _inputs(layout: Layout, config: dict[str, Any]) -> Iterator[str]:

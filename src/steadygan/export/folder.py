@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -20,8 +19,8 @@ from steadygan.export.inputs import Layout, NamedInputs
 from steadygan.export.plain import NotPlain, Plain, baked, plain
 from steadygan.files import json_text, new_folder
 from steadygan.priors import Coded, Normal, Sphere, Uniform
-from steadygan.training import checkpoint, pictures
-from steadygan.training.sampling import draw_latents, load_parts
+from steadygan.training import pictures
+from steadygan.training.sampling import draw_latents, load_at
 
 FORMATS = ("safetensors", *formats.FILES)
 #: Priors that a file of plain torch draws from.
@@ -46,7 +45,7 @@ def export(
     `torchscript`, `pt2`), whose inputs are named as in `export.inputs`; their samples are in [-1,
     1], or with `as_uint8` (B, H, W, C) of 0 to 255. `at`: `last` or `best`. A network that is not
     made of torch's own modules alone goes without `generator.py`, which is said. Raises UserError
-    for what `load_parts` does, for an `out` that is there, and for formats that do not go.
+    for what `load_generator` does, for an `out` that is there, and for formats that do not go.
     """
     run, out = Path(run), Path(out)
     asked = [each for each in dict.fromkeys(form) if each != "safetensors"]
@@ -56,9 +55,9 @@ def export(
         formats.require(each)
     if out.exists():
         raise UserError(f"{out} is there already; give the name of a new folder")
-    generator, prior, facts = load_parts(run, say, at, trust_code)
+    generator, prior, facts, step = load_at(run, say, at, trust_code)
     network, layout = baked(generator), Layout.of(prior)
-    config = config_of(facts, layout, step_of(run, at), at)
+    config = config_of(facts, layout, step, at)
     if as_uint8 and len(facts["data"]["shape"]) == 1:
         raise UserError("--uint8: this run's generator makes points, not images")
     latents = draw_latents(prior, SHOWN, 0)
@@ -74,12 +73,6 @@ def export(
         text = card(run, facts, config, layout, files, written)
         (home / "README.md").write_text(text, encoding="utf-8")
     return out
-
-
-def step_of(run: Path, at: str) -> int:
-    """The step of the generator that `load_parts` takes."""
-    folder = {"last": "checkpoints", "best": "best"}[at]
-    return checkpoint.step_of(checkpoint.listed(run / folder)[0])
 
 
 def config_of(facts: dict[str, Any], layout: Layout, step: int, at: str) -> dict[str, Any]:
@@ -152,14 +145,3 @@ def _write_picture(path: Path, network: nn.Module, latents: Tensor, points: bool
         pictures.save_png(pictures.scatter(made.numpy(), made.numpy()), path)
     else:
         pictures.save_png(pictures.grid(pictures.to_uint8(made), COLUMNS), path)
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of an exported folder. Raises UserError where it is none."""
-    try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if not (folder / "generator.safetensors").is_file() or "made_with" not in found:
-            raise ValueError
-    except (OSError, ValueError, TypeError):
-        raise UserError(f"{folder}: is no folder that `steadygan export` wrote") from None
-    return found

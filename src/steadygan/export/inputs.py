@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from steadygan.priors import ClassConditionalPrior, Coded, Prior
+from steadygan.training import pictures
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,4 @@ class NamedInputs(nn.Module):
         if classes is not None:
             pieces.append(classes.to(latents.dtype)[:, None])
         made: Tensor = self.network(torch.cat(pieces, 1) if len(pieces) > 1 else latents)
-        if not self.as_uint8:
-            return made
-        scaled = (made.clamp(-1, 1) * 127.5 + 127.5).round()
-        return scaled.to(torch.uint8).permute(0, 2, 3, 1)
+        return pictures.to_bytes(made) if self.as_uint8 else made

@@ -18,7 +18,7 @@ from steadygan.report.bands import Band, bands
 from steadygan.report.charts import column
 from steadygan.report.losses import player_name, players
 from steadygan.report.metrics import KNOWN, named
-from steadygan.report.read import AXES, Run, Study, families
+from steadygan.report.read import AXES, Run, Study, families, inside
 from steadygan.report.samples import weight_bars
 from steadygan.report.steady import stability_of
 from steadygan.report.text import number
@@ -228,7 +228,7 @@ def _panels(study: Study, width: float, key: str, side: int, caption: str) -> Fi
     figure, axes = _grid_of(len(shown), width, 1.08)
     rows: list[Row] = []
     for ax, (run, (path, image)) in zip(axes, shown, strict=False):
-        pixel = _cell_side(image, run)
+        pixel = int(run.get("data", "shape")[1])
         box = (0, 0, min(side * (pixel + GAP) + GAP, image.width),
                min(side * (pixel + GAP) + GAP, image.height))  # fmt: skip
         ax.imshow(np.asarray(image.crop(box).convert("RGB")), interpolation="nearest")
@@ -245,14 +245,12 @@ def _last_picture(run: Run, key: str) -> tuple[str, Image.Image] | None:
         return None
     for line in reversed(run.history):
         name = line.get(key)
-        if isinstance(name, str) and (run.folder / name).is_file():
-            with Image.open(run.folder / name) as image:
-                return name, image.copy()
+        # A run may come from elsewhere, and name any file.
+        path = inside(run.folder, name) if isinstance(name, str) else None
+        if path is not None and path.is_file():
+            with Image.open(path) as image:
+                return str(name), image.copy()
     return None
-
-
-def _cell_side(image: Image.Image, run: Run) -> int:
-    return int(run.get("data", "shape")[1])
 
 
 def _grid_of(count: int, width: float, ratio: float) -> tuple[Any, list[Any]]:

@@ -14,7 +14,7 @@ from steadygan.errors import UserError
 from steadygan.studio import compare, explore, train, watch
 from steadygan.studio.jobs import Jobs
 from steadygan.studio.shelf import Shelf
-from steadygan.studio.state import Load, Studio
+from steadygan.studio.state import Load, Studio, unused
 
 #: Bytes of one upload at most.
 MOST_UPLOADED = "2gb"
@@ -50,11 +50,7 @@ def studio_of(root: Path, images: Iterable[Path] = ()) -> Studio:
     for place in places:
         if not place.exists():
             raise UserError(f"--images {place}: there is no such folder")
-        name, again = place.name, 1
-        while name in named:
-            again += 1
-            name = f"{place.name} ({again})"
-        named[name] = place.resolve()
+        named[unused(place.name, named)] = place.resolve()
     return Studio(Shelf(root), jobs, named)
 
 

@@ -44,7 +44,7 @@ def compared(studio: Studio, names: Any) -> tuple[Any, Any, Any, list[tuple[np.n
     """A table with a row a run, their curves, and their last grids."""
     if not isinstance(names, list) or not 1 <= len(names) <= MOST_RUNS:
         raise UserError(f"choose 1 to {MOST_RUNS} runs")
-    runs = [(name, studio.shelf.path(name)) for name in names]
+    runs = [(name, studio.shelf.history(name)) for name in names]
     facts = {name: studio.shelf.facts(name) for name in names}
     keys = [m for m in METRICS if any(_measured(facts[name], m.key) is not None for name in names)]
     head = ["run", "method", "steps", "diagnosis", *(metric.title for metric in keys)]

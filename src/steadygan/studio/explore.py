@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,7 @@ def _row(place: Any, latents: Tensor) -> int:
     return min(max(int(place or 0), 0), len(latents) - 1)
 
 
+@lru_cache(maxsize=4)
 def directions_of(generator: LoadedGenerator) -> Tensor:
     """The first principal directions (DIRECTIONS, n) of the noise, by what G's first layer with
     weights makes of it. Harkonen et al. 2020, arXiv:2004.02546, section 3.1 (GANSpace), for a
@@ -216,13 +218,19 @@ def nearest_of(studio: Studio, name: Any, best: Any, seed: Any, number: Any, kin
     return shown(as_played(torch.from_numpy(np.array(items[near.numpy()]))))
 
 
+@cache
+def _scratch() -> tempfile.TemporaryDirectory:
+    """Where files to download are made; gone with the app."""
+    return tempfile.TemporaryDirectory(prefix="steadygan-studio-")
+
+
 def made_file(
     studio: Studio, name: Any, best: Any, seed: Any, number: Any, kind: Any, form: Any
 ) -> str:
     """The samples as a file to download, or the exported generator as a zip."""
     at, run = "best" if best else "last", studio.shelf.path(name)
     amount, seed = whole(number, 1, MOST_SAMPLES, "samples"), whole(seed, 0, MOST_SEED, "seed")
-    home = Path(tempfile.mkdtemp(prefix="steadygan-studio-"))
+    home = Path(tempfile.mkdtemp(dir=_scratch().name))
     if form == "zip (export)":
         out = export(run, home / "generator", at=at, say=lambda text: None)
         return shutil.make_archive(str(home / "generator"), "zip", out)

@@ -22,7 +22,7 @@ from pathlib import Path
 from steadygan.errors import UserError
 from steadygan.files import json_text, write_whole
 
-#: Jobs that wait at most.
+#: Jobs that wait at most, and that are remembered when they have ended.
 MOST = 50
 #: Lines of a log that are shown.
 TAIL = 12
@@ -70,7 +70,8 @@ class Jobs:
             if sum(job.state == "waiting" for job in jobs) >= MOST:
                 raise UserError(f"{MOST} trainings wait already: let some end first")
             job = Job(max((each.number for each in jobs), default=0) + 1, list(words), run)
-            self._keep([*jobs[-2 * MOST :], job])
+            ended = [each.number for each in jobs if each.state == "ended"][:-MOST]
+            self._keep([*(each for each in jobs if each.number not in ended), job])
         self.advance()
         return job
 

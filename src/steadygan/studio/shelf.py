@@ -15,11 +15,14 @@ from steadygan.errors import UserError
 from steadygan.figures.style import COLOURS
 from steadygan.records import read_facts, read_history
 from steadygan.report.losses import LOSS, player_name
+from steadygan.report.read import inside
 from steadygan.report.text import number
 from steadygan.stability.curve import DISTANCES
 from steadygan.training import checkpoint
 from steadygan.training.generator import LoadedGenerator, load_generator
 
+#: The lines of history.jsonl.
+History = Sequence[dict[str, Any]]
 #: What a run's history names as pictures.
 PICTURES = ("samples", "codes", "classes")
 #: Grid lines that are seen on a light page and on a dark one.
@@ -50,6 +53,9 @@ class Shelf:
     def facts(self, name: str) -> dict[str, Any]:
         return read_facts(self.path(name))
 
+    def history(self, name: str) -> History:
+        return list(read_history(self.path(name)))
+
     def generator(self, name: str, at: str = "last") -> LoadedGenerator:
         """The run's generator as it is now; the last few stay in memory. Code that a run names is
         not imported."""
@@ -69,11 +75,10 @@ class Shelf:
         for line in read_history(run):
             for key in PICTURES:
                 file = line.get(key)
-                # Only what training writes: a history from elsewhere may name any file.
-                if isinstance(file, str) and (run / "samples" / Path(file).name).is_file():
-                    found.append(
-                        (f"{key}, step {line['step']:,}", run / "samples" / Path(file).name)
-                    )
+                # A history from elsewhere may name any file.
+                path = inside(run, file) if isinstance(file, str) else None
+                if path is not None and path.is_file():
+                    found.append((f"{key}, step {line['step']:,}", path))
         return found
 
     def last_picture(self, name: str) -> np.ndarray | None:
@@ -90,11 +95,10 @@ def pixels_of(path: Path) -> np.ndarray:
 # ---- curves --------------------------------------------------------------------------------------
 
 
-def loss_curves(runs: Sequence[tuple[str, Path]]) -> go.Figure:
+def loss_curves(runs: Sequence[tuple[str, History]]) -> go.Figure:
     """The loss of each player over steps, a colour a run, a dash a player."""
     found = go.Figure()
-    for place, (name, run) in enumerate(runs):
-        lines = list(read_history(run))
+    for place, (name, lines) in enumerate(runs):
         keys = list(dict.fromkeys(key for line in lines for key in line))
         players = [m["player"] for key in keys if (m := LOSS.fullmatch(key)) and not m["part"]]
         for index, player in enumerate(players):
@@ -105,12 +109,12 @@ def loss_curves(runs: Sequence[tuple[str, Path]]) -> go.Figure:
     return _laid_out(found, "step", "loss")
 
 
-def quality_curves(runs: Sequence[tuple[str, Path]]) -> go.Figure | None:
+def quality_curves(runs: Sequence[tuple[str, History]]) -> go.Figure | None:
     """The distance to real data over images; None where no run was evaluated."""
     for key in (*DISTANCES, "kid"):
         found = go.Figure()
-        for place, (name, run) in enumerate(runs):
-            points = _points(list(read_history(run)), key, "images")
+        for place, (name, lines) in enumerate(runs):
+            points = _points(lines, key, "images")
             if points[0]:
                 _add(found, points, name, COLOURS[place % len(COLOURS)], 0)
         if found.data:
@@ -118,7 +122,7 @@ def quality_curves(runs: Sequence[tuple[str, Path]]) -> go.Figure | None:
     return None
 
 
-def _points(lines: Sequence[dict[str, Any]], y: str, x: str) -> tuple[list[float], list[float]]:
+def _points(lines: History, y: str, x: str) -> tuple[list[float], list[float]]:
     found = [
         (at, value)
         for line in lines

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -33,6 +34,10 @@ class Studio:
     jobs: Jobs
     images: dict[str, Path]
 
+    def run_names(self) -> set[str]:
+        """Runs that there are, and that jobs write."""
+        return {*self.shelf.names(), *(job.run for job in self.jobs.all())}
+
 
 def in_a_line(handler: Callable[P, R]) -> Callable[P, R]:
     """Errors that are for people as a message in the page, in a line."""
@@ -56,6 +61,12 @@ def whole(value: Any, low: int, high: int, name: str) -> int:
     if not low <= found <= high:
         raise gr.Error(f"{name}: wants {low:,} to {high:,}", print_exception=False)
     return found
+
+
+def unused(name: str, known: Collection[str]) -> str:
+    """`name`, or `name-2`, `name-3`, ...: the first that is not known."""
+    names = (name if again == 1 else f"{name}-{again}" for again in count(1))
+    return next(each for each in names if each not in known)
 
 
 def chosen(names: list[str], current: Any) -> Any:

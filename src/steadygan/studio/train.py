@@ -15,7 +15,7 @@ from steadygan.data.scan import printable
 from steadygan.errors import UserError
 from steadygan.methods import methods
 from steadygan.studio.jobs import Job
-from steadygan.studio.state import EVERY, MOST_SEED, Load, Studio, in_a_line, whole
+from steadygan.studio.state import EVERY, MOST_SEED, Load, Studio, in_a_line, unused, whole
 from steadygan.study.recommend import choose, facts_of, warnings
 
 #: What ships inside or is found by name, beside one's own images.
@@ -124,12 +124,12 @@ def uploaded(studio: Studio, files: Any) -> Any:
         raise UserError("nothing was dropped")
     home = studio.jobs.home / "images"
     home.mkdir(parents=True, exist_ok=True)
-    number = sum(1 for _ in home.iterdir()) + 1
+    known = {each.stem for each in home.iterdir()}
     if len(paths) == 1 and paths[0].suffix.lower() == ".zip":
-        kept = home / f"{number}-{_safe(paths[0].stem)}.zip"
+        kept = home / f"{unused(_safe(paths[0].stem), known)}.zip"
         shutil.copyfile(paths[0], kept)
     else:
-        kept = home / f"{number}-pictures"
+        kept = home / unused("pictures", known)
         kept.mkdir()
         for index, path in enumerate(paths):
             shutil.copyfile(path, kept / f"{index:05}-{_safe(path.stem)}{path.suffix.lower()}")
@@ -157,11 +157,7 @@ def command_of(studio: Studio, *asked: Any) -> tuple[str, list[str], str]:
         words += [method, *([f"preset={PRESETS[preset]}"] if kept else [])]
     words += [f"size={size}"] if size != "auto" else []
     name = f"{'own' if method == RECOMMENDED else method}-{_safe(str(source))}-s{number}"
-    run, again = name, 1
-    known = {*studio.shelf.names(), *(job.run for job in studio.jobs.all())}
-    while run in known:
-        again += 1
-        run = f"{name}-{again}"
+    run = unused(name, studio.run_names())
     words += ["--data", spec, "--budget", budget, "--seed", str(number), "--out", run]
     return Job(0, words, run).command, words, run
 

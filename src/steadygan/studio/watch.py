@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import deque
 from typing import Any
 
 import gradio as gr
@@ -11,10 +10,9 @@ import gradio as gr
 from steadygan.diagnosis.diagnose import diagnose
 from steadygan.diagnosis.finding import TITLES, Diagnosis
 from steadygan.errors import UserError
-from steadygan.records import read_history
 from steadygan.report.text import count, duration
 from steadygan.studio.shelf import loss_curves, pixels_of, quality_curves
-from steadygan.studio.state import EVERY, Load, Studio, chosen, in_a_line, shown_picture
+from steadygan.studio.state import EVERY, Load, Studio, chosen, in_a_line, shown_picture, unused
 from steadygan.study.request import names_own_code
 
 #: Pieces of advice that have a button.
@@ -77,16 +75,15 @@ def running(studio: Studio, name: Any) -> bool:
 
 def watched(studio: Studio, name: Any, at: Any) -> list[Any]:
     """Status, curves, picture, verdict and buttons of a run."""
-    path = studio.shelf.path(name)
     facts = studio.shelf.facts(name)
     state = (facts.get("status") or {}).get("state", "unknown")
-    last = deque(read_history(path), maxlen=1)  # run.json knows the step only at the end
-    now = last[0] if last else {}
+    lines = studio.shelf.history(name)
+    now = lines[-1] if lines else {}  # run.json knows the step only at the end
     said = (
         f"**{state}** · {facts['method']} · step {count(now.get('step'))} · "
         f"{count(now.get('images'))} images · {duration(now.get('seconds'))} of training"
     )
-    found = diagnose(path)
+    found = diagnose(studio.shelf.path(name))
     buttons = [
         gr.Button(f"Try {each.settings}", visible=True)
         if each.settings
@@ -94,7 +91,7 @@ def watched(studio: Studio, name: Any, at: Any) -> list[Any]:
         for each in _advice(found)
     ]
     buttons += [gr.Button(visible=False)] * (MOST_ADVICE - len(buttons))
-    runs = [(name, path)]
+    runs = [(name, lines)]
     return [said, loss_curves(runs), quality_curves(runs), picture_at(studio, name, at),
             in_words(found), *buttons]  # fmt: skip
 
@@ -167,8 +164,6 @@ def advised(studio: Studio, name: Any, place: int) -> str:
     given = {word.partition("=")[0] for word in settings if "=" in word}
     words = repeated(facts["command"])
     kept = [word for word in words if word.partition("=")[0] not in given]
-    again, known = 1, {*studio.shelf.names(), *(job.run for job in studio.jobs.all())}
-    while (run := f"{name}-advised-{again}") in known:
-        again += 1
+    run = unused(f"{name}-advised", studio.run_names())
     job = studio.jobs.submit([*kept, *settings, "--out", run], run)
     return f"job {job.number}: `{job.command}`"

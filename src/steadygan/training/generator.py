@@ -63,7 +63,7 @@ class LoadedGenerator(nn.Module):
         if not isinstance(latents, Tensor):
             latents = self.latents(latents, classes, seed)
         made = torch.cat(list(pictures.generate(self.network, latents)))
-        return torch.from_numpy(pictures.to_uint8(made)) if as_uint8 else made
+        return pictures.to_bytes(made) if as_uint8 else made
 
 
 def load_generator(

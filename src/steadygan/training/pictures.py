@@ -63,10 +63,15 @@ def generate(generator: nn.Module, latents: Tensor, batch: int = 64) -> Iterator
         yield generator(chunk.to(device)).float().cpu()
 
 
-def to_uint8(images: Tensor) -> np.ndarray:
+def to_bytes(images: Tensor) -> Tensor:
     """Images (B, C, H, W) in [-1, 1] as uint8 (B, H, W, C), rounded."""
     scaled = (images.clamp(-1, 1) * 127.5 + 127.5).round()
-    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """`to_bytes` as an array."""
+    return to_bytes(images).numpy()
 
 
 def grid(images: np.ndarray, columns: int) -> Image.Image:

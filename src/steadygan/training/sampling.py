@@ -35,6 +35,13 @@ def load_parts(
 ) -> tuple[nn.Module, Prior, dict]:
     """The EMA generator of a run in eval mode, what its latents are drawn from (with a class at
     the end where it takes one), and run.json's facts. See `load_generator`."""
+    return load_at(run, say, at, trust_code)[:3]
+
+
+def load_at(
+    run: str | Path, say: Callable[[str], None], at: str, trust_code: bool
+) -> tuple[nn.Module, Prior, dict, int]:
+    """`load_parts` with the step that the generator is of: that of the newest whole checkpoint."""
     run = Path(run)
     facts = read_facts(run)
     if at == "best" and not checkpoint.listed(run / "best"):
@@ -55,7 +62,7 @@ def load_parts(
         restore_module(g_ema, saved, "average")
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
-    return g_ema, recipe.sampling_prior(classes), facts
+    return g_ema, recipe.sampling_prior(classes), facts, checkpoint.step_of(path)
 
 
 def draw_latents(

@@ -75,16 +75,16 @@ def card_text(facts: dict[str, Any]) -> str:
     trimmed = "empty margins cut off, " if options["trim"] else ""
     colour = "grey" if options["grey"] else "colour"
     lines = [
-        f"# {_safe(facts['name'])}",
+        f"# {safe(facts['name'])}",
         "",
         f"{facts['images']:,} images of {facts['size']} x {facts['size']} pixels in {colour}; "
         f"{facts['train']:,} to train on (`train/`), {facts['test']:,} held out (`test/`).",
         "",
-        f"- Licence: {_safe(facts['licence'])}",
-        f"- Made from: {_safe(facts['source'])}, {facts['files_found']:,} files, {facts['made']}",
+        f"- Licence: {safe(facts['licence'])}",
+        f"- Made from: {safe(facts['source'])}, {facts['files_found']:,} files, {facts['made']}",
         f"- Pictures: {trimmed}{shape}",
         f"- Left out: {facts['left_out']:,}",
-        *(f"- Note: {_safe(note)}" for note in facts["notes"]),
+        *(f"- Note: {safe(note)}" for note in facts["notes"]),
         f"- Near duplicates removed: {facts['near_duplicates_removed']:,} (`duplicates.csv`)",
         f"- SHA-256 of names and pixels: `{facts['sha256']}`",
         "",
@@ -96,16 +96,16 @@ def card_text(facts: dict[str, Any]) -> str:
                       f"{balance['largest']:,} images:", "",
                   "| class | train | test |", "|---|---|---|"]  # fmt: skip
         rows = sorted(facts["classes"].items(), key=lambda item: -sum(item[1].values()))
-        lines += [f"| {_safe(n)} | {c['train']:,} | {c['test']:,} |" for n, c in rows[:_LISTED]]
+        lines += [f"| {safe(n)} | {c['train']:,} | {c['test']:,} |" for n, c in rows[:_LISTED]]
         lines += [f"| and {len(rows) - _LISTED:,} more | | |"] * (len(rows) > _LISTED)
     if facts["quarantine"]:
         lines += ["", "Left out:", ""]
         bad = facts["quarantine"]
-        lines += [f"- {_safe(b['path'])}: {_safe(b['reason'])}" for b in bad[:_LISTED]]
+        lines += [f"- {safe(b['path'])}: {safe(b['reason'])}" for b in bad[:_LISTED]]
         lines += [f"- and {len(bad) - _LISTED:,} more, in card.json"] * (len(bad) > _LISTED)
     return "\n".join(lines)
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """A name as one line of Markdown, its special characters escaped."""
     return re.sub(r"([\\`*_{}\[\]<>#|!&])", r"\\\1", " ".join(text.split()))
