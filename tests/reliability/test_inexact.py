@@ -110,6 +110,7 @@ def test_a_device_that_is_not_here_is_refused(run):
     assert "inexact: device: cuda -> cpu" in said
 
 
+@pytest.mark.long
 def test_threads_and_precision_are_set_as_recorded(tmp_path):
     assert children.run(piece, tmp_path / "whole", 2, None, folder=tmp_path) == 0
     assert children.run(piece, tmp_path / "cut", 2, 5, folder=tmp_path) == 0

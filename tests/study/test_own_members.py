@@ -137,6 +137,7 @@ def test_a_folder_with_somebodys_loss_is_not_imported_unasked(steadygan, read):
     assert not seen.exists()
 
 
+@pytest.mark.long
 def test_in_a_study_a_worker_finds_it(steadygan):
     code, err = steadygan("compare", "gan:objective=mine:Cubic", *GIVEN, "--out", "s",
                           "--count", "100")  # fmt: skip
