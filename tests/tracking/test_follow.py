@@ -178,24 +178,24 @@ def test_event_files_hold_what_was_told(tmp_path):
     assert any("settings" in tag for tag in found.Tags()["tensors"])
 
 
-def fake_wandb(monkeypatch):
-    """wandb as far as it is used; what it was told."""
+def fake_library(monkeypatch, name):
+    """wandb or trackio as far as it is used; what it was told."""
     told = []
     run = types.SimpleNamespace(
         log=lambda values, step: told.append((step, values)),
         alert=lambda title, text: told.append((title, text)),
         finish=lambda: told.append("finish"),
     )
-    module = types.ModuleType("wandb")
+    module = types.ModuleType(name)
     module.init = lambda **given: told.append(given) or run
     module.Image = lambda path: ("image", path)
-    monkeypatch.setitem(sys.modules, "wandb", module)
+    monkeypatch.setitem(sys.modules, name, module)
     return told
 
 
 def test_wandb_is_offline_unless_told_otherwise(tmp_path, monkeypatch):
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    told = fake_wandb(monkeypatch)
+    told = fake_library(monkeypatch, "wandb")
     run = trained(tmp_path / "run", tracker("wandb"))
     begun, *more = told
     assert begun["mode"] == "offline"
@@ -209,9 +209,28 @@ def test_wandb_is_offline_unless_told_otherwise(tmp_path, monkeypatch):
     assert [each["mode"] for each in told if isinstance(each, dict)] == ["offline", "online"]
 
 
-@pytest.mark.parametrize("name", ["tensorboard", "wandb"])
+def test_trackio_keeps_a_run_and_takes_up_a_resumed_one(tmp_path, monkeypatch):
+    told = fake_library(monkeypatch, "trackio")
+    seen = iter([None, None, Stopped("enough", 75)])
+    with pytest.raises(Stopped):
+        trained(tmp_path / "run", tracker("trackio"), stop=lambda: next(seen))
+    with Follower([tracker("trackio")], clock=iter(range(10**6)).__next__) as follower:
+        resume(tmp_path / "run", data=games.images(), hooks=Hooks(follower), say=games.quiet)
+    begun = [each for each in told if isinstance(each, dict)]
+    assert [(each["name"], each["resume"]) for each in begun] == [
+        ("run", "never"),
+        ("run", "allow"),
+    ]
+    assert begun[0]["config"]["method"] == "gan"
+    assert told.count("finish") == 2
+    steps = [each[0] for each in told if isinstance(each, tuple) and "d_loss" in each[1]]
+    assert steps == [2, 4, 6]
+    assert (0, {"samples": ("image", str(tmp_path / "run/samples/step-000000.png"))}) in told
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "wandb", "trackio"])
 def test_a_missing_library_is_named_with_the_command_that_installs_it(name, monkeypatch):
-    for module in ("wandb", "torch.utils.tensorboard"):
+    for module in ("wandb", "trackio", "torch.utils.tensorboard"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UserError, match=rf"pip install -c constraints.txt 'steadygan\[{name}\]'"):
         tracker(name)

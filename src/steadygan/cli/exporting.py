@@ -1,4 +1,4 @@
-"""What leaves the house: export (a generator), figures (of a paper), cite (what to cite)."""
+"""What leaves the house: export and push (a generator), figures and cite (for a paper)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ from steadygan.cli.samples import Best, generator_of
 app = typer.Typer()
 
 
+Form = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        help="A file more: onnx, torchscript or pt2; repeat it for several. Always there: "
+        "safetensors.",
+    ),
+]
+Uint8 = Annotated[
+    bool, typer.Option("--uint8", help="Those files give uint8 (B, H, W, C), not [-1, 1].")
+]
+
+
 @app.command(
     epilog=examples(
         "steadygan export runs/dcgan-mnist-s0 digits",
@@ -22,19 +35,9 @@ app = typer.Typer()
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     out: Annotated[Path, typer.Argument(help="Folder to write; must not be there.")],
-    form: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format",
-            help="A file more: onnx, torchscript or pt2; repeat it for several. Always there: "
-            "safetensors.",
-        ),
-    ] = None,
+    form: Form = None,
     best: Best = None,
-    uint8: Annotated[
-        bool,
-        typer.Option("--uint8", help="Those files give uint8 (B, H, W, C), not [-1, 1]."),
-    ] = False,
+    uint8: Uint8 = False,
     trust_code: TrustCode = False,
 ) -> None:
     """Write a run's generator into a folder that needs no steadygan.
@@ -48,6 +51,36 @@ def export(
     use_own_code(trust_code)
     at = generator_of(run, best)
     print(export(run, out, at=at, form=form or (), as_uint8=uint8, say=say, trust_code=trust_code))
+
+
+@app.command(
+    epilog=examples("steadygan push runs/dcgan-mnist-s0 somebody/digits --dry-run"),
+)
+def push(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    name: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="A model repository.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be uploaded; send nothing.")
+    ] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="A repository that is made is public, not private.")
+    ] = False,
+    form: Form = None,
+    best: Best = None,
+    uint8: Uint8 = False,
+    trust_code: TrustCode = False,
+) -> None:
+    """Export a run's generator and upload it to the Hugging Face hub.
+
+    The folder is that of `export`, its card the page that the hub shows. The account is that of
+    `hf auth login` or of HF_TOKEN.
+    """
+    load_torch()
+    from steadygan.export import push
+
+    use_own_code(trust_code)
+    print(push(run, name, dry_run=dry_run, public=public, at=generator_of(run, best),
+               form=form or (), as_uint8=uint8, say=say, trust_code=trust_code))  # fmt: skip
 
 
 @app.command(epilog=examples("steadygan cite runs/dcgan-mnist-s0"))

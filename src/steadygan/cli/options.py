@@ -76,8 +76,9 @@ Track = Annotated[
     list[str] | None,
     typer.Option(
         "--track",
-        help="Send curves, samples and findings to tensorboard (RUN/tensorboard) or wandb (offline "
-        "in RUN/wandb, unless WANDB_MODE says otherwise), too; repeat it for both.",
+        help="Send curves, samples and findings to tensorboard (RUN/tensorboard), wandb (offline "
+        "in RUN/wandb, unless WANDB_MODE says otherwise) or trackio (on this machine), too; repeat "
+        "it for several.",
     ),
 ]
 TrustCode = Annotated[

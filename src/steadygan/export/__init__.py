@@ -2,3 +2,4 @@
 
 from steadygan.export.folder import FORMATS as FORMATS
 from steadygan.export.folder import export as export
+from steadygan.export.hub import push as push

@@ -147,7 +147,34 @@ class Wandb(Tracker):
         self.run.finish()
 
 
-NAMES: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "wandb": Wandb}
+class Trackio(Tracker):
+    """Trackio, in its own folder on this machine (TRACKIO_DIR), unless TRACKIO_SPACE_ID or
+    TRACKIO_SERVER_URL says otherwise: `trackio show --project steadygan`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module = imported("trackio", "trackio")
+
+    def begin(self, run: Path, settings: Mapping[str, Any], step: int) -> None:
+        self.run = self.module.init(
+            project="steadygan", name=run.name, config=dict(settings), embed=False,
+            resume="allow" if step else "never", auto_log_gpu=False, auto_log_cpu=False,
+        )  # fmt: skip
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        self.run.log(dict(values), step=step)
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        self.run.log({name: self.module.Image(os.fspath(path))}, step=step)
+
+    def finding(self, step: int, said: str) -> None:
+        self.run.alert(title="finding", text=f"step {step}: {said}")
+
+    def end(self) -> None:
+        self.run.finish()
+
+
+NAMES: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "wandb": Wandb, "trackio": Trackio}
 
 
 def tracker(name: str) -> Tracker:
