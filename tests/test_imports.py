@@ -198,7 +198,7 @@ WRITERS = {
     "locks.py": {"os.open"},
     "cli/streams.py": {"os.open"},
     "training/checkpoint.py": {"os.open"},
-    "training/sample_files.py": {"looks.enlarged(pictures.picture(image)).save"},
+    "training/picture_files.py": {"looks.enlarged(pictures.picture(image)).save"},
     "training/runfolder.py": {"self.history_path.open"},
     "data/build/folder.py": {"_image(pixels).save", "contact_sheet(pixels).save", "open"},
     "data/cache.py": {"open"},

@@ -381,6 +381,38 @@ def test_the_code_table_changes_one_thing_a_direction():
     assert (codes[..., 1] == 0).all()
 
 
+def test_tables_are_those_of_the_sample_grids(infogan, classed, tmp_path):
+    generator, prior, _ = load_parts(infogan, games.quiet)
+    first = np.load(sample(infogan, tmp_path / "a.npy", table="codes", seed=4, say=games.quiet))
+    made = [*pictures.generate(generator, pictures.swept_codes(prior, 4))]
+    assert np.array_equal(first, pictures.to_uint8(torch.cat(made)))
+    assert len(first) == 10 * prior.categories
+    second = np.load(sample(infogan, tmp_path / "b.npy", table="codes:2", seed=4, say=games.quiet))
+    swept = pictures.swept_codes(prior, 4, 1)
+    assert torch.allclose(prior.codes(swept)[:10, 1], torch.linspace(-1, 1, 10))
+    made = [*pictures.generate(generator, swept)]
+    assert np.array_equal(second, pictures.to_uint8(torch.cat(made)))
+    rows = np.load(sample(classed, tmp_path / "c.npy", table="classes", say=games.quiet))
+    assert len(rows) == 10 * len(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("run", "asked", "says"),
+    [
+        ("gan", {"table": "codes"}, "takes no codes"),
+        ("gan", {"table": "classes"}, "takes no class"),
+        ("infogan", {"table": "codes:3"}, "has codes 1 to 2"),
+        ("infogan", {"table": "codes:0"}, "has codes 1 to 2"),
+        ("infogan", {"table": "rows"}, "wants classes, codes or codes:N"),
+        ("infogan", {"table": "codes", "count": 4}, "leave out --count"),
+        ("infogan", {"table": "codes", "truncation": 0.5}, "a still picture"),
+    ],
+)
+def test_a_table_that_is_not_there_is_refused(run, asked, says, request, tmp_path):
+    with pytest.raises(UserError, match=re.escape(says)):
+        sample(request.getfixturevalue(run), tmp_path / "a.png", say=games.quiet, **asked)
+
+
 # ---- formats -------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from steadygan.cli.options import (
     say,
     use_own_code,
 )
+from steadygan.errors import UserError
 
 app = typer.Typer()
 
@@ -34,7 +35,9 @@ Best = Annotated[
     epilog=examples(
         "steadygan sample runs/dcgan-mnist-s0 --count 64 --out grid.png",
         "steadygan sample runs/cgan-mnist-s0 --class 3 --class 7 --out rows.png",
+        "steadygan sample runs/infogan-mnist-s0 --table codes --out table.png",
         "steadygan sample runs/dcgan-mnist-s0 --count 16 --out walk.mp4 --seconds 6 --scale 4",
+        "steadygan sample runs/bigan-mnist-s0 --from a.png --from b.png --out rebuilt.png",
     )
 )
 def sample(
@@ -63,8 +66,28 @@ def sample(
         str | None,
         typer.Option("--text", help="Write these characters as a line, all from one latent."),
     ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            "--table",
+            help="classes: a row a class, a column a latent. codes or codes:2: a row a category, "
+            "that code from -1 to 1 along it.",
+        ),
+    ] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            help="What the generator makes of this image file, through the run's own encoder "
+            "(bigan, decoding); repeat it for several.",
+        ),
+    ] = None,
     interpolate: Annotated[
-        bool, typer.Option("--interpolate", help="Each row interpolates between two latents.")
+        bool,
+        typer.Option(
+            "--interpolate",
+            help="Each row interpolates between two latents, or two images of --from.",
+        ),
     ] = False,
     truncation: Annotated[
         float | None,
@@ -90,14 +113,27 @@ def sample(
     """
     require_new(out, force)
     load_torch()
+    from steadygan.training.encoded import sample_from
     from steadygan.training.sample_files import Looks, sample
 
     use_own_code(trust_code)
-    sample(
-        run, out, count=count, seed=seed, category=category, text=text, interpolate=interpolate,
-        truncation=truncation, looks=Looks(scale, seconds, fps),
-        at=generator_of(run, best), say=say, trust_code=trust_code,
-    )  # fmt: skip
+    looks = Looks(scale, seconds, fps)
+    if images:
+        refused = {"--count": count, "--text": text, "--table": table, "--truncation": truncation,
+                   "--best": best or None}  # fmt: skip
+        if unfit := [name for name, value in refused.items() if value is not None]:
+            raise UserError(f"--from: does not go with {' or '.join(unfit)}")
+        if len(category or ()) > 1:
+            raise UserError("--from: wants one --class")
+        one = category[0] if category else None
+        sample_from(run, images, out, category=one, interpolate=interpolate, looks=looks, say=say,
+                    trust_code=trust_code)  # fmt: skip
+    else:
+        sample(
+            run, out, count=count, seed=seed, category=category, text=text, table=table,
+            interpolate=interpolate, truncation=truncation, looks=looks,
+            at=generator_of(run, best), say=say, trust_code=trust_code,
+        )  # fmt: skip
     print(out)
 
 

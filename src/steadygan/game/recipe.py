@@ -183,6 +183,16 @@ class Recipe(Spec):
         """True where the method cannot do without class labels."""
         return self.networks.g_takes_classes or self.networks.d_takes_classes
 
+    @property
+    def has_encoder(self) -> bool:
+        """True where the method learns what latents images are made from: see `latents_of`."""
+        return False
+
+    def latents_of(self, state: GameState, images: Tensor) -> Tensor:
+        """Latents (B, dim) float32, without a class, from which G makes images (B, C, H, W) in [-1,
+        1] again, by the method's encoder, without a graph."""
+        raise NotImplementedError(f"{self.method or 'this recipe'} has no encoder")
+
     def sampling_prior(self, classes: int) -> Prior:
         """What whole latents are drawn from for pictures and samples: the prior, with a class at
         the end where the generator takes one of `classes`."""

@@ -19,6 +19,7 @@ from torch import Tensor
 from steadygan.game.context import Condition, StepContext
 from steadygan.game.optimizers import Adam
 from steadygan.game.recipe import Recipe
+from steadygan.game.state import GameState
 from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import BiGANNetworks
 from steadygan.priors import Uniform
@@ -52,6 +53,14 @@ class BiGAN(Recipe):
         own = context.player == "g"
         with torch.set_grad_enabled(own):
             return context.forward("g", "encoder", samples, own=own).float()
+
+    @property
+    def has_encoder(self) -> bool:
+        return True
+
+    @torch.no_grad()
+    def latents_of(self, state: GameState, images: Tensor) -> Tensor:
+        return state.players["g"]["encoder"](images).float()
 
     def g_loss(self, context: StepContext) -> Tensor:
         """D's objective with the labels swapped: E and G both make D mistake the pairs."""

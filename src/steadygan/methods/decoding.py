@@ -90,12 +90,19 @@ class Decoding(EncoderPretraining):
         made = context.forward("g", "generator", latent, own=own, statistics=False).float()
         return decoding_loss(made, context.real, "l1" if self.decode == "l1" else "l2")
 
+    @property
+    def has_encoder(self) -> bool:
+        return self.learns_features
+
+    def latents_of(self, state: GameState, images: Tensor) -> Tensor:
+        code = self.code(state, images)
+        return code.tanh() if self.prior.name == "uniform" else code
+
     def decoded_from(self, context: StepContext) -> Tensor:
         """The latents (B, n) that G should map to `context.real`."""
         if self.learns_features:
             with context.inputs.autocast():
-                latent = self.code(context.state, context.real)
-            latent = latent.tanh() if self.prior.name == "uniform" else latent
+                latent = self.latents_of(context.state, context.real)
         else:
             assert context.batch.rows is not None  # the training loop gives them
             normal = context.state.part_state("codes", RandomCodes).normal(context.batch.rows)

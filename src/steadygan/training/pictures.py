@@ -35,14 +35,14 @@ def fixed_latents(prior: Prior, seed: int, count: int = GRID) -> Tensor:
     return prior.latents(normal[:, : prior.dim])
 
 
-def swept_codes(prior: Coded, seed: int) -> Tensor:
-    """Latents for InfoGAN's table, (categories * 10, total_dim): a row a category, the first
-    continuous code from -1 to 1 along it, the noise the same throughout."""
+def swept_codes(prior: Coded, seed: int, code: int = 0) -> Tensor:
+    """Latents for InfoGAN's table, (categories * 10, total_dim): a row a category, continuous code
+    `code` from -1 to 1 along it, the noise the same throughout."""
     noise = fixed_latents(prior, seed, 1)[:, : prior.dim].expand(prior.categories * SWEEP, -1)
     category = torch.arange(prior.categories).repeat_interleave(SWEEP)
     codes = torch.zeros(len(category), prior.continuous)
     if prior.continuous:
-        codes[:, 0] = torch.linspace(-1, 1, SWEEP).repeat(prior.categories)
+        codes[:, code] = torch.linspace(-1, 1, SWEEP).repeat(prior.categories)
     return prior.with_codes(noise, category, codes)
 
 
