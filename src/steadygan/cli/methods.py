@@ -23,16 +23,13 @@ def methods(
         typer.Argument(metavar="[NAME | diff A B]", help="A method, or diff and two methods."),
     ] = None,
 ) -> None:
-    """List the methods; show the paper, equations and recipe of one; or compare two recipes."""
+    """List the methods by family; show paper, equations and recipe of one; or compare two."""
     load_torch()
     from steadygan.methods import find
-    from steadygan.methods import methods as found
-    from steadygan.study.describe import difference, sheet
+    from steadygan.study.describe import difference, listing, sheet
 
     if not names:
-        width = max(len(name) for name in found())
-        for name, method in found().items():
-            print(f"{name:{width}}  {method.title}")
+        print(listing())
     elif names[0] == "diff" and len(names) == 3:
         print(difference(find(names[1]), find(names[2])))
     elif len(names) == 1 and names[0] != "diff":

@@ -3,13 +3,15 @@
 A method file holds a docstring (what it is, paper, equations with their numbers) and a `recipe`,
 or `recipes = {name: Recipe}` where one paper gives several; `presets = {name: {key: value}}` names
 sets of overrides (`preset=paper`, `preset=light`); `vector_networks` stands in for the networks
-where the data are vectors, with `vector_settings` as overrides.
+where the data are vectors, with `vector_settings` as overrides. `family` is one of `FAMILIES`;
+`use_when` goes on "use this when ...", as a text, or as one by name for several recipes.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -20,6 +22,13 @@ from steadygan.errors import UserError, did_you_mean
 from steadygan.game.recipe import Recipe
 from steadygan.networks import Networks
 from steadygan.recipes.overrides import override_all
+
+#: In the order in which methods are listed.
+FAMILIES = (
+    "first GANs", "least squares", "critics", "spectral norm", "attention", "auto-encoders",
+    "decoding constraint", "relativistic, local penalties", "labels and codes", "features",
+    "few images",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,11 +41,19 @@ class Method:
     presets: MappingProxyType[str, dict[str, Any]]
     vector_networks: Networks | None
     vector_settings: MappingProxyType[str, Any]
+    family: str
+    use_when: str
 
     @property
     def title(self) -> str:
         """The first paragraph of the docstring in one line: the method and its paper."""
         return " ".join(self.doc.split("\n\n")[0].split())
+
+    @property
+    def work(self) -> str:
+        """The title up to the year: the method's name and who it is by."""
+        found = re.match(r".*?\d{4}", self.title)
+        return found.group().replace(". ", ", ", 1) if found else self.title
 
     def fitted(self, shape: tuple[int, ...]) -> Recipe:
         """The recipe for data of `shape`: for vectors with the method's networks and settings for
@@ -57,6 +74,7 @@ def methods() -> dict[str, Method]:
         module = importlib.import_module(f"{__name__}.{info.name}")
         own: dict[str, Any] = {info.name.replace("_", "-"): getattr(module, "recipe", None)}
         recipes: dict[str, Recipe] = getattr(module, "recipes", None) or own
+        use_when = getattr(module, "use_when", "")
         for name, recipe in recipes.items():
             found[name] = Method(
                 name=name,
@@ -65,8 +83,21 @@ def methods() -> dict[str, Method]:
                 presets=MappingProxyType(getattr(module, "presets", {})),
                 vector_networks=getattr(module, "vector_networks", None),
                 vector_settings=MappingProxyType(getattr(module, "vector_settings", {})),
+                family=getattr(module, "family", ""),
+                use_when=use_when if isinstance(use_when, str) else use_when.get(name, ""),
             )
     return dict(sorted(found.items()))
+
+
+def by_family() -> dict[str, list[Method]]:
+    """The methods of each family, in the order of `FAMILIES`, and within one in that of the
+    alphabet; those of no known family last."""
+    found: dict[str, list[Method]] = {family: [] for family in FAMILIES}
+    for method in methods().values():
+        found.setdefault(method.family if method.family in FAMILIES else "others", []).append(
+            method
+        )
+    return {family: listed for family, listed in found.items() if listed}
 
 
 def find(name: str) -> Method:

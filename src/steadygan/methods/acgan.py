@@ -18,6 +18,8 @@ from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import ACGANNetworks
 from steadygan.priors import Uniform
 
+family = "labels and codes"
+use_when = "there are classes and D shall name them, not be told"
 recipe = Recipe(
     networks=ACGANNetworks(),
     objective=NonSaturating(),

@@ -98,6 +98,8 @@ class Began(Recipe):
 
 ADAM = Adam(lr=1e-4, betas=(0.5, 0.999))
 
+family = "auto-encoders"
+use_when = "images are of one kind, such as faces, and a measure of convergence is wanted"
 recipe = Began(
     networks=BEGANNetworks(),
     objective=BEGANObjective(),

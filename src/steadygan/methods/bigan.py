@@ -69,6 +69,8 @@ class BiGAN(Recipe):
 
 ADAM = Adam(lr=2e-4, betas=(0.5, 0.999), weight_decay=2.5e-5)
 
+family = "labels and codes"
+use_when = "you want the latent of a picture (sample --from), by an encoder"
 recipe = BiGAN(
     networks=BiGANNetworks(),
     objective=NonSaturating(),

@@ -17,6 +17,8 @@ from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import ConditionalNetworks
 from steadygan.priors import Uniform
 
+family = "labels and codes"
+use_when = "there are up to some dozens of classes: the nearest to real images in minutes"
 recipe = Recipe(
     networks=ConditionalNetworks(),
     objective=NonSaturating(),

@@ -72,6 +72,8 @@ class D2GAN(Recipe):
 
 ADAM = Adam(lr=2e-4, betas=(0.5, 0.999))
 
+family = "labels and codes"
+use_when = "modes are dropped: a second D weighs the reverse divergence"
 recipe = D2GAN(
     networks=DCGANNetworks(),
     objective=D2GANObjective(),

@@ -18,6 +18,8 @@ from steadygan.networks import DCGANNetworks
 from steadygan.networks.dcgan import LIGHT
 from steadygan.priors import Uniform
 
+family = "first GANs"
+use_when = "there are no labels and little time: preset=tiny up to 32 px, preset=small above"
 recipe = Recipe(
     networks=DCGANNetworks(),
     objective=NonSaturating(),

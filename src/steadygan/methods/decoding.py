@@ -113,6 +113,8 @@ class Decoding(EncoderPretraining):
 
 ADAM = Adam(lr=2e-4, betas=(0.5, 0.999))
 
+family = "decoding constraint"
+use_when = "G shall also decode features of the data, and sample --from your pictures"
 recipe = Decoding(
     networks=DCGANNetworks(),
     objective=NonSaturating(),

@@ -17,6 +17,8 @@ from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE
 from steadygan.priors import Uniform
 
+family = "relativistic, local penalties"
+use_when = "you want dcgan's loss with a penalty around real images alone"
 recipe = Recipe(
     networks=DCGANNetworks(d_norm="none"),
     objective=NonSaturating(),

@@ -18,6 +18,8 @@ from steadygan.losses.energy import EBGANObjective, PullingAway
 from steadygan.networks.autoencoder import EBGANNetworks
 from steadygan.priors import Uniform
 
+family = "auto-encoders"
+use_when = "you want D to be an auto-encoder whose error is the score, with a margin"
 recipe = Recipe(
     networks=EBGANNetworks(),
     objective=EBGANObjective(margin=10.0),

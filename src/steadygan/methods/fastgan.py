@@ -29,6 +29,8 @@ from steadygan.parts.augment import DiffAugment
 from steadygan.parts.normalisation import SpectralNormalisation
 from steadygan.priors import Normal
 
+family = "few images"
+use_when = "there are few images of 128 px and more, and a GPU or hours"
 recipe = Recipe(
     networks=FastGANNetworks(),
     objective=Hinge(),

@@ -24,6 +24,8 @@ from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE
 from steadygan.priors import Uniform
 
+family = "features"
+use_when = "G shall match what D looks at on average, as in semi-supervised learning"
 recipe = Recipe(
     networks=DCGANNetworks(d_norm="none"),
     objective=NonSaturating(),

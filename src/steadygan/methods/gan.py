@@ -18,6 +18,8 @@ from steadygan.networks import MLPNetworks
 from steadygan.networks.mlp import PLANE
 from steadygan.priors import Uniform
 
+family = "first GANs"
+use_when = "you want the original game, fully connected, as a baseline on images up to 32 px"
 recipe = Recipe(
     networks=MLPNetworks(),
     objective=NonSaturating(),

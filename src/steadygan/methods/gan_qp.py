@@ -21,6 +21,8 @@ from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE
 from steadygan.priors import Normal
 
+family = "critics"
+use_when = "you want a critic with neither Lipschitz constraint nor gradient penalty"
 recipe = Recipe(
     networks=DCGANNetworks(),
     objective=Wasserstein(),

@@ -17,6 +17,8 @@ from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import InfoGANNetworks
 from steadygan.priors import Coded
 
+family = "first GANs"
+use_when = "there are no labels and you want codes that one can read: kind, slant, width"
 recipe = Recipe(
     networks=InfoGANNetworks(),
     objective=NonSaturating(),

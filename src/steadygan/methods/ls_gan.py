@@ -21,6 +21,8 @@ from steadygan.networks import DCGANNetworks
 from steadygan.networks.mlp import PLANE
 from steadygan.priors import Uniform
 
+family = "critics"
+use_when = "you want D to leave samples alone that are already told apart by a margin"
 recipe = Recipe(
     networks=DCGANNetworks(kernel=4),
     objective=LossSensitive(),

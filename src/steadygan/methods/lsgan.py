@@ -22,6 +22,8 @@ from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE
 from steadygan.priors import Uniform
 
+family = "least squares"
+use_when = "you want a loss that still pulls samples which D is sure about"
 recipe = Recipe(
     networks=DCGANNetworks(),
     objective=LeastSquares(),

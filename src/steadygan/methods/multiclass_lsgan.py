@@ -20,6 +20,11 @@ from steadygan.losses.objectives import NonSaturating
 from steadygan.networks import MulticlassNetworks
 from steadygan.priors import Uniform
 
+family = "least squares"
+use_when = {
+    "multiclass-lsgan": "there are hundreds or thousands of classes, such as Chinese characters",
+    "multiclass-gan": "you compare its cross entropy with multiclass-lsgan's squares",
+}
 _recipe = Recipe(
     networks=MulticlassNetworks(),
     objective=LeastSquares(coding="01"),

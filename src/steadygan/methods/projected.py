@@ -22,6 +22,8 @@ from steadygan.parts.augment import DiffAugment
 from steadygan.parts.normalisation import SpectralNormalisation
 from steadygan.priors import Normal
 
+family = "few images"
+use_when = "there are few images and a GPU"
 recipe = Recipe(
     networks=ProjectedNetworks(),
     objective=HeadsHinge(),

@@ -21,6 +21,8 @@ from steadygan.networks import R3GANNetworks
 from steadygan.networks.mlp import PLANE_DEEP
 from steadygan.priors import Normal
 
+family = "relativistic, local penalties"
+use_when = "you want the modern baseline, have a GPU, and can wait"
 recipe = Recipe(
     networks=R3GANNetworks(width=64),
     objective=RpGAN(),

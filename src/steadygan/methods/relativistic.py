@@ -19,6 +19,11 @@ from steadygan.networks.dcgan import LIGHT
 from steadygan.networks.mlp import PLANE
 from steadygan.priors import Normal
 
+family = "relativistic, local penalties"
+use_when = {
+    "rpgan": "D shall judge pairs of a real and a generated sample",
+    "ragan": "D shall judge samples against the mean of the other side",
+}
 _shared = Recipe(
     networks=DCGANNetworks(),
     objective=RpGAN(),

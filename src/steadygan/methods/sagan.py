@@ -21,6 +21,12 @@ from steadygan.networks import SNGANNetworks
 from steadygan.parts.normalisation import SpectralNormalisation
 from steadygan.priors import Normal
 
+family = "attention"
+use_when = {
+    "sagan-hinge": "shapes span the image (64 px and more) and there is a GPU",
+    "sagan-wasserstein": "you compare the Wasserstein loss with sagan-hinge on the same networks",
+    "sagan-js": "you compare cross entropy with sagan-hinge on the same networks",
+}
 _hinge = Recipe(
     networks=SNGANNetworks(attention=(1,)),
     objective=Hinge(),

@@ -21,6 +21,8 @@ from steadygan.networks.mlp import PLANE_DEEP
 from steadygan.parts.normalisation import SpectralNormalisation
 from steadygan.priors import Normal
 
+family = "spectral norm"
+use_when = "you want D held at little cost in time, for natural images"
 recipe = Recipe(
     networks=SNGANNetworks(),
     objective=NonSaturating(),

@@ -17,6 +17,12 @@ are `generator-l2.kind=` pair_sq, batch_mean or nearest, `discriminator-l2.kind=
 from steadygan.losses.l2 import DiscriminatorL2, GeneratorL2
 from steadygan.methods import sngan
 
+family = "spectral norm"
+use_when = {
+    "sngan-gl2": "you study the L2-norm constraint on G, against sngan",
+    "sngan-dl2": "you study the L2-norm constraint on D, against sngan",
+    "sngan-l2": "you study both L2-norm constraints together, against sngan",
+}
 recipes = {
     "sngan-gl2": sngan.recipe.with_(GeneratorL2(weight=0.05)),
     "sngan-dl2": sngan.recipe.with_(DiscriminatorL2(weight=0.1)),

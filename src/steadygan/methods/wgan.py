@@ -20,6 +20,8 @@ from steadygan.networks.mlp import PLANE_DEEP
 from steadygan.parts.constraints import WeightClip
 from steadygan.priors import Normal
 
+family = "critics"
+use_when = "you study weight clipping, or want the first Wasserstein critic as a baseline"
 recipe = Recipe(
     networks=DCGANNetworks(),
     objective=Wasserstein(),

@@ -18,6 +18,8 @@ from steadygan.networks import DCGANNetworks
 from steadygan.networks.mlp import PLANE_DEEP
 from steadygan.priors import Normal
 
+family = "critics"
+use_when = "you want a penalised critic that need not be 1-Lipschitz"
 recipe = Recipe(
     networks=DCGANNetworks(stages=None, d_norm="none"),
     objective=WassersteinLow(),

@@ -20,6 +20,8 @@ from steadygan.losses.penalties import GradientPenalty
 from steadygan.networks import DCGANNetworks, MLPNetworks
 from steadygan.priors import Normal
 
+family = "critics"
+use_when = "you want the most compared critic; five D steps and a penalty make it slow"
 recipe = Recipe(
     networks=DCGANNetworks(d_norm="none"),
     objective=Wasserstein(),

@@ -72,9 +72,7 @@ def _sources(studio: Studio) -> list[str]:
 
 
 def _described() -> list[tuple[str, str]]:
-    return [
-        (f"{name}: {method.title.partition('. ')[0]}", name) for name, method in methods().items()
-    ]
+    return [(f"{name}: when {method.use_when}", name) for name, method in methods().items()]
 
 
 def spec_of(studio: Studio, source: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from steadygan.game.recipe import Recipe
-from steadygan.methods import Method
+from steadygan.methods import Method, by_family, methods
 from steadygan.recipes.overrides import flat
 
 #: An iteration after any warm-up of the critic.
@@ -24,9 +24,22 @@ def _said(value: object) -> str:
     return "none" if value is None else json.dumps(value)
 
 
+def listing() -> str:
+    """All methods by family: who each is by, and when to use it."""
+    width = max(map(len, methods()))
+    lines = ["Use this when ..."]
+    for family, listed in by_family().items():
+        lines += ["", family]
+        for method in listed:
+            lines.append(f"  {method.name:{width}}  {method.use_when}")
+            lines.append(f"  {'':{width}}  ({method.work})")
+    return "\n".join(lines)
+
+
 def sheet(method: Method) -> str:
     """Paper, equations, recipe and presets of one method."""
-    lines = [method.name, "", method.doc, "", "Recipe"]
+    when = f"Use this when {method.use_when}."
+    lines = [method.name, "", method.doc, "", when, "", "Recipe"]
     lines += [f"  {key} = {value}" for key, value in typed(method.recipe).items()]
     recipe = method.recipe
     iterations = recipe.ema.halflife_iterations(recipe.images_in(LATER))
