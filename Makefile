@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test lint format reliability bench properties
+.PHONY: help demo test lint format reliability bench properties docs wheel
 
 help:
 	@echo "make demo         install, train five GANs on real digits, print the report's path"
@@ -12,6 +12,8 @@ help:
 	@echo "make format       let ruff fix and format"
 	@echo "make reliability  the long fault counts, with a table"
 	@echo "make bench        speed of a training step against a textbook loop"
+	@echo "make docs         the documentation site, in site/"
+	@echo "make wheel        a wheel, tried in an empty environment"
 	@echo "make properties   what only training shows of each method, with a table (20 minutes)"
 
 .venv/installed: pyproject.toml constraints.txt
@@ -46,3 +48,10 @@ bench: .venv/installed
 
 properties: .venv/installed
 	$(BIN)/python -m benchmarks.properties
+
+docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+wheel:
+	PYTHON=$(PYTHON) .ci/wheel

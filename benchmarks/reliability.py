@@ -34,6 +34,7 @@ from tests.reliability import (
     resuming,
     shapes,
     studies,
+    web,
 )
 
 Tick = Callable[[], None]
@@ -80,6 +81,9 @@ def checks() -> Iterator[Check]:
         yield Check("R18", f"every objective and part with {method}", len(pairs.pairs()),
                     all_pairs(method))  # fmt: skip
     yield Check("R18", "overrides over all sources and methods", 300, asking.fuzzed)
+    yield Check("R20", "hostile paths at each route of the web app", 200, web.hostile_paths)
+    yield Check("R20", "hostile inputs to the web app", 500, web.hostile_inputs)
+    yield Check("R20", "clients of 50 calls each at once", 20, web.many_clients)
     yield Check("R21", "files of another shape", 2000, misshapen_files)
 
 

@@ -28,6 +28,11 @@ CSS = """
 .gradio-container > *, .gradio-container .contain, .gradio-container .tabitem {
   width: 100%; min-width: 0; max-width: 100%; box-sizing: border-box;
 }
+.gradio-container .prose table { display: block; overflow-x: auto; border: 0 !important; }
+.gradio-container .prose :is(td, th) {
+  white-space: nowrap; word-break: normal; overflow-wrap: normal; font-size: 0.85em;
+}
+.gradio-container .prose td:last-child { white-space: normal; min-width: 8em; }
 .gradio-container .block, .gradio-container .column { max-width: 100%; }
 @media (max-width: 640px) {
   .gradio-container .main { padding: 8px !important; }

@@ -14,19 +14,30 @@ from steadygan.report.text import figure
 from steadygan.studio.explore import SHOWN, generator_of, shown
 from steadygan.studio.shelf import loss_curves, quality_curves
 from steadygan.studio.state import MOST_SEED, Load, Studio, chosen, in_a_line, shown_picture, whole
+from steadygan.studio.studies import section
 from steadygan.training.sampling import class_names_in, draw_table
 
 #: Runs that are shown at once, and characters of a line.
 MOST_RUNS, MOST_CHARACTERS = 8, 40
+HEAD = ("run", "method", "steps", "diagnosis")
 
 
 def page(studio: Studio) -> list[Load]:
     """Build the page inside the current tab; what is filled in when it is opened."""
+    with gr.Tab("Runs"):
+        _runs_section(studio)
+    with gr.Tab("A study"):
+        section(studio)
+    return []
+
+
+def _runs_section(studio: Studio) -> None:
     with gr.Row():
         runs = gr.Dropdown(studio.shelf.names(), multiselect=True, max_choices=MOST_RUNS,
                            label="Runs", scale=4)  # fmt: skip
         show = gr.Button("Compare", variant="primary", scale=1)
-    table = gr.Dataframe(label="At the last step", interactive=False, wrap=True)
+    table = gr.Dataframe(headers=list(HEAD), label="At the last step", interactive=False,
+                         wrap=True)  # fmt: skip
     with gr.Row():
         losses, quality = gr.Plot(label="Losses"), gr.Plot(label="Distance to real images")
     grids = gr.Gallery(label="Samples of each, of the same latents where their seeds are the same",
@@ -37,7 +48,6 @@ def page(studio: Studio) -> list[Load]:
     gr.Timer(10).tick(lambda names: gr.Dropdown(
         choices=studio.shelf.names(), value=[n for n in names or () if n in studio.shelf.names()]
     ), runs, runs)  # fmt: skip
-    return []
 
 
 def compared(studio: Studio, names: Any) -> tuple[Any, Any, Any, list[tuple[np.ndarray, str]]]:
@@ -47,7 +57,7 @@ def compared(studio: Studio, names: Any) -> tuple[Any, Any, Any, list[tuple[np.n
     runs = [(name, studio.shelf.history(name)) for name in names]
     facts = {name: studio.shelf.facts(name) for name in names}
     keys = [m for m in METRICS if any(_measured(facts[name], m.key) is not None for name in names)]
-    head = ["run", "method", "steps", "diagnosis", *(metric.title for metric in keys)]
+    head = [*HEAD, *(metric.title for metric in keys)]
     rows = []
     for name in names:
         found, status = facts[name], facts[name].get("status") or {}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import gradio as gr
@@ -24,6 +22,7 @@ from steadygan.studio.state import (
     Studio,
     chosen,
     in_a_line,
+    scratch_folder,
     shown_picture,
     whole,
 )
@@ -41,6 +40,8 @@ FROM = 512
 #: The shorter side of a shown picture in pixels, at least.
 SHOWN = 256
 ANY = "any"
+#: What samples can be kept as, and what makes a zip of the exported generator.
+FORMS, EXPORT = ("png", "webp", "npy", "gif", "mp4"), "zip (export)"
 #: Training images that are compared with a sample at a time.
 CHUNK = 2000
 
@@ -54,7 +55,7 @@ def page(studio: Studio) -> list[Load]:
         number = gr.Number(16, label="Samples", precision=0)
         kind = gr.Dropdown([ANY], value=ANY, label="Class or category", allow_custom_value=True)
         draw = gr.Button("Draw", variant="primary")
-    samples = gr.Gallery(label="Click one, then another", columns=8, height=300,
+    samples = gr.Gallery(label="Click one, then another", columns=8, height=330,
                          allow_preview=False, object_fit="contain")  # fmt: skip
     first, second = gr.State(0), gr.State(1)
     with gr.Row():
@@ -69,10 +70,10 @@ def page(studio: Studio) -> list[Load]:
             moved = shown_picture("The first, moved", 280)
             near = gr.Button("Its nearest training images")
     nearest = gr.Gallery(
-        label="Nearest training images", columns=8, height=130, object_fit="contain"
+        label="Nearest training images", columns=8, height=185, object_fit="contain"
     )
     with gr.Row():
-        form = gr.Dropdown(["png", "npy", "gif", "zip (export)"], value="png", label="Save as")
+        form = gr.Dropdown([*FORMS, EXPORT], value="png", label="Save as")
         save = gr.Button("Make the file")
         file = gr.File(label="File", interactive=False, height=110)
     asked = [run, best, seed, number, kind]
@@ -218,23 +219,17 @@ def nearest_of(studio: Studio, name: Any, best: Any, seed: Any, number: Any, kin
     return shown(as_played(torch.from_numpy(np.array(items[near.numpy()]))))
 
 
-@cache
-def _scratch() -> tempfile.TemporaryDirectory:
-    """Where files to download are made; gone with the app."""
-    return tempfile.TemporaryDirectory(prefix="steadygan-studio-")
-
-
 def made_file(
     studio: Studio, name: Any, best: Any, seed: Any, number: Any, kind: Any, form: Any
 ) -> str:
     """The samples as a file to download, or the exported generator as a zip."""
     at, run = "best" if best else "last", studio.shelf.path(name)
     amount, seed = whole(number, 1, MOST_SAMPLES, "samples"), whole(seed, 0, MOST_SEED, "seed")
-    home = Path(tempfile.mkdtemp(dir=_scratch().name))
-    if form == "zip (export)":
+    home = scratch_folder()
+    if form == EXPORT:
         out = export(run, home / "generator", at=at, say=lambda text: None)
         return shutil.make_archive(str(home / "generator"), "zip", out)
-    if form not in ("png", "npy", "gif"):
+    if form not in FORMS:
         raise UserError("choose a format of the list")
     category = None if kind in (ANY, None, "") else str(kind)
     return str(sample(run, home / f"samples.{form}", count=amount, seed=seed, category=category,

@@ -29,6 +29,8 @@ PICTURES = ("samples", "codes", "classes")
 GRID = "rgba(128,128,128,0.25)"
 #: Points of a curve at most: more are thinned evenly.
 MOST_POINTS = 600
+#: Points of a curve up to which each has a marker.
+MARKED = 20
 
 
 @dataclass
@@ -48,6 +50,17 @@ class Shelf:
         """The folder of a run that is in the list; anything else is a UserError."""
         if not isinstance(name, str) or name not in self.names():
             raise UserError("choose a run of the list")
+        return self.root / name
+
+    def studies(self) -> list[str]:
+        """Study folders right under `root`, the newest first."""
+        found = sorted(self.root.glob("*/study.json"), key=lambda path: -path.stat().st_mtime)
+        return [path.parent.name for path in found]
+
+    def study(self, name: Any) -> Path:
+        """The folder of a study that is in the list; anything else is a UserError."""
+        if not isinstance(name, str) or name not in self.studies():
+            raise UserError("choose a study of the list")
         return self.root / name
 
     def facts(self, name: str) -> dict[str, Any]:
@@ -135,7 +148,8 @@ def _points(lines: History, y: str, x: str) -> tuple[list[float], list[float]]:
 def _add(figure: go.Figure, points: tuple[list[float], list[float]], name: str, colour: str,
          dash: int) -> None:  # fmt: skip
     style = ("solid", "dash", "dot", "dashdot")[dash % 4]
-    figure.add_scatter(x=points[0], y=points[1], name=name, mode="lines",
+    mode = "lines+markers" if len(points[0]) <= MARKED else "lines"  # one point has no line
+    figure.add_scatter(x=points[0], y=points[1], name=name, mode=mode,
                        line={"color": colour, "dash": style, "width": 1.6})  # fmt: skip
 
 
@@ -143,7 +157,8 @@ def _laid_out(figure: go.Figure, x: str, y: str) -> go.Figure:
     figure.update_layout(
         xaxis_title=x, yaxis_title=y, margin={"l": 50, "r": 10, "t": 40, "b": 40}, height=300,
         template="plotly_white", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": "#888888"}, legend={"orientation": "h", "y": 1.15}, showlegend=True,
+        font={"color": "#888888"}, showlegend=True,
+        legend={"orientation": "h", "y": 1.15, "x": 1, "xanchor": "right"},
     )  # fmt: skip
     figure.update_xaxes(gridcolor=GRID, zeroline=False)
     figure.update_yaxes(gridcolor=GRID, zeroline=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import count
@@ -67,6 +68,17 @@ def unused(name: str, known: Collection[str]) -> str:
     """`name`, or `name-2`, `name-3`, ...: the first that is not known."""
     names = (name if again == 1 else f"{name}-{again}" for again in count(1))
     return next(each for each in names if each not in known)
+
+
+@functools.cache
+def _scratch() -> tempfile.TemporaryDirectory:
+    """Where files to download are made; gone with the app."""
+    return tempfile.TemporaryDirectory(prefix="steadygan-studio-")
+
+
+def scratch_folder() -> Path:
+    """A new folder for files to download."""
+    return Path(tempfile.mkdtemp(dir=_scratch().name))
 
 
 def chosen(names: list[str], current: Any) -> Any:

@@ -11,18 +11,23 @@ import gradio as gr
 import numpy as np
 
 from steadygan.data import Dataset, DataSettings, open_data
+from steadygan.data.build.card import safe
 from steadygan.data.scan import printable
 from steadygan.errors import UserError
-from steadygan.methods import methods
+from steadygan.methods import find, methods
 from steadygan.studio.jobs import Job
 from steadygan.studio.state import EVERY, MOST_SEED, Load, Studio, in_a_line, unused, whole
+from steadygan.study.compose import compose
+from steadygan.study.describe import LATER, typed
 from steadygan.study.recommend import choose, facts_of, warnings
+from steadygan.training.horizon import images_a_second
 
 #: What ships inside or is found by name, beside one's own images.
 BUILT_IN = {"MNIST digits (shipped)": "mnist", "Fashion-MNIST": "fashion-mnist"}
 RECOMMENDED = "recommended for these images"
 PRESETS = {"light: minutes of two cores": "light", "the paper's networks": "paper", "default": ""}
-BUDGETS = ("1m", "2m", "5m", "10m", "30m", "1h", "3h")
+#: Training times, with their seconds.
+BUDGETS = {"1m": 60, "2m": 120, "5m": 300, "10m": 600, "30m": 1800, "1h": 3600, "3h": 10800}
 SIZES = ("auto", "28", "32", "64", "96", "128")
 LOOKED_AT = 32
 STATES = {"waiting": "⏳ waiting", "running": "▶ running", "ended": "✓ ended"}
@@ -41,11 +46,14 @@ def page(studio: Studio) -> list[Load]:
         with gr.Column(scale=3, min_width=320):
             method = gr.Dropdown([RECOMMENDED, *_described()], value=RECOMMENDED, label="Method")
             preset = gr.Radio(list(PRESETS), value=next(iter(PRESETS)), label="Networks")
-            budget = gr.Dropdown(BUDGETS, value="5m", label="Training time")
+            budget = gr.Dropdown(list(BUDGETS), value="5m", label="Training time")
             seed = gr.Number(0, label="Seed", precision=0)
-            start = gr.Button("Start", variant="primary")
+            with gr.Row():
+                start = gr.Button("Start", variant="primary")
+                plan = gr.Button("How far does that go?")
             command = gr.Code(label="What will run", language="shell", lines=2,
-                              interactive=False)  # fmt: skip
+                              interactive=False, wrap_lines=True)  # fmt: skip
+    planned_for = gr.Markdown()
     shown = gr.Gallery(
         label="Images as they are learnt from", columns=8, height=240, object_fit="contain"
     )
@@ -60,6 +68,7 @@ def page(studio: Studio) -> list[Load]:
     look.click(in_a_line(lambda *values: looked_at(studio, *values)), [source, size], [said, shown])
     for field in asked:
         field.change(in_a_line(lambda *v: command_of(studio, *v)[0]), asked, command)
+    plan.click(in_a_line(lambda *v: planned(studio, *v)), asked, planned_for)
     start.click(in_a_line(lambda *v: started(studio, *v)), asked, [table, log])
     stop.click(in_a_line(lambda: stopped(studio, "running")), None, [table, log])
     clear.click(in_a_line(lambda: stopped(studio, "waiting")), None, [table, log])
@@ -140,6 +149,12 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w-]", "_", printable(name))[:60] or "images"
 
 
+def preset_keys(method: str, preset: str) -> dict[str, str]:
+    """The setting of a choice of networks; none where the method has no such preset."""
+    name = PRESETS[preset]
+    return {"preset": name} if name in methods()[method].presets else {}
+
+
 def command_of(studio: Studio, *asked: Any) -> tuple[str, list[str], str]:
     """The command of what is asked for: as a line, as words, and the run that it writes."""
     source, size, method, preset, budget, seed = asked
@@ -151,13 +166,37 @@ def command_of(studio: Studio, *asked: Any) -> tuple[str, list[str], str]:
     number = whole(seed, 0, MOST_SEED, "seed")
     words = ["train"]
     if method != RECOMMENDED:
-        kept = PRESETS[preset] and PRESETS[preset] in methods()[method].presets
-        words += [method, *([f"preset={PRESETS[preset]}"] if kept else [])]
+        words += [method, *(f"{key}={value}" for key, value in preset_keys(method, preset).items())]
     words += [f"size={size}"] if size != "auto" else []
     name = f"{'own' if method == RECOMMENDED else method}-{_safe(str(source))}-s{number}"
     run = unused(name, studio.run_names())
     words += ["--data", spec, "--budget", budget, "--seed", str(number), "--out", run]
     return Job(0, words, run).command, words, run
+
+
+def planned(studio: Studio, *asked: Any) -> str:
+    """What the time is worth on this machine, measured in a few seconds, and every setting that
+    will run, as Markdown."""
+    source, size, method, preset, budget, _ = asked
+    command_of(studio, *asked)
+    data = opened(studio, source, size)
+    if method == RECOMMENDED:
+        choice = choose(facts_of(data))
+        recipe = compose(find(choice.method), data.shape, choice.keys({}), choice.parts)
+    else:
+        recipe = compose(find(method), data.shape, preset_keys(method, preset))
+    speed = images_a_second(recipe, data, "auto", "auto")
+    seen, batch = speed * BUDGETS[budget], recipe.images_in(LATER)
+    busy = any(job.state == "running" for job in studio.jobs.all())
+    lines = [
+        f"**{budget} is {seen:,.0f} images here: {seen / batch:,.0f} steps at {speed:,.0f} "
+        f"images/s, {seen / len(data.train.items):,.0f} passes over the data**"
+        + (" (measured beside a training that runs)" if busy else "")
+        + "; stages before the first step and evaluations are not counted in it",
+        "", "<details><summary>Every setting</summary>", "", "| setting | value |", "|---|---|",
+    ]  # fmt: skip
+    lines += [f"| {key} | {safe(value)} |" for key, value in typed(recipe).items()]
+    return "\n".join([*lines, "", "</details>"])
 
 
 def started(studio: Studio, *asked: Any) -> tuple[list[list[Any]], str]:
