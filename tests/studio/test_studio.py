@@ -114,18 +114,19 @@ def test_directions_are_of_length_one_and_move_a_sample(studio):
         assert directions.shape[0] == explore.DIRECTIONS
         assert torch.allclose(directions.norm(dim=1), torch.ones(explore.DIRECTIONS), atol=1e-4)
         asked = (studio, name, False, 0, 4, "any", 2)
-        still = explore.moved_along(*asked, 0.0, 0.0, 0.0, 0.0, 0.0)
+        still = explore.moved_along(*asked, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         assert np.array_equal(still, explore.drawn(studio, name, False, 0, 4, "any")[2])
-        assert not np.array_equal(still, explore.moved_along(*asked, 0.0, 3.0, 0.0, 0.0, 0.0))
+        assert not np.array_equal(still, explore.moved_along(*asked, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0))
 
 
 def test_a_code_moves_a_sample_where_there_is_one(studio):
     asked = (False, 0, 4, "any", 1)
     loud(studio, "coded")
     for name, moves in (("coded", True), ("run", False)):
-        still = explore.moved_along(studio, name, *asked, 0.0, 0, 0, 0, 0)
-        moved = explore.moved_along(studio, name, *asked, 1.0, 0, 0, 0, 0)
-        assert np.array_equal(still, moved) != moves
+        still = explore.moved_along(studio, name, *asked, 0.0, 0.0, 0, 0, 0, 0)
+        for codes in ((1.0, 0.0), (0.0, 1.0)):
+            moved = explore.moved_along(studio, name, *asked, *codes, 0, 0, 0, 0)
+            assert np.array_equal(still, moved) != moves
 
 
 def test_classes_are_chosen_by_name(studio):

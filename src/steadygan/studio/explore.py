@@ -35,6 +35,8 @@ from steadygan.training.sampling import path_between
 
 #: Principal directions of G's first layer that have a slider, and how far one goes.
 DIRECTIONS, REACH = 4, 3.0
+#: Continuous codes that have a slider.
+CODES = 2
 #: Latents that the directions are found from.
 FROM = 512
 #: The shorter side of a shown picture in pixels, at least.
@@ -65,7 +67,8 @@ def page(studio: Studio) -> list[Load]:
         with gr.Column(min_width=300):
             slides = [gr.Slider(-REACH, REACH, value=0, step=0.1, label=f"Direction {i + 1}")
                       for i in range(DIRECTIONS)]  # fmt: skip
-            code = gr.Slider(-1, 1, value=0, step=0.05, label="First continuous code (InfoGAN)")
+            codes = [gr.Slider(-1, 1, value=0, step=0.05, label=f"Code {i + 1} (InfoGAN)")
+                     for i in range(CODES)]  # fmt: skip
         with gr.Column(min_width=300):
             moved = shown_picture("The first, moved", 280)
             near = gr.Button("Its nearest training images")
@@ -85,10 +88,10 @@ def page(studio: Studio) -> list[Load]:
     for event in (way.release, first.change, second.change, samples.change):
         event(walk, [*asked, first, second, way], between)
     move = in_a_line(lambda *v: moved_along(studio, *v))
-    for slide in (*slides, code):
-        slide.release(move, [*asked, first, code, *slides], moved)
+    for slide in (*slides, *codes):
+        slide.release(move, [*asked, first, *codes, *slides], moved)
     for event in (first.change, samples.change):
-        event(move, [*asked, first, code, *slides], moved)
+        event(move, [*asked, first, *codes, *slides], moved)
     near.click(in_a_line(lambda *v: nearest_of(studio, *v)), [*asked, first], nearest)
     save.click(in_a_line(lambda *v: made_file(studio, *v)), [*asked, form], file)
     gr.Timer(10).tick(lambda name: chosen(studio.shelf.names(), name), run, run)
@@ -185,8 +188,10 @@ def _parted(generator: LoadedGenerator, latents: Tensor) -> tuple[Tensor, Tensor
 
 
 def moved_along(studio: Studio, name: Any, best: Any, seed: Any, number: Any, kind: Any, first: Any,
-                code: Any, *ways: Any) -> np.ndarray:  # fmt: skip
-    """The first sample, moved along directions and its first continuous code."""
+                *moves: Any) -> np.ndarray:  # fmt: skip
+    """The first sample with other continuous codes (0: its own), `CODES` of them, and moved along
+    the directions."""
+    codes, ways = moves[:CODES], moves[CODES:]
     generator = generator_of(studio, name, best)
     latents = latents_of(studio, name, best, seed, number, kind)
     latents = latents[_row(first, latents)][None].clone()
@@ -196,9 +201,11 @@ def moved_along(studio: Studio, name: Any, best: Any, seed: Any, number: Any, ki
         steps = torch.tensor([min(max(float(way or 0), -REACH), REACH) for way in ways])
         noise = noise + (steps[:, None] * directions).sum(0)
     prior = generator.prior
-    if code and isinstance(prior, Coded) and prior.continuous:
+    if isinstance(prior, Coded):
         rest = rest.clone()
-        rest[:, prior.categories] = min(max(float(code), -1.0), 1.0)
+        for place, code in enumerate(codes[: prior.continuous]):
+            if code:
+                rest[:, prior.categories + place] = min(max(float(code), -1.0), 1.0)
     return shown(generator(torch.cat([noise, rest], 1)))[0]
 
 
