@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from steadygan import cli
+from steadygan.data import open_data
 from steadygan.errors import UserError
 from steadygan.methods import methods
 from steadygan.training import checkpoint, encoded, pictures, train
@@ -147,6 +148,13 @@ def test_what_cannot_be_done_is_one_line(runs, files, tmp_path):
         with pytest.raises(UserError, match=re.escape(says)):
             sample_from(runs["bigan"], images, tmp_path / "a.png", say=games.quiet, **more)
     assert [path.name for path in tmp_path.iterdir()] == ["bad.png"]
+
+
+def test_a_run_of_points_is_refused(files, tmp_path):
+    recipe = games.small("bigan", (2,))
+    run = train(recipe, open_data("ring"), out=tmp_path / "ring", steps=1, device="cpu")
+    with pytest.raises(UserError, match="points, not images"):
+        sample_from(run, files, tmp_path / "a.png", say=games.quiet)
 
 
 def test_the_command(runs, files, tmp_path, monkeypatch, capsys):

@@ -141,6 +141,7 @@ def test_a_clock_that_is_set_back_changes_no_time_of_a_run(tmp_path, monkeypatch
     run = run_with(tmp_path / "run", lambda trainer: None)
     status = status_on_disk(run)
     assert 0 < status["seconds"] <= status["wall_seconds"] < 3600
+    assert 50 < status["peak_memory_mib"] < 1_000_000
 
 
 def test_durations_are_never_of_a_clock_that_can_be_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from typing import Any
 
 import gradio as gr
@@ -18,6 +19,8 @@ from steadygan.study.table import heading, layout_called, notes_on
 
 LAYOUTS = ("summary", "paper")
 FORMS = ("pdf", "svg", "png")
+#: matplotlib's state is one for the process, and clients come in threads.
+DRAWING = threading.Lock()
 
 
 def section(studio: Studio) -> None:
@@ -52,8 +55,10 @@ def figures_of(studio: Studio, name: Any, form: Any) -> tuple[list[tuple[np.ndar
     if form not in FORMS:
         raise UserError("choose a format of the list")
     home = scratch_folder()
-    pictures = draw_figures(path, home / "pictures", form="png", say=lambda text: None)
-    shown = [(pixels_of(each), each.stem) for each in sorted(pictures.glob("*.png"))]
     command = f"steadygan figures {name} --out figures --format {form}"
-    kept = draw_figures(path, home / "figures", form=form, command=command, say=lambda text: None)
+    with DRAWING:
+        draw_figures(path, home / "pictures", form="png", say=lambda text: None)
+        kept = draw_figures(path, home / "figures", form=form, command=command,
+                            say=lambda text: None)  # fmt: skip
+    shown = [(pixels_of(each), each.stem) for each in sorted((home / "pictures").glob("*.png"))]
     return shown, shutil.make_archive(str(home / "figures"), "zip", kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,8 @@ def sample_from(
     require_writable(out)
     looks.check()
     encode, generator, prior, facts = load_encoder(run, say, trust_code)
+    if len(facts["data"]["shape"]) != 3:
+        raise UserError("--from: this run's samples are points, not images")
     originals = as_played(torch.from_numpy(read_images(images, tuple(facts["data"]["shape"]))))
     latents = encode(originals)
     if isinstance(prior, ClassConditionalPrior):
@@ -85,7 +87,8 @@ def sample_from(
         columns = len(images)
     made = map(pictures.to_uint8, pictures.generate(generator, latents))
     above = [] if interpolate or out.suffix in ("", ".npy") else [pictures.to_uint8(originals)]
-    write_images([*above, *made], columns, out, looks, "from")
+    count = len(latents) + len(images) * len(above)
+    write_images(chain(above, made), count, columns, out, looks, "from")
     return out
 
 

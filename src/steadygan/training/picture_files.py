@@ -75,12 +75,12 @@ def require_writable(out: Path) -> None:
 
 
 def write_images(
-    batches: Iterable[np.ndarray], columns: int, out: Path, looks: Looks, stem: str
+    batches: Iterable[np.ndarray], count: int, columns: int, out: Path, looks: Looks, stem: str
 ) -> None:
-    """Batches of uint8 (B, H, W, C) as one grid, one array, or, where `out` has no end, a PNG file
-    each in the new folder `out`, called `stem` and their index."""
+    """Batches of uint8 (B, H, W, C), `count` images in all, as one grid, one array, or, where `out`
+    has no end, a PNG file each in the new folder `out`, called `stem` and their index."""
     if out.suffix not in KNOWN:
-        return _write_each(batches, out, looks, stem)
+        return _write_each(batches, count, out, looks, stem)
     values = np.concatenate(list(batches))
     if out.suffix == ".npy":
         return write_array(values, out)
@@ -107,13 +107,14 @@ def write_animation(frames: Iterator[Image.Image], out: Path, looks: Looks) -> N
         _write_gif(drawn, out, looks.fps)
 
 
-def _write_each(batches: Iterable[np.ndarray], out: Path, looks: Looks, stem: str) -> None:
+def _write_each(
+    batches: Iterable[np.ndarray], count: int, out: Path, looks: Looks, stem: str
+) -> None:
     if out.is_dir() and any(out.iterdir()):
         raise UserError(f"--out {out}: is there already; give the name of a new folder")
+    digits = len(str(count - 1))
     with new_folder(out) as home:
-        images = [image for batch in batches for image in batch]
-        digits = len(str(len(images) - 1))
-        for index, image in enumerate(images):
+        for index, image in enumerate(image for batch in batches for image in batch):
             path = home / f"{stem}-{index:0{digits}d}.png"
             looks.enlarged(pictures.picture(image)).save(path)
 

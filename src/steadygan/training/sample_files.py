@@ -114,7 +114,7 @@ def sample(
         _write_points(generator, latents, out, looks)
     else:
         made = map(pictures.to_uint8, pictures.generate(generator, latents))
-        write_images(made, columns, out, looks, f"seed{seed}")
+        write_images(made, len(latents), columns, out, looks, f"seed{seed}")
     return out
 
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from contextlib import suppress
 from typing import Any
+
+import torch
 
 from steadygan.errors import UserError, in_a_line
 from steadygan.locks import INTERRUPTED
 from steadygan.training.goals import Stopped
 from steadygan.training.loop import Trainer
 from steadygan.training.runfolder import read_facts
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """The most memory that this process has held, and on a GPU the most that torch has held there,
+    in MiB."""
+    here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # in KiB on Linux
+    found = {"peak_memory_mib": round(here, 1)}
+    if device.type == "cuda":
+        there = torch.cuda.max_memory_allocated(device) / 2**20
+        found["peak_device_memory_mib"] = round(there, 1)
+    return found
 
 
 class RunStatus:
@@ -32,7 +46,8 @@ class RunStatus:
             status={
                 "state": state, "reason": reason,
                 "step": trainer.iteration, "images": trainer.images,
-                "seconds": round(trainer.seconds, 3), "wall_seconds": round(wall, 3), **more,
+                "seconds": round(trainer.seconds, 3), "wall_seconds": round(wall, 3),
+                **peak_memory(trainer.device_config.device), **more,
             }
         )  # fmt: skip
 
