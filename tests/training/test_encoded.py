@@ -151,7 +151,7 @@ def test_what_cannot_be_done_is_one_line(runs, files, tmp_path):
 
 
 def test_a_run_of_points_is_refused(files, tmp_path):
-    recipe = games.small("bigan", (2,))
+    recipe = games.small("bigan", (2,), stages=0)
     run = train(recipe, open_data("ring"), out=tmp_path / "ring", steps=1, device="cpu")
     with pytest.raises(UserError, match="points, not images"):
         sample_from(run, files, tmp_path / "a.png", say=games.quiet)
