@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -283,3 +284,18 @@ def test_the_default_folder_is_the_first_free_one(steadygan):
     facts = runfolder.read_facts(Path("runs/gan-mnist-s0"))
     assert facts["command"].startswith("steadygan train gan --steps 1 size=16")
     assert facts["threads"] == 1 == torch.get_num_threads()
+
+
+def test_images_smaller_than_networks_take_are_refused_in_a_line(steadygan, tmp_path):
+    home = tmp_path / "small"
+    home.mkdir()
+    for index in range(40):
+        Image.fromarray(np.full((12, 9), 6 * index, np.uint8)).save(home / f"{index}.png")
+    data = ("--data", f"folder:{home}")
+    code, said = steadygan("train", "gan", "--steps", "1", *data)
+    assert code == 2
+    assert said[-1].endswith("the largest image is 12 px, and 16 is the least to learn from; "
+                             "size=16 enlarges them all the same")  # fmt: skip
+    assert not any(tmp_path.joinpath("here").iterdir())
+    code, said = steadygan("train", "gan", "--steps", "1", *data, *SMALL, "--out", "run")
+    assert code == 0, said

@@ -140,8 +140,13 @@ def command_line() -> str:
 
 
 def opened(source: str, request: Request) -> Dataset:
-    """The data set, decoded with a progress bar; bad files and what else was lost are reported."""
+    """The data set, decoded with a progress bar; bad files and what else was lost are reported.
+
+    Raises UserError for files that are all smaller than any network here takes, unless a size is
+    asked for.
+    """
     from steadygan.data import open_data
+    from steadygan.data.tally import SIDES
     from steadygan.study.bars import Phases, bars
 
     with bars() as progress:
@@ -152,6 +157,11 @@ def opened(source: str, request: Request) -> Dataset:
         say(f"left out {bad['path']}: {bad['reason']}")
     if len(data.quarantine) > SHOWN:
         say(f"left out {len(data.quarantine) - SHOWN:,} more; run.json lists all")
+    if request.data.size is None and 0 < data.largest < SIDES[0]:
+        raise UserError(
+            f"--data {source}: the largest image is {data.largest} px, and {SIDES[0]} is the least "
+            f"to learn from; size={SIDES[0]} enlarges them all the same"
+        )
     return data
 
 

@@ -70,7 +70,7 @@ class Dataset:
     `{"path", "reason"}` of each file left out, and `notes` what else is reported about reading the
     files, a line each. `settings` has size and channels filled in. `writers`: who wrote each item
     of handwriting, int64 (N,) into `writer_names`, those of `train` first; none where that is not
-    known.
+    known. `largest`: the longer side of the largest image file in pixels; 0 where it is not known.
     """
 
     name: str
@@ -85,6 +85,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     writers: np.ndarray | None = None
     writer_names: tuple[str, ...] | None = None
+    largest: int = 0
 
     @property
     def classes(self) -> int:
@@ -153,4 +154,5 @@ def from_rows(
         settings=settings,
         quarantine=tuple(facts["quarantine"]),
         notes=tuple(facts.get("notes", ())),
+        largest=facts.get("largest", 0),
     )

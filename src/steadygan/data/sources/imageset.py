@@ -103,6 +103,7 @@ def _build(
         "class_names": class_names,
         "quarantine": bad,
         "bad": undecodable,
+        "largest": max(good.tally.longest, default=0),
         "notes": [*good.tally.notes(), *filter(None, [good.tally.enlarged(size)])],
         "fingerprint": fingerprint(digest, shape[1:], len(train), labels, class_names),
     }
