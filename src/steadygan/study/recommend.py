@@ -75,8 +75,8 @@ METHODS = (
          "images of 28 px in the same minutes than preset=light (docs/studies/small-images.md)"),
     Rule(lambda data: True, ("dcgan", "preset=small", "horizon=budget"),
          "small batches, spectral norm in place of D's batch norm, and rates that end at 0 with "
-         "the budget: nearer to real pictures in the same minutes than preset=light "
-         "(docs/studies/own-pictures.md)", ("spectral-norm",)),
+         "the budget: nearer to real colour pictures in the same minutes than preset=light, to "
+         "grey line drawings about as near (docs/studies/own-pictures.md)", ("spectral-norm",)),
 )  # fmt: skip
 HELPERS = (
     Rule(lambda data: not data.vectors and data.count < 5000, ("diffaugment",),
