@@ -246,7 +246,7 @@ def test_another_tracker_is_refused():
 
 def test_curves_are_a_table_of_every_line(tmp_path, monkeypatch, capsys):
     run = trained(tmp_path / "run")
-    monkeypatch.setattr(sys, "argv", ["steadygan", "curves", str(run)])
+    monkeypatch.setattr(sys, "argv", ["steadygan", "curves", str(run), "--csv"])
     cli.main()
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     lines = list(read_history(run))

@@ -21,6 +21,7 @@ def curves(
     out: Annotated[
         Path | None, typer.Option("--out", help="File to write; without it, to stdout.")
     ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, which is the only form.")] = True,
     force: Force = False,
 ) -> None:
     """Write the curves of a run as CSV: a row a logged step, a column a signal.
