@@ -34,7 +34,7 @@ LABEL = re.compile(r"([\w', -]+):\s+(.+)")
 def rows_of(block: str) -> Iterator[tuple[str, str, str]]:
     """(label, formula, source) of each line of an indented block."""
     for line in block.splitlines():
-        formula, _, source = re.sub(r"\s{2,}(?=\S)", "\0", line.strip(), count=0).rpartition("\0")
+        formula, _, source = re.sub(r"\s{2,}(?=\S)", "\0", line.strip()).rpartition("\0")
         if not formula:
             formula, source = source, ""
         formula = formula.replace("\0", " ")

@@ -1,8 +1,8 @@
 """Pages of the documentation site that are made from the sources: see `mkdocs.yml`.
 
 A page a method from its file (docstring, when to use it, recipe and presets) with what the studies
-in `docs/` measured of it; the list of methods; the reference of the public names; and README,
-CONTRIBUTING and LICENSE, which lie outside of `docs/`.
+in `docs/` measured of it; the list of methods; the reference of the public names; and README and
+CONTRIBUTING, which lie outside of `docs/`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from steadygan.study.describe import typed
 ROOT = Path(__file__).parents[1]
 #: Pages that lie at the root of the repository, by what they are called here.
 AT_ROOT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
-#: Documents with measured tables, and what they are called.
+#: Documents with measured tables.
 MEASURED = ("properties.md", "speed.md", "studies/small-images.md", "studies/own-pictures.md",
             "studies/fifteen-methods.md", "studies/all-methods.md", "studies/characters.md",
             "studies/line-drawings.md", "studies/first-look.md")  # fmt: skip
@@ -96,14 +96,11 @@ def page_of(method: Method) -> str:
             lines += [formulas.table(paragraph), ""]
         else:
             lines += [linked(escaped(" ".join(paragraph.split()))), ""]
-    presets = ", ".join(f"`preset={name}`" for name in method.presets)
     lines += ["## Train it", "", "```"]
     light = " preset=light" if "light" in method.presets else ""
     lines += [f"steadygan train {method.name}{light} --data mnist --budget 5m", "```", ""]
     lines += measured(method.name)
     lines += ["## Recipe", "", *settings_of(method), ""]
-    if presets:
-        lines += [f"Sets of settings: {presets}.", ""]
     for name, keys in method.presets.items():
         said = " ".join(f"{key}={value}" for key, value in keys.items())
         lines += [f"- `preset={name}`: `{said}`"]

@@ -110,8 +110,6 @@ def test_an_animation_comes_back_to_the_first_file(runs, files, tmp_path, monkey
     assert len(taken) == 30
     for frame, end in ((0, 0), (10, 1), (20, 2)):
         assert np.abs(np.asarray(taken[frame]).astype(int) - ends[end, ..., 0]).max() <= 1
-    far = [np.abs(np.asarray(each).astype(int) - ends[0, ..., 0]).max() for each in taken]
-    assert far[29] < far[25] + 1
     monkeypatch.undo()
     with Image.open(sample_from(runs["bigan"], files, tmp_path / "b.gif", say=games.quiet)) as film:
         assert film.size == (16, 16)

@@ -57,8 +57,9 @@ def figures_of(studio: Studio, name: Any, form: Any) -> tuple[list[tuple[np.ndar
     home = scratch_folder()
     command = f"steadygan figures {name} --out figures --format {form}"
     with DRAWING:
-        draw_figures(path, home / "pictures", form="png", say=lambda text: None)
         kept = draw_figures(path, home / "figures", form=form, command=command,
                             say=lambda text: None)  # fmt: skip
-    shown = [(pixels_of(each), each.stem) for each in sorted((home / "pictures").glob("*.png"))]
+        pictures = kept if form == "png" else draw_figures(path, home / "pictures", form="png",
+                                                           say=lambda text: None)  # fmt: skip
+    shown = [(pixels_of(each), each.stem) for each in sorted(pictures.glob("*.png"))]
     return shown, shutil.make_archive(str(home / "figures"), "zip", kept)

@@ -120,7 +120,27 @@ class TensorBoard(Tracker):
         self.writer.close()
 
 
-class Wandb(Tracker):
+class RunTracker(Tracker):
+    """A library whose `init` gives a run that logs, alerts and finishes, as Weights & Biases' does:
+    `begin` sets `run`."""
+
+    module: Any
+    run: Any
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        self.run.log(dict(values), step=step)
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        self.run.log({name: self.module.Image(os.fspath(path))}, step=step)
+
+    def finding(self, step: int, said: str) -> None:
+        self.run.alert(title="finding", text=f"step {step}: {said}")
+
+    def end(self) -> None:
+        self.run.finish()
+
+
+class Wandb(RunTracker):
     """Weights & Biases, offline in RUN/wandb unless WANDB_MODE says otherwise."""
 
     def __init__(self) -> None:
@@ -134,20 +154,8 @@ class Wandb(Tracker):
             config=dict(settings), resume="allow", mode=os.environ.get("WANDB_MODE", "offline"),
         )  # fmt: skip
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        self.run.log(dict(values), step=step)
 
-    def picture(self, step: int, name: str, path: Path) -> None:
-        self.run.log({name: self.module.Image(os.fspath(path))}, step=step)
-
-    def finding(self, step: int, said: str) -> None:
-        self.run.alert(title="finding", text=f"step {step}: {said}")
-
-    def end(self) -> None:
-        self.run.finish()
-
-
-class Trackio(Tracker):
+class Trackio(RunTracker):
     """Trackio, in its own folder on this machine (TRACKIO_DIR), unless TRACKIO_SPACE_ID or
     TRACKIO_SERVER_URL says otherwise: `trackio show --project steadygan`."""
 
@@ -160,18 +168,6 @@ class Trackio(Tracker):
             project="steadygan", name=run.name, config=dict(settings), embed=False,
             resume="allow" if step else "never", auto_log_gpu=False, auto_log_cpu=False,
         )  # fmt: skip
-
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        self.run.log(dict(values), step=step)
-
-    def picture(self, step: int, name: str, path: Path) -> None:
-        self.run.log({name: self.module.Image(os.fspath(path))}, step=step)
-
-    def finding(self, step: int, said: str) -> None:
-        self.run.alert(title="finding", text=f"step {step}: {said}")
-
-    def end(self) -> None:
-        self.run.finish()
 
 
 NAMES: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "wandb": Wandb, "trackio": Trackio}
