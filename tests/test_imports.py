@@ -15,9 +15,9 @@ SRC = Path(steadygan.__file__).parent
 FILES = sorted(SRC.rglob("*.py"))
 #: Each folder sees those before it. `spec` and `errors` stand above all, `cli` below.
 ORDER = [
-    "errors", "spec", "files", "locks", "records", "data", "networks", "priors", "game", "parts",
-    "losses", "recipes", "methods", "training", "features", "metrics", "stability", "diagnosis",
-    "study", "report", "figures", "export", "tracking", "studio", "watching", "cli",
+    "errors", "spec", "files", "locks", "launch", "records", "data", "networks", "priors", "game",
+    "parts", "losses", "recipes", "methods", "training", "features", "metrics", "stability",
+    "diagnosis", "study", "report", "figures", "export", "tracking", "studio", "watching", "cli",
 ]  # fmt: skip
 
 

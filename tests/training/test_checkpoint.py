@@ -111,7 +111,8 @@ def test_the_metadata_is_what_run_json_can_be_checked_against(trainer):
     found = checkpoint.load(trainer.save())
     identity = found.info("identity")
     assert set(identity) == {
-        "recipe", "data", "seed", "device", "arithmetic", "precision", "threads", "torch",
+        "recipe", "data", "seed", "device", "arithmetic", "precision", "processes", "threads",
+        "torch",
     }  # fmt: skip
     assert identity["recipe"] == json.loads(json.dumps(trainer.recipe.model_dump(mode="json")))
     assert identity["torch"] == torch.__version__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from importlib import metadata
 from typing import Annotated
@@ -27,7 +28,13 @@ from steadygan.cli import (
     studies,
     web,
 )
-from steadygan.errors import UserError, in_a_line
+from steadygan.errors import SteadyGanError, UserError, in_a_line
+from steadygan.launch import rank_and_count
+
+#: The commands that several processes can run together.
+SHARED = ("train", "resume")
+#: torchrun ends all processes when one has failed; so the first one has time to say why.
+PAUSE_SECONDS = 3.0
 
 
 def print_version(wanted: bool) -> None:
@@ -47,6 +54,7 @@ app = typer.Typer(
 
 @app.callback()
 def start(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -58,6 +66,11 @@ def start(
 
     Every command takes --debug, which shows a traceback with an error.
     """
+    if rank_and_count()[1] > 1 and context.invoked_subcommand not in SHARED:
+        raise UserError(
+            f"`steadygan {context.invoked_subcommand}` is of one process: torchrun is for "
+            f"{' and '.join(SHARED)}"
+        )
 
 
 for part in (
@@ -81,6 +94,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    if os.environ.get("RANK", "0") != "0" and not debug:
+        streams.hush()  # the first process of a run speaks for all
     with streams.guarded() as stdout, interrupts.ending():
         code = _run(stdout, debug)
     if code:
@@ -98,6 +113,10 @@ def _run(stdout: streams._Stream | None, debug: bool) -> int:
         if debug:
             traceback.print_exc()
         text, code = _in_a_line(error)
+        if not isinstance(error, (SteadyGanError, interrupts.Interrupted)):
+            streams.speak()  # of this process alone
+        elif streams.hushed():
+            time.sleep(PAUSE_SECONDS)
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(f"steadygan: {text}", markup=False, emoji=False)
         return code

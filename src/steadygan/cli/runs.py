@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,8 +48,12 @@ from steadygan.cli.options import (
 from steadygan.errors import UserError
 
 if TYPE_CHECKING:
+    from steadygan.cli.evaluating import Evaluate
     from steadygan.data import Dataset
+    from steadygan.diagnosis.finding import Diagnosis
+    from steadygan.study.judge import Judge
     from steadygan.study.recommend import Choice
+    from steadygan.training import Goal, Hooks, StopAsked
 
 app = typer.Typer()
 
@@ -108,27 +115,27 @@ def train(
     """
     load_torch()
     from steadygan import training
-    from steadygan.diagnosis.diagnose import conclude, first_line
-    from steadygan.diagnosis.live import with_diagnosis
     from steadygan.methods import find
-    from steadygan.metrics.reconstruction import judge_stage
     from steadygan.recipes.guidelines import notes
-    from steadygan.report import write_report
     from steadygan.study.bars import bars, phase
     from steadygan.study.compose import compose
-    from steadygan.study.progress import RunBar
     from steadygan.study.request import is_setting, names_own_code, read_request
-    from steadygan.tracking import Follower, LiveReport, Reader, tracker
     from steadygan.training.horizon import fitted_to
+    from steadygan.training.joining import join
     from steadygan.training.runs import free_folder, goal_of
 
     if method is not None and is_setting(method):
         settings, method = [method, *(settings or [])], None
+    if begun_before(out):
+        assert out is not None  # see begun_before
+        go_on(out, stop_after=stop_after, stop_on_fault=stop_on_fault, track=track, own=True)
+        return
     request = read_request([*(settings or []), *ALLOWED[allow_bad]])
     chosen, budget_minutes = find(method) if method else None, minutes(budget, "--budget")
     goal = goal_of(steps, budget_minutes)
     use_threads(request)
-    dataset = opened(data, request)
+    processes, device = join(device)
+    dataset = processes.in_turn(lambda: opened(data, request))
     if chosen is None:
         choice = recommended(dataset)
         chosen = find(choice.method)
@@ -146,29 +153,92 @@ def train(
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")
     asked = {"features": features, "draft": count or default_count(dataset, features)}
     every = schedule(evaluate_every) if evaluate_every else default_schedule(goal)
-    judge = judge_of(dataset, every, device, trust_code=True, **asked)  # it is the user's own
-    evaluate, stop = hook_of(judge, goal), stop_after_or_unread(stop_after)
+    judge = None
+    if processes.first:
+        judge = judge_of(dataset, every, device, trust_code=True, **asked)  # it is the user's own
+    stop = stop_after_or_unread(stop_after)
+    name, evaluate = chosen.name, hook_of(judge, goal)
+    with follow(out, name, goal, evaluate, stop, track, stop_on_fault) as followed:
+        training.train(
+            recipe, dataset, out=out, steps=steps, budget_minutes=budget_minutes, seed=seed,
+            device=device, precision=request.run.precision, schedule=request.schedule(),
+            hooks=followed.hooks, command=command_line(), title=chosen.title,
+        )  # fmt: skip
+    say_how_it_stands(judge, out, followed)
+
+
+def begun_before(out: Path | None) -> bool:
+    """Whether torchrun has started this `train` again (`--max-restarts`) after it had saved
+    something in `out`: it is to go on then. Raises UserError where it could not be found again."""
+    from steadygan.launch import restarts
+    from steadygan.training.checkpoint import listed
+
+    done, most = restarts()
+    if most and out is None:
+        raise UserError(
+            "torchrun --max-restarts wants --out, by which a process that is started again finds "
+            "its run"
+        )
+    return bool(done and out is not None and listed(out / "checkpoints"))
+
+
+@dataclass
+class Followed:
+    """The hooks of a training, and what its run's end is concluded to be: in the first process."""
+
+    hooks: Hooks
+    conclusion: Diagnosis | None = None
+    report: Path | None = None
+
+
+@contextmanager
+def follow(
+    out: Path, name: str, goal: Goal, evaluate: Evaluate, stop: StopAsked,
+    track: list[str] | None, stop_on_fault: bool,
+) -> Iterator[Followed]:  # fmt: skip
+    """Gives the hooks of a training that the command follows: progress, trackers, the live report
+    and the diagnosis; the report of one that is stopped, and of one that is done. The first of
+    several processes does all that, the others listen to signals."""
+    from steadygan.diagnosis.diagnose import conclude
+    from steadygan.diagnosis.live import with_diagnosis
+    from steadygan.metrics.reconstruction import judge_stage
+    from steadygan.report import write_report
+    from steadygan.study.bars import bars, phase
+    from steadygan.study.progress import RunBar
+    from steadygan.tracking import Follower, LiveReport, Reader, tracker
+    from steadygan.training import Hooks
+    from steadygan.training.joining import here
+
+    if not here().first:
+        with stop.listening():
+            yield Followed(Hooks(stop=stop))
+        return
     readers: list[Reader] = [LiveReport(), *map(tracker, track or ())]
     with (
         stop.listening(),
         bars() as progress,
         reported_if_it_stops(out),
-        RunBar(progress, chosen.name, goal) as bar,
+        RunBar(progress, name, goal) as bar,
         Follower(readers, bar, say) as follower,
     ):
-        plain = training.Hooks(follower, stop, judge_stage, evaluate)
-        hooks = with_diagnosis(plain, goal, say, stop_on_fault)
-        training.train(
-            recipe, dataset, out=out, steps=steps, budget_minutes=budget_minutes, seed=seed,
-            device=device, precision=request.run.precision, schedule=request.schedule(),
-            hooks=hooks, command=command_line(), title=chosen.title,
-        )  # fmt: skip
+        plain = Hooks(follower, stop, judge_stage, evaluate)
+        followed = Followed(with_diagnosis(plain, goal, say, stop_on_fault))
+        yield followed
         with phase(progress, "writing the report"):
-            conclusion = conclude(out)
-            path = write_report(out)  # a signal that comes now finds the run done
-    measure(judge, out)
-    say(first_line(conclusion))
-    print(path)
+            followed.conclusion = conclude(out)
+            followed.report = write_report(out)  # a signal that comes now finds the run done
+
+
+def say_how_it_stands(judge: Judge | None, run: Path, followed: Followed) -> None:
+    """Measure a run that is done and say how it stands; its report's path is the result."""
+    from steadygan.diagnosis.diagnose import first_line
+    from steadygan.training.joining import leave
+
+    if followed.conclusion is not None:
+        measure(judge, run)
+        say(first_line(followed.conclusion))
+        print(followed.report)
+    leave()
 
 
 @app.command(
@@ -216,48 +286,46 @@ def resume(
     recorded in run.json as a new segment; others are refused.
     """
     load_torch()
+    budget_minutes = _budget_of(run, steps, budget, more)
+    go_on(run, settings, steps, budget_minutes, allow_inexact, stop_after, stop_on_fault, track,
+          trust_code)  # fmt: skip
+
+
+def go_on(
+    run: Path,
+    settings: list[str] | None = None,
+    steps: int | None = None,
+    budget_minutes: float | None = None,
+    allow_inexact: bool = False,
+    stop_after: str | None = None,
+    stop_on_fault: bool = False,
+    track: list[str] | None = None,
+    own: bool = False,
+) -> None:
+    """Continue a run as `resume` does; `own` code that it names may be imported."""
     from steadygan import training
-    from steadygan.diagnosis.diagnose import conclude, first_line
-    from steadygan.diagnosis.live import with_diagnosis
-    from steadygan.metrics.reconstruction import judge_stage
-    from steadygan.report import write_report
-    from steadygan.study.bars import bars, phase
-    from steadygan.study.progress import RunBar
     from steadygan.study.request import pairs
-    from steadygan.tracking import Follower, LiveReport, Reader, tracker
+    from steadygan.training.joining import join
     from steadygan.training.recorded import recorded_goal, recorded_recipe
     from steadygan.training.runfolder import read_facts
     from steadygan.training.runs import goal_of
 
-    use_own_code(trust_code)
+    use_own_code(own)
     facts, changes = read_facts(run), pairs(settings or [])
-    recorded_recipe(facts["recipe"], run / "run.json", trust_code, lambda text: None)  # or refused
-    budget_minutes = _budget_of(run, steps, budget, more)
+    recorded_recipe(facts["recipe"], run / "run.json", own, lambda text: None)  # or refused
     asked = steps is not None or budget_minutes is not None
     goal = goal_of(steps, budget_minutes) if asked else recorded_goal(facts["goal"])
-    judge = judge_before(facts, run, trust_code)
+    processes, _ = join()
+    judge = judge_before(facts, run, own) if processes.first else None
     data = None if judge is None else judge.data
-    evaluate, stop = hook_of(judge, goal), stop_after_or_unread(stop_after)
-    readers: list[Reader] = [LiveReport(), *map(tracker, track or ())]
-    with (
-        stop.listening(),
-        bars() as progress,
-        reported_if_it_stops(run),
-        RunBar(progress, facts["method"], goal) as bar,
-        Follower(readers, bar, say) as follower,
-    ):
-        plain = training.Hooks(follower, stop, judge_stage, evaluate)
-        hooks = with_diagnosis(plain, goal, say, stop_on_fault)
+    stop = stop_after_or_unread(stop_after)
+    name, evaluate = facts["method"], hook_of(judge, goal)
+    with follow(run, name, goal, evaluate, stop, track, stop_on_fault) as followed:
         training.resume(
             run, steps=steps, budget_minutes=budget_minutes, changes=changes,
-            allow_inexact=allow_inexact, data=data, hooks=hooks, say=say, trust_code=trust_code,
+            allow_inexact=allow_inexact, data=data, hooks=followed.hooks, say=say, trust_code=own,
         )  # fmt: skip
-        with phase(progress, "writing the report"):
-            conclusion = conclude(run)
-            path = write_report(run)
-    measure(judge, run)
-    say(first_line(conclusion))
-    print(path)
+    say_how_it_stands(judge, run, followed)
 
 
 @app.command(epilog=examples("steadygan replay runs/dcgan-mnist-s0"))

@@ -72,6 +72,29 @@ def guarded() -> Iterator[_Stream | None]:
         _guards.clear()
 
 
+_hushed: list[int] = []
+
+
+def hush() -> None:
+    """Write nothing more: what this process says, another one says as well."""
+    _hushed.append(os.dup(2))
+    null = os.open(os.devnull, os.O_WRONLY)
+    for handle in (1, 2):
+        os.dup2(null, handle)
+    os.close(null)
+
+
+def hushed() -> bool:
+    return bool(_hushed)
+
+
+def speak() -> None:
+    """Let standard error be heard again after `hush`."""
+    if _hushed:
+        sys.stderr.flush()
+        os.dup2(_hushed.pop(), 2)
+
+
 def reader_left() -> bool:
     """Whether a pipe that stdout or stderr writes into is closed at its other end."""
     return any(guard.lost and guard.lost.errno == errno.EPIPE for guard in _guards)

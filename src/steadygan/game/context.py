@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from steadygan.errors import UserError
+from steadygan.game.processes import ALONE, Processes
 from steadygan.game.state import GameState, Guard
 from steadygan.networks.labels import split_class, with_class
 
@@ -49,13 +50,15 @@ class StepInputs:
     `real()` gives the player's next real batch: each player goes through the data in an order of
     its own, so a part on G that reads real samples leaves D's order alone. `generator(stream)` is
     the random stream of that name for this step, on the CPU. `autocast()` is entered around network
-    forwards. `device` is that of the networks.
+    forwards. `device` is that of the networks. With several `processes`, batches are this one's
+    share.
     """
 
     real: Callable[[], RealBatch]
     generator: Callable[[str], torch.Generator]
     autocast: Callable[[], AbstractContextManager]
     device: torch.device
+    processes: Processes = ALONE
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,12 @@ class Iteration:
 class StepContext:
     """A step of `player` ("d" or "g"). Parts ask for what they need; nothing is computed twice.
 
-    Scores are float32 (B,) whatever the precision of the forwards. In a step of D, `fake` has no
-    graph; in one of G, D's weights get no gradient (only G's are asked for). The network that is
-    not updated keeps its running statistics. With `keeps_graph`, D's step makes `fake` with a
-    graph, so that G's step may `take_fake_of` it: the two then share one forward of G.
+    B is the recipe's batch; in a run of several processes each holds a share of it, and `whole`
+    gathers one. Scores are float32 (B,) whatever the precision of the forwards. In a step of D,
+    `fake` has no graph; in one of G, D's weights get no gradient (only G's are asked for). The
+    network that is not updated keeps its running statistics. With `keeps_graph`, D's step makes
+    `fake` with a graph, so that G's step may `take_fake_of` it: the two then share one forward of
+    G.
 
     `images` is how many real images D had seen before this iteration, the `iteration`-th (from 0),
     of which this is the `k`-th step of the player.
@@ -160,6 +165,12 @@ class StepContext:
             self._once[name] = make()
         return self._once[name]
 
+    def whole(self, share: Tensor) -> Tensor:
+        """The whole batch (B, ...) of a tensor of this step with one entry a sample,
+        differentiable: for what is no mean over samples. It is `share` itself in a run of one
+        process."""
+        return self.inputs.processes.whole(share)
+
     def used(self, with_fake: bool = False) -> dict[str, Tensor]:
         """What this step has drawn so far: `real`, `labels`, `rows`, `latents`; and its `fake`."""
         here = vars(self)
@@ -200,8 +211,8 @@ class StepContext:
     @cached_property
     def latent(self) -> Tensor:
         """z (B, n) with any codes at its end, and the class of `real` where G takes classes."""
-        drawn = self.recipe.prior.sample(self.recipe.batch, self.generator("latents"))
-        drawn = drawn.to(self.inputs.device)
+        whole = self.recipe.prior.sample(self.recipe.batch, self.generator("latents"))
+        drawn = self.inputs.processes.share_of(whole).to(self.inputs.device)
         return with_class(drawn, self.classes) if self.recipe.networks.g_takes_classes else drawn
 
     @property

@@ -1,15 +1,57 @@
-"""Random draws that parts and losses share."""
+"""Random draws that parts and losses share: on the CPU whatever the device of what they are for, so
+that a run draws the same on any machine."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from steadygan.game.processes import ALONE, Processes
+
+
+class Stream(torch.Generator):
+    """A generator of one step, in a run of several processes.
+
+    The functions below draw for the whole batch and give the process its share, so that a sample's
+    draws are those that it would have in a run of one. What is drawn from it directly is the same
+    in all processes.
+    """
+
+    processes: Processes = ALONE
+
+
+def uniform(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+    """U[0, 1) numbers of `shape` (B, ...), B the samples that this process holds."""
+    return _share(torch.rand, shape, generator)
+
+
+def normal(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+    """N(0, 1) numbers of `shape` (B, ...), B the samples that this process holds."""
+    return _share(torch.randn, shape, generator)
+
+
+def integers(
+    low: int, high: int, shape: tuple[int, ...], generator: torch.Generator | None = None
+) -> Tensor:
+    """int64 from `low` to `high` - 1 of `shape` (B, ...), B the samples that this process holds."""
+
+    def draw(size: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+        return torch.randint(low, high, size, generator=generator)
+
+    return _share(draw, shape, generator)
+
 
 def one_per_sample(batch: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Uniform [0, 1) weights of shape (B, 1, ..., 1): one number a sample.
-
-    Drawn on the CPU whatever the batch's device, so that a run draws the same on any machine.
-    """
+    """Uniform [0, 1) weights of shape (B, 1, ..., 1): one number a sample."""
     shape = (len(batch),) + (1,) * (batch.dim() - 1)
-    return torch.rand(shape, generator=generator).to(batch)
+    return uniform(shape, generator).to(batch)
+
+
+def _share(
+    draw: Callable[..., Tensor], shape: tuple[int, ...], generator: torch.Generator | None
+) -> Tensor:
+    processes = getattr(generator, "processes", ALONE)
+    whole = (processes.size * shape[0], *shape[1:])
+    return processes.share_of(draw(whole, generator=generator))

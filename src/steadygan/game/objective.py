@@ -27,6 +27,9 @@ class Objective(Spec):
     #: True for a critic: G follows the distance that D estimates, the better the nearer D is to its
     #: optimum. Other objectives without a threshold (energies, relativistic ones) are none.
     is_critic: ClassVar[bool] = False
+    #: True where a loss is no mean over samples of functions of their own scores (or over pairs of
+    #: one place): several processes then gather the scores of the whole batch.
+    reads_batch: ClassVar[bool] = False
     #: The players ("d", "g") whose loss reads a step's context: samples, features, or real scores
     #: in G's step.
     in_context: ClassVar[tuple[str, ...]] = ()

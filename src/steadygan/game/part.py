@@ -44,6 +44,9 @@ class Part(Spec):
     #: The fields that its state or the modified layers are made with: a run cannot change them.
     fixed: ClassVar[tuple[str, ...]] = ()
 
+    #: Why a run with it is of one process, in words; None where several compute the same.
+    one_process: ClassVar[str | None] = None
+
     #: What the game minimises with this part on D, where it is no longer what the objective says.
     optimises: ClassVar[str] = ""
     #: What its signals are called in reports, by key; others are shown by their key.

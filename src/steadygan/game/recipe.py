@@ -295,9 +295,10 @@ class Recipe(Spec):
             losses = self.losses(context)
             require_scalars(losses)
             total = torch.stack(list(losses.values())).sum()
-            gradients = torch.autograd.grad(total, player.parameters, materialize_grads=True)
+            shares = torch.autograd.grad(total, player.parameters, materialize_grads=True)
+        gradients = context.inputs.processes.averaged(shares)
         norm = torch.nn.utils.get_total_norm(gradients)
-        result = StepResult(player, context, losses, list(gradients), norm)
+        result = StepResult(player, context, losses, gradients, norm)
         guard(result)
         for part in context.parts:
             part.adjust(result)
@@ -327,19 +328,24 @@ class Recipe(Spec):
         setters = [part for part in context.parts if part.sets_targets]
         if "d" in self.objective.in_context:
             return self.objective.d_loss_in(context)
-        scores = context.real_scores, context.fake_scores
+        real, fake = self.gathered(context, context.real_scores, context.fake_scores)
         if not setters:
-            return self.objective.d_loss(*scores)
-        targets = torch.ones_like(scores[0]), torch.zeros_like(scores[1])
+            return self.objective.d_loss(real, fake)
+        targets = torch.ones_like(real), torch.zeros_like(fake)
         for part in setters:
             targets = part.targets(context, *targets)
-        return self.objective.d_loss_to(*scores, *targets)
+        return self.objective.d_loss_to(real, fake, *targets)
 
     def g_loss(self, context: StepContext) -> Tensor:
         """The objective in G's step."""
         if "g" in self.objective.in_context:
             return self.objective.g_loss_in(context)
-        return self.objective.g_loss(context.fake_scores)
+        return self.objective.g_loss(self.gathered(context, context.fake_scores)[0])
+
+    def gathered(self, context: StepContext, *scores: Tensor) -> list[Tensor]:
+        """Scores as the objective wants them: of the whole batch where it reads that, else of what
+        this process holds of it."""
+        return [context.whole(each) if self.objective.reads_batch else each for each in scores]
 
     def condition(
         self, context: StepContext, samples: Tensor, labels: Tensor | None, latent: Tensor | None

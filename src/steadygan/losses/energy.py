@@ -95,4 +95,4 @@ class PullingAway(Part):
     weight: float = Field(0.1, ge=0)
 
     def loss(self, context: StepContext) -> Tensor:
-        return self.weight * pulling_away(context.fake_features)
+        return self.weight * pulling_away(context.whole(context.fake_features))

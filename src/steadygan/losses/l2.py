@@ -86,7 +86,12 @@ class GeneratorL2(Part):
         return None
 
     def loss(self, context: StepContext) -> Tensor:
-        return self.weight * generator_l2(context.real, context.fake, self.kind)
+        real, fake = context.real, context.fake
+        if self.kind in ("batch_mean", "nearest"):
+            real = context.whole(real)
+        if self.kind == "batch_mean":
+            fake = context.whole(fake)
+        return self.weight * generator_l2(real, fake, self.kind)
 
 
 class DiscriminatorL2(Part):
@@ -132,4 +137,5 @@ class DiscriminatorL2(Part):
             fake = objective.probability(context.fake_scores)
         assert real is not None  # see `incompatibility`
         assert fake is not None
-        return self.weight * discriminator_l2(real, fake, self.kind)
+        whole = context.whole(real), context.whole(fake)
+        return self.weight * discriminator_l2(*whole, self.kind)

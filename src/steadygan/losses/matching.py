@@ -60,5 +60,9 @@ class FeatureMatching(Part):
         )
 
     def loss(self, context: StepContext) -> Tensor:
-        real, fake = context.real_features.float(), context.fake_features.float()
+        # The mean of each process's samples is enough of them.
+        real, fake = (
+            context.whole(features.float().mean(0, keepdim=True))
+            for features in (context.real_features, context.fake_features)
+        )
         return self.weight * feature_matching_loss(real, fake, norm=self.norm)

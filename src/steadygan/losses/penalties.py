@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import relu
 
-from steadygan.game.draws import one_per_sample
+from steadygan.game.draws import one_per_sample, uniform
 from steadygan.game.part import Part
 
 if TYPE_CHECKING:
@@ -123,11 +123,13 @@ def r2_penalty(critic: Critic, fake: Tensor) -> Tensor:
     return squared_norm(input_gradient(critic, fake)).mean() / 2
 
 
-def perturbed(real: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def perturbed(
+    real: Tensor, generator: torch.Generator | None = None, spread: Tensor | None = None
+) -> Tensor:
     """x + .5 std(batch) U(0, 1) a value: where the lines of DRAGAN end. Kodali et al. 2017, section
-    2.3. Shape of `real` (B, ...)."""
-    noise = torch.rand(real.shape, generator=generator).to(real.device)
-    return real + 0.5 * real.std() * noise
+    2.3. Shape of `real` (B, ...). `spread` is std(batch) where `real` is a share of the batch."""
+    noise = uniform(tuple(real.shape), generator).to(real.device)
+    return real + 0.5 * (real.std() if spread is None else spread) * noise
 
 
 class Penalty(Part):
@@ -215,7 +217,8 @@ class LocalGradientPenalty(GradientPenalty):
     name = "local-gradient-penalty"
 
     def points(self, context: StepContext) -> Tensor:
-        noise = perturbed(context.real, context.generator("perturbation"))
+        real = context.real
+        noise = perturbed(real, context.generator("perturbation"), context.whole(real).std())
         return interpolates(noise, context.real, context.generator("penalties"))
 
 

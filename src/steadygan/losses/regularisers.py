@@ -83,7 +83,7 @@ class LeCam(Part):
 
     def loss(self, context: StepContext) -> Tensor:
         anchors = context.state.part_state(self.name, Anchors)
-        real, fake = context.real_scores, context.fake_scores
+        real, fake = context.whole(context.real_scores), context.whole(context.fake_scores)
         anchors.follow(real, fake, self.decay)
         context.signals |= {
             f"lecam_anchor_{k}": getattr(anchors, k).clone() for k in ("real", "fake")

@@ -61,7 +61,8 @@ class RaGAN(Objective):
     optimises: ClassVar = "relativistic average JS divergence"
     threshold: ClassVar[float | None] = None
     in_context: ClassVar = ("g",)
+    reads_batch: ClassVar = True
     d_loss: ClassVar = staticmethod(ragan_d_loss)
 
     def g_loss_in(self, context: StepContext) -> Tensor:
-        return ragan_g_loss(context.real_scores, context.fake_scores)
+        return ragan_g_loss(context.whole(context.real_scores), context.whole(context.fake_scores))

@@ -83,7 +83,8 @@ class Began(Recipe):
         the same D, and of the fakes that it was given."""
         results = super().iterate(state, iteration)
         d_step, batch = results["d"].context, self.images_in(iteration.index)
-        real, fake = (scores.detach().mean() for scores in (d_step.real_scores, d_step.fake_scores))
+        scores = d_step.real_scores, d_step.fake_scores
+        real, fake = (d_step.whole(each.detach()).mean() for each in scores)
         balance = balance_of(state)
         signals = {"began_k": balance.k.clone()}  # what D's loss had
         convergence = balance.update_k(real, fake, gamma=self.gamma, lambda_k=self.lambda_k)

@@ -64,7 +64,8 @@ class BiGAN(Recipe):
 
     def g_loss(self, context: StepContext) -> Tensor:
         """D's objective with the labels swapped: E and G both make D mistake the pairs."""
-        return self.objective.d_loss(context.fake_scores, context.real_scores)
+        fake, real = self.gathered(context, context.fake_scores, context.real_scores)
+        return self.objective.d_loss(fake, real)
 
 
 ADAM = Adam(lr=2e-4, betas=(0.5, 0.999), weight_decay=2.5e-5)

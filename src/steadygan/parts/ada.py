@@ -21,6 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
 
+from steadygan.game.draws import integers, normal, uniform
 from steadygan.parts.augment import ImageTrick
 
 if TYPE_CHECKING:
@@ -47,20 +48,19 @@ class Draws:
 
     def acts(self, p: Tensor | None = None) -> Tensor:
         """True with probability p, (B,) bool."""
-        drawn = self._of(torch.rand(len(self.images), generator=self.generator))
+        drawn = self._of(uniform((len(self.images),), self.generator))
         return drawn < (self.p if p is None else p)
 
     def uniform(self, low: float, high: float) -> Tensor:
-        drawn = torch.rand(len(self.images), generator=self.generator)
+        drawn = uniform((len(self.images),), self.generator)
         return self._of(low + (high - low) * drawn)
 
     def normal(self, spread: float) -> Tensor:
-        return self._of(spread * torch.randn(len(self.images), generator=self.generator))
+        return self._of(spread * normal((len(self.images),), self.generator))
 
     def whole(self, most: int) -> Tensor:
         """Whole numbers from 0 to `most`, as float32."""
-        shape = (len(self.images),)
-        return self._of(torch.randint(most + 1, shape, generator=self.generator).float())
+        return self._of(integers(0, most + 1, (len(self.images),), self.generator).float())
 
 
 # ---- geometry ----------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ class Ada(ImageTrick):
         context, objective = result.context, result.context.recipe.objective
         state = context.state.part_state(self.name, AdaState)
         assert objective.threshold is not None  # see `incompatibility`
-        off = context.real_scores.detach() - objective.threshold
+        off = context.whole(context.real_scores.detach()) - objective.threshold
         signs = torch.sign(off if objective.real_is_high else -off)
         context.signals |= {"ada_p": state.p.clone(), "ada_sign": signs.mean()}
         state.follow(signs, self.target, self.images)

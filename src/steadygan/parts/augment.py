@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from steadygan.game.draws import one_per_sample
+from steadygan.game.draws import integers, one_per_sample
 from steadygan.game.part import Part
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _sources(
     images: Tensor, length: int, most: int, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
     """From which row (or column) each of `length` comes, (B, length), and whether it is inside."""
-    shift = torch.randint(-most, most + 1, (len(images), 1), generator=generator)
+    shift = integers(-most, most + 1, (len(images), 1), generator)
     source = (torch.arange(length) - shift).to(images.device)
     return source.clamp(0, length - 1), (source >= 0) & (source < length)
 
@@ -61,7 +61,7 @@ def cut_out(images: Tensor, share: float, generator: torch.Generator | None = No
     hooks = []
     for length in images.shape[2:]:
         box = int(share * length + 0.5)
-        centre = torch.randint(0, length + 1 - box % 2, (len(images), 1), generator=generator)
+        centre = integers(0, length + 1 - box % 2, (len(images), 1), generator)
         first = centre - box // 2
         place = torch.arange(length)
         hooks.append(((place < first) | (place >= first + box)).to(images.device))

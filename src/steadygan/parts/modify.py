@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from steadygan.game.part import Part
+from steadygan.game.processes import ALONE
 
 if TYPE_CHECKING:
     from steadygan.game.recipe import Recipe
@@ -74,6 +75,8 @@ class MinibatchHead(nn.Module):
     whatever else reads D's features, stays as it is.
     """
 
+    processes = ALONE
+
     def __init__(self, head: nn.Module, features: int, kernels: int, dims: int) -> None:
         super().__init__()
         self.head = head
@@ -86,8 +89,9 @@ class MinibatchHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         projected = self.project(features.flatten(1)).unflatten(1, (self.kernels, -1))
         full = torch.promote_types(projected.dtype, torch.float32)
-        near = minibatch_similarity(projected.to(full))
-        return self.head(features).flatten() + self.read(near).flatten()
+        near = minibatch_similarity(self.processes.whole(projected.to(full)))
+        own = self.processes.share_of(near)
+        return self.head(features).flatten() + self.read(own).flatten()
 
 
 def features_into(head: nn.Module) -> int:

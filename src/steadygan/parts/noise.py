@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
+from steadygan.game.draws import normal
 from steadygan.game.part import Part
 
 if TYPE_CHECKING:
@@ -38,5 +38,5 @@ class InstanceNoise(Part):
         if sigma == 0:
             return samples
         stream = context.generator(f"instance noise {kind}")
-        noise = torch.randn(samples.shape, generator=stream).to(samples.device)
+        noise = normal(tuple(samples.shape), stream).to(samples.device)
         return samples + sigma * noise

@@ -79,6 +79,7 @@ class Replay(Part):
     name = "replay"
     sides: ClassVar = ("shared",)
     fixed: ClassVar = ("capacity",)
+    one_process: ClassVar = "each process would keep old fakes of its own"
     capacity: int = Field(512, ge=2, le=65536)
     share: float = Field(0.5, gt=0, lt=1)
 

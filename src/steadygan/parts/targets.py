@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from steadygan.game.draws import uniform
 from steadygan.game.part import Part
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def noisy_targets(
     targets: Tensor, amount: float, generator: torch.Generator | None = None
 ) -> Tensor:
     """clip(t - amount U(0, 1), 0, 1), a draw for each of `targets` (B,)."""
-    noise = torch.rand(targets.shape, generator=generator).to(targets)
+    noise = uniform(tuple(targets.shape), generator).to(targets)
     return (targets - amount * noise).clamp(0.0, 1.0)
 
 
@@ -29,7 +30,7 @@ def flipped_targets(
     targets: Tensor, probability: float, generator: torch.Generator | None = None
 ) -> Tensor:
     """1 - t with `probability`, t otherwise, independently for each of `targets` (B,)."""
-    chosen = torch.rand(targets.shape, generator=generator).to(targets) < probability
+    chosen = uniform(tuple(targets.shape), generator).to(targets) < probability
     return torch.where(chosen, 1.0 - targets, targets)
 
 

@@ -62,7 +62,8 @@ class EncoderPretraining(Recipe):
         context = StepContext(self, state, "autoencoder", inputs, iteration=index)
         if stage == "autoencoder":
             result = self.step(context, iteration.guard)
-            features.remember(result.losses["reconstruction"], index, self.autoencoder_steps)
+            loss = context.whole(result.losses["reconstruction"].detach()[None]).mean()
+            features.remember(loss, index, self.autoencoder_steps)
             if index == self.autoencoder_steps - 1:
                 player.optimizer.state.clear()  # A is not updated again
             return result
@@ -71,7 +72,7 @@ class EncoderPretraining(Recipe):
         still = [weight.new_zeros(()) for weight in player.parameters]
         result = StepResult(player, context, {"spread": feature.std()}, still, torch.zeros(()))
         iteration.guard(result)
-        features.add(feature)
+        features.add(context.whole(feature))
         return result
 
     def losses(self, context: StepContext) -> dict[str, Tensor]:

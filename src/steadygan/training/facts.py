@@ -17,7 +17,9 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{n: version(n) for n in names}}
 
 
-def identity(recipe: dict, data: dict, seed: int, device_config: DeviceConfig) -> dict[str, Any]:
+def identity(
+    recipe: dict, data: dict, seed: int, device_config: DeviceConfig, processes: int = 1
+) -> dict[str, Any]:
     """Everything that decides a run's bits. Two runs of one identity are bitwise equal on a CPU; on
     a GPU kernels may add in another order from run to run."""
     return {
@@ -28,6 +30,7 @@ def identity(recipe: dict, data: dict, seed: int, device_config: DeviceConfig) -
         "arithmetic": arithmetic_of(device_config.device, device_config.precision),
         "precision": device_config.precision,
         "threads": torch.get_num_threads(),
+        "processes": processes,
         "torch": torch.__version__,
     }
 

@@ -46,7 +46,7 @@ class Guard:
     def check(self, result: StepResult) -> None:
         """Raise `NonFiniteStep` if this step has computed NaN or Inf, with all buffers put back:
         what the step moved is a symptom, not the culprit."""
-        if not all_finite(watched(result)):
+        if not result.context.inputs.processes.all(all_finite(watched(result))):
             self._undo(result.context.state)
             raise NonFiniteStep(result)
 

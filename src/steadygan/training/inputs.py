@@ -15,6 +15,8 @@ from torch import Tensor
 from steadygan.data import Dataset
 from steadygan.errors import UserError
 from steadygan.game.context import RealBatch, StepInputs
+from steadygan.game.draws import Stream, uniform
+from steadygan.game.processes import ALONE, Processes
 from steadygan.training.precision import DeviceConfig
 
 #: An iteration (or a step of a stage), a player or stage, and a step of it.
@@ -32,26 +34,29 @@ class Streams:
 
     seed: int
 
-    def key(self, name: str, *place: int | str) -> int:
-        """A 63-bit seed for stream `name` at `place`."""
-        text = repr((self.seed, 0, name, place)).encode()  # 0: the place of a process's rank
+    def key(self, name: str, *place: int | str, rank: int = 0) -> int:
+        """A 63-bit seed for stream `name` at `place`; the same in all processes but for `rank`."""
+        text = repr((self.seed, rank, name, place)).encode()
         return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
     def generator(self, name: str, *place: int | str) -> torch.Generator:
         """A CPU generator for stream `name` at `place` (iteration, player, step, ...)."""
         return torch.Generator().manual_seed(self.key(name, *place))
 
-    def seed_global_rng(self, *place: int | str) -> None:
+    def seed_global_rng(self, *place: int | str, rank: int = 0) -> None:
         """Seed torch's own generators (dropout layers draw from them) for the step at `place`."""
-        torch.manual_seed(self.key("ambient", *place))
+        torch.manual_seed(self.key("ambient", *place, rank=rank))
 
 
 class InputSource:
     """Real batches and random streams of a run. `draws` counts the real batches by who drew them;
-    it is all that must be saved."""
+    it is all that must be saved. Each of several processes gets its share of the same batches."""
 
-    def __init__(self, data: Dataset, batch: int, seed: int, device_config: DeviceConfig) -> None:
-        self.data, self.batch = data, batch
+    def __init__(
+        self, data: Dataset, batch: int, seed: int, device_config: DeviceConfig,
+        processes: Processes = ALONE,
+    ) -> None:  # fmt: skip
+        self.data, self.batch, self.processes = data, batch, processes
         self.streams = Streams(seed)
         self.draws: dict[str, int] = {}
         self._device = device_config.device
@@ -61,25 +66,32 @@ class InputSource:
     def at(self, place: Place) -> StepInputs:
         """The inputs of the step at `place`; torch's own generators, which dropout layers draw
         from, are seeded for it."""
-        self.streams.seed_global_rng(*place)
+        self.streams.seed_global_rng(*place, rank=self.processes.rank)
         return StepInputs(
             real=partial(self.next_batch, place),
-            generator=lambda name: self.streams.generator(name, *place),
+            generator=lambda name: self._stream(name, place),
             autocast=self._autocast,
             device=self._device,
+            processes=self.processes,
         )
+
+    def _stream(self, name: str, place: Place) -> Stream:
+        stream = Stream()
+        stream.manual_seed(self.streams.key(name, *place))
+        stream.processes = self.processes
+        return stream
 
     def next_batch(self, place: Place) -> RealBatch:
         """The next batch of the train part in the order of the player or stage that draws it."""
         train, (_, player, _) = self.data.train, place
         order = self.streams.key("data order", player)
         draw = self.draws.get(player, 0)
-        rows = batch_indices(len(train.items), self.batch, order, draw)
+        drawn = torch.from_numpy(batch_indices(len(train.items), self.batch, order, draw))
+        rows = self.processes.share_of(drawn).numpy()
         self.draws[player] = draw + 1
         images = as_played(torch.from_numpy(train.items[rows]))
         if self.data.settings.flip and images.dim() == 4:
-            generator = self.streams.generator("augmentation", *place)
-            chosen = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+            chosen = uniform((len(images), 1, 1, 1), self._stream("augmentation", place)) < 0.5
             images = torch.where(chosen, images.flip(3), images)
         labels = None if train.labels is None else torch.from_numpy(train.labels[rows])
         return self.on_device(images, labels, torch.from_numpy(rows))
@@ -87,11 +99,12 @@ class InputSource:
     def held_out(self, iteration: int) -> RealBatch | None:
         """A batch of data that training never sees, chosen by the iteration."""
         test = self.data.test
-        batch = min(self.batch, len(test))
+        batch = min(self.batch, len(test)) // self.processes.size * self.processes.size
         if batch < 2:  # no statistics of a batch
             return None
         generator = self.streams.generator("heldout", iteration)
-        rows = torch.randperm(len(test), generator=generator)[:batch].numpy()
+        order = torch.randperm(len(test), generator=generator)[:batch]
+        rows = self.processes.share_of(order).numpy()
         labels = None if test.labels is None else torch.from_numpy(test.labels[rows])
         images = as_played(torch.from_numpy(test.items[rows]))
         return self.on_device(images, labels, torch.from_numpy(rows))

@@ -5,6 +5,7 @@ All of it happens between iterations: a checkpoint is the state after a whole nu
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -17,18 +18,21 @@ import torch
 from torch import Tensor
 
 from steadygan.data import Dataset
-from steadygan.errors import CheckpointError, NonFiniteError, UserError
+from steadygan.errors import CheckpointError, NonFiniteError, SteadyGanError, UserError
 from steadygan.game.context import Iteration, StepInputs
+from steadygan.game.processes import Processes
 from steadygan.game.recipe import Recipe
 from steadygan.game.state import GameState, StepResult
 from steadygan.losses.penalties import Penalty
+from steadygan.networks.synchronised import synchronise
 from steadygan.spec import checked
 from steadygan.training import checkpoint, pictures, signals, state_dict
 from steadygan.training.culprit import culprit
 from steadygan.training.facts import identity
-from steadygan.training.goals import Goal, Hooks, LogSchedule, due, milestones
+from steadygan.training.goals import Goal, Hooks, LogSchedule, Stopped, due, milestones
 from steadygan.training.guards import Guard, NonFiniteStep, all_finite
 from steadygan.training.inputs import InputSource, Place
+from steadygan.training.joining import here
 from steadygan.training.precision import DeviceConfig
 from steadygan.training.runfolder import RunFolder, read_history
 
@@ -40,6 +44,9 @@ class Trainer:
     Counters: `iteration`, `images` that D has seen, draws of real batches by who drew them
     (`source.draws`), steps done of each pre-training stage, and `seconds` spent training (not
     decoding, logging, saving).
+
+    In a run of several `processes` each has a trainer and computes its share; the first one alone
+    writes.
     """
 
     recipe: Recipe
@@ -52,14 +59,21 @@ class Trainer:
     images: int = 0
     seconds: float = 0.0
     stage_steps: dict[str, int] = field(default_factory=dict)
+    processes: Processes = field(default_factory=here)
 
     def __post_init__(self) -> None:
-        self.source = InputSource(self.data, self.recipe.batch, self.seed, self.device_config)
+        require_shares(self.recipe, self.processes)
+        self.source = InputSource(
+            self.data, self.recipe.batch, self.seed, self.device_config, self.processes
+        )
         torch.manual_seed(self.source.streams.key("start"))
         self.state: GameState = checked(
             "networks", self.recipe.start, self.data.shape, self.data.classes
         )
         self.state.to(self.device_config.device, self.device_config.memory_format)
+        if self.processes.count > 1:
+            for player in self.state.players.values():
+                synchronise(player.modules, self.processes)
         self.stage_steps = dict.fromkeys(self.recipe.stages, 0)
         self.last: dict[str, StepResult] = {}
         self.guard = Guard()
@@ -110,7 +124,9 @@ class Trainer:
     def _failed(self, result: StepResult) -> NonFiniteError:
         iteration, player, k = self._place
         where = f"stage {player}, step {k}" if player in self.recipe.stages else f"step {iteration}"
-        found = f"{where}: NaN or Inf in {culprit(result)}"
+        with self.processes.apart():
+            suspect = culprit(result)
+        found = f"{where}: NaN or Inf in {nearest_cause(self.processes.texts(suspect))}"
         try:
             kept = self.failure or self.keep_failure(result)
         except (OSError, UserError) as error:
@@ -125,10 +141,13 @@ class Trainer:
         """Save the state before `result` with its batch and latents, as a checkpoint file."""
         iteration, player, k = self._place
         tensors = self.gathered() | {
-            f"failure/{name}": tensor for name, tensor in result.context.used().items()
+            f"failure/{name}": self.processes.whole(tensor.detach())
+            for name, tensor in result.context.used().items()
         }
         tensors |= {f"counters/draws {m}": torch.tensor(n) for m, n in self.draws_before.items()}
         folder = self.folder.path / "failure"
+        if not self.processes.first:
+            return folder
         folder.mkdir(exist_ok=True)
         info = {**self.info(), "place": [iteration, player, k]}
         return checkpoint.save(folder, iteration, tensors, info)
@@ -154,7 +173,8 @@ class Trainer:
     def info(self) -> dict[str, Any]:
         """A checkpoint's metadata: identity and wall clock."""
         recipe = self.recipe.model_dump(mode="json")
-        facts = identity(recipe, self.data.describe(), self.seed, self.device_config)
+        data, count = self.data.describe(), self.processes.count
+        facts = identity(recipe, data, self.seed, self.device_config, count)
         return {"identity": facts, "seconds": self.seconds, "written": time.time()}
 
     @property
@@ -163,7 +183,8 @@ class Trainer:
         return self.iteration + sum(self.stage_steps.values())
 
     def save(self) -> Path:
-        """Write a checkpoint; never one with a non-finite number in it.
+        """Write a checkpoint, in the first process, and say where; never one with a non-finite
+        number in it, or of processes whose weights have come apart.
 
         The number in its name counts pre-training steps too, so that those made inside a stage
         have names of their own and the one before stays.
@@ -172,8 +193,24 @@ class Trainer:
         if not all_finite(tensors.values()):
             bad = next(n for n, t in tensors.items() if not all_finite([t]))
             raise NonFiniteError(f"step {self.iteration}: NaN or Inf in {bad}; nothing was saved")
+        self._require_one_state(tensors)
+        if not self.processes.first:
+            return self.folder.checkpoints
         self.folder.sync_history()
         return checkpoint.save(self.folder.checkpoints, self.total_steps, tensors, self.info())
+
+    def _require_one_state(self, tensors: state_dict.Tensors) -> None:
+        """Refuse a state that is not the same in all processes: they would play different games."""
+        if self.processes.size == 1:
+            return
+        sums = {name: repr(float(tensor.double().sum())) for name, tensor in tensors.items()}
+        first, *others = map(json.loads, self.processes.texts(json.dumps(sums)))
+        odd = next((name for other in others for name in first if first[name] != other[name]), None)
+        if odd is not None:
+            raise SteadyGanError(
+                f"step {self.iteration}: {odd} is no longer the same in all processes, and "
+                "nothing was saved; a layer that draws random numbers of its own does that"
+            )
 
     def restore(self, found: checkpoint.Checkpoint) -> None:
         """Take up the state of a checkpoint, bit for bit."""
@@ -188,15 +225,16 @@ class Trainer:
 
     def run(self, goal: Goal, hooks: Hooks) -> None:
         """Train until `goal`; log, draw and save on the way and at the end."""
-        if not checkpoint.listed(self.folder.checkpoints):
+        if self._anywhere(not checkpoint.listed(self.folder.checkpoints)):
             self.save()
-        if self.iteration == 0 and not any(read_history(self.folder.path)):
+        began = self.iteration == 0 and self.processes.first
+        if began and not any(read_history(self.folder.path)):
             # after the save: a run killed between the two goes on
             self.log(with_samples=True, measured=hooks.evaluate(self))
         saved = self.total_steps
         for stage in self.recipe.stages:
             while self.stage_steps[stage] < self.recipe.stage_length(stage):
-                if goal.reached(self.iteration, self.seconds):  # a budget counts pre-training too
+                if self._reached(goal):  # a budget counts pre-training too
                     self.save()
                     return
                 self.take_stage_step(stage)
@@ -207,14 +245,15 @@ class Trainer:
                 self._stop_if_asked(hooks)
             if self.iteration == 0:
                 hooks.on_stage(self, stage)
-        last = goal.reached(self.iteration, self.seconds)
+        last = self._reached(goal)
         while not last:
             before = self.images
             self.iterate()
-            last = goal.reached(self.iteration, self.seconds)
+            last = self._reached(goal)
             measured = hooks.evaluate(self)
             pictured = last or self._sample_due(before)
-            if pictured or measured or due(self.iteration, self.schedule.log_every):
+            is_due = pictured or due(self.iteration, self.schedule.log_every)
+            if is_due or self._anywhere(measured is not None):
                 self.log(pictured, measured)
             if not last and due(self.iteration, self.schedule.save_every):
                 self.save()
@@ -225,10 +264,20 @@ class Trainer:
         if saved != self.total_steps:  # also where a stage's last step spent the budget
             self.save()
 
+    def _anywhere(self, here: bool) -> bool:
+        """True in all processes if it is `here` in one of them."""
+        return bool(self.processes.most(here)[0])
+
+    def _reached(self, goal: Goal) -> bool:
+        """Whether the goal is reached; clocks differ, and the first that says so decides."""
+        return self._anywhere(goal.reached(self.iteration, self.seconds))
+
     def _stop_if_asked(self, hooks: Hooks) -> None:
-        if (stopped := hooks.stop()) is not None:
+        stopped = hooks.stop()
+        code = int(self.processes.most(0 if stopped is None else stopped.exit_code)[0])
+        if code:
             self.save()
-            raise stopped
+            raise stopped or Stopped("stopped with another process of the run, state saved", code)
 
     def _sample_due(self, images_before: int) -> bool:
         """Samples fall on the same numbers of images for every method: 1000 * 2^(k/2)."""
@@ -241,10 +290,13 @@ class Trainer:
         line: dict[str, Any] = {"step": self.iteration, "images": self.images}
         line["seconds"] = round(self.seconds, 4)
         if self.last:
-            values = signals.of_iteration(self.last, self.source.held_out(self.iteration))
+            held_out = self.source.held_out(self.iteration)
+            values = signals.of_iteration(self.last, held_out, self.processes)
             if bad := [key for key, value in values.items() if not math.isfinite(value)]:
                 raise NonFiniteError(f"step {self.iteration}: NaN or Inf in the log's {bad[0]}")
             line |= values
+        if not self.processes.first:
+            return
         if with_samples:
             line |= pictures.draw_samples(
                 self.state.g_ema,
@@ -256,6 +308,30 @@ class Trainer:
             )
             line["weight_histogram"] = signals.weight_histogram(self.state)
         self.folder.append({**line, **(measured or {})})
+
+
+def require_shares(recipe: Recipe, processes: Processes) -> None:
+    """Raise `UserError` where `processes` cannot share the batches of `recipe`."""
+    if processes.count == 1:
+        return
+    if recipe.batch % processes.count:
+        raise UserError(
+            f"batch={recipe.batch} cannot be shared by {processes.count} processes: give a "
+            f"multiple of {processes.count}"
+        )
+    for part in recipe.parts():
+        if part.one_process:
+            raise UserError(
+                f"{part.name} wants one process ({part.one_process}): start without torchrun, or "
+                f"--drop {part.name}"
+            )
+
+
+def nearest_cause(suspects: list[str]) -> str:
+    """Of what each process suspects, the first that is no mere consequence: the averaged gradients
+    are bad in all of them."""
+    causes = [text for text in suspects if not text.startswith(("gradient of", "an overflow"))]
+    return (causes or suspects)[0]
 
 
 def needs_double_backward(recipe: Recipe) -> bool:

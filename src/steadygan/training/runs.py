@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,12 @@ import torch
 
 from steadygan.data import Dataset, open_data
 from steadygan.errors import CheckpointError, UserError
+from steadygan.game.processes import Processes
 from steadygan.game.recipe import Recipe
 from steadygan.records import named_in
 from steadygan.training import checkpoint, facts, pictures, segments, state_dict
 from steadygan.training.goals import Goal, Hooks, LogSchedule
+from steadygan.training.joining import join
 from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import Precision, find_device, place
 from steadygan.training.recorded import (
@@ -56,19 +61,27 @@ def train(
     first free `runs/METHOD-DATA-sSEED[-N]`. Raises `UserError` before anything is written where
     recipe and data do not fit, `NonFiniteError` where numbers stop being finite.
     """
-    data = open_data(data) if isinstance(data, str) else data
+    processes, device = join(device)
     goal = goal_of(steps, budget_minutes)
-    require_fit(recipe, data)
-    name = recipe.method or "own"
-    path = Path(out) if out is not None else free_folder(f"runs/{name}-{data.name}-s{seed}")
-    placed = place(device, precision, needs_double_backward(recipe))
-    with torch.random.fork_rng():
-        trainer = Trainer(recipe, data, RunFolder(path), seed, placed, schedule)
-        others = pictures.room(data.shape) + REPORT_BYTES
-        checkpoint.require_room(path, state_dict.size_in_bytes(trainer.state), others)
-    with torch.random.fork_rng(), RunFolder.create(path) as folder:
-        trainer.folder = folder
-        folder.write_facts(_first_facts(trainer, goal, command, title))
+    if isinstance(data, str):
+        data = processes.in_turn(partial(open_data, data))
+    with processes.all_or_none():
+        require_fit(recipe, data)
+        name = recipe.method or "own"
+        path = Path(out) if out is not None else free_folder(f"runs/{name}-{data.name}-s{seed}")
+        placed = place(device, precision, needs_double_backward(recipe))
+        with torch.random.fork_rng():
+            trainer = Trainer(recipe, data, RunFolder(path), seed, placed, schedule)
+    path = Path(processes.texts(str(path))[0])
+    require_one_game(trainer, goal)
+    with torch.random.fork_rng(), ExitStack() as opened:
+        with processes.all_or_none():
+            folder = trainer.folder = RunFolder(path)
+            if processes.first:
+                others = pictures.room(data.shape) + REPORT_BYTES
+                checkpoint.require_room(path, state_dict.size_in_bytes(trainer.state), others)
+                folder = trainer.folder = opened.enter_context(RunFolder.create(path))
+                folder.write_facts(_first_facts(trainer, goal, command, title))
         run(trainer, goal, hooks or Hooks())
     return path
 
@@ -98,47 +111,91 @@ def resume(
     `changes` sets keys such as `{"lr": 1e-5}` from here on, which run.json records as a new segment
     (see `segments`). What cannot change in a run is a `UserError`.
     """
-    path = Path(path)
-    with torch.random.fork_rng(), threads_kept(), RunFolder.open(path) as folder:
-        recorded = read_facts(path)
-        asked = steps is not None or budget_minutes is not None
-        before = recorded_goal(recorded["goal"])
-        goal = goal_of(steps, budget_minutes) if asked else before
-        needs, where = checkpoint.OF_A_STATE, path / "run.json"
-        found_at, found = checkpoint.load_newest(folder.checkpoints, say, needs)
-        with named_in(f"{where}: segments"):
-            was, kept = segments.back_to(recorded_settings(recorded, path, recipe, trust_code, say),
-                                         recorded.get("segments", []),
-                                         segments.turn_of(found), say)  # fmt: skip
-        now = segments.changed(was, changes or {})
-        require_trusted(now.recipe, where, trust_code, say, given=recipe or recorded["recipe"])
-        trainer = rebuilt(recorded, folder, now, data)
-        with named_in(f"{where}: segments"):
-            differences = segments.unlike(recorded, found, trainer, was, kept)
-        _accept(path, differences, allow_inexact, say)
-        try:
-            trainer.restore(found)
-        except CheckpointError as error:
-            raise CheckpointError(f"{found_at}: {error}") from None
-        if goal.steps is not None and goal.steps < trainer.iteration:
-            raise UserError(f"--steps {goal.steps}: {path} is at step {trainer.iteration} already")
-        spent = trainer.seconds
-        if goal != before and goal.budget_seconds is not None and goal.budget_seconds < spent:
-            said = f"--budget {goal.budget_seconds:g}s"
-            raise UserError(f"{said}: {path} has trained for {spent:.1f} s already")
-        kept += segments.begun(path, trainer, was, now, goal)
-        checkpoint.set_aside(folder.checkpoints, found_at, say)
-        folder.cut_history(trainer.iteration, say)
-        if (recorded.get("status") or {}).get("state") in ("running", "interrupted"):
-            say(f"{path} was interrupted; going on from step {trainer.iteration}")
-        marks = [*recorded.get("inexact", []), *differences]
-        facts_now = {"goal": goal.as_facts(), "inexact": sorted(set(marks))}
-        if kept or recorded.get("segments"):
-            facts_now |= {"segments": kept, "recipe": now.recipe.model_dump(mode="json"),
-                          "cadence": now.schedule.model_dump()}  # fmt: skip
-        folder.update_facts(**facts_now)
-        run(trainer, goal, hooks or Hooks())
+    path, (processes, device) = Path(path), join()
+    with torch.random.fork_rng(), threads_kept(), ExitStack() as opened:
+        with processes.all_or_none():
+            first = processes.first
+            folder = opened.enter_context(RunFolder.open(path)) if first else RunFolder(path)
+            recorded = read_facts(path)
+            if processes.count > 1:
+                recorded["device"] = device
+            asked = steps is not None or budget_minutes is not None
+            goal = goal_of(steps, budget_minutes) if asked else None
+            given = _Given(recipe, data, changes or {}, allow_inexact, trust_code, say)
+            taken = _take_up(folder, recorded, goal, given)
+        require_one_game(taken.trainer, taken.goal)
+        if first:
+            checkpoint.set_aside(folder.checkpoints, taken.checkpoint, say)
+            folder.cut_history(taken.trainer.iteration, say)
+            if (recorded.get("status") or {}).get("state") in ("running", "interrupted"):
+                say(f"{path} was interrupted; going on from step {taken.trainer.iteration}")
+            folder.update_facts(**taken.facts)
+        run(taken.trainer, taken.goal, hooks or Hooks())
     return path
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What `resume` is given beside a goal."""
+
+    recipe: Recipe | None
+    data: Dataset | None
+    changes: Mapping[str, Any]
+    allow_inexact: bool
+    trust_code: bool
+    say: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _TakenUp:
+    """A run as it goes on: its trainer with the state of `checkpoint`, its goal, and what of
+    run.json is new."""
+
+    trainer: Trainer
+    goal: Goal
+    checkpoint: Path
+    facts: dict[str, Any]
+
+
+def _take_up(
+    folder: RunFolder, recorded: dict[str, Any], asked: Goal | None, given: _Given
+) -> _TakenUp:
+    """The run of `recorded` from its newest whole checkpoint, to the goal `asked` or its own.
+    Writes nothing."""
+    path, where, say = folder.path, folder.path / "run.json", given.say
+    before = recorded_goal(recorded["goal"])
+    goal = before if asked is None else asked
+    found_at, found = checkpoint.load_newest(folder.checkpoints, say, checkpoint.OF_A_STATE)
+    with named_in(f"{where}: segments"):
+        settings = recorded_settings(recorded, path, given.recipe, given.trust_code, say)
+        was, kept = segments.back_to(
+            settings, recorded.get("segments", []), segments.turn_of(found), say
+        )
+    now = segments.changed(was, given.changes)
+    known = given.recipe or recorded["recipe"]
+    require_trusted(now.recipe, where, given.trust_code, say, given=known)
+    trainer = rebuilt(recorded, folder, now, given.data)
+    with named_in(f"{where}: segments"):
+        differences = segments.unlike(recorded, found, trainer, was, kept)
+    _accept(path, differences, given.allow_inexact, say)
+    try:
+        trainer.restore(found)
+    except CheckpointError as error:
+        raise CheckpointError(f"{found_at}: {error}") from None
+    if goal.steps is not None and goal.steps < trainer.iteration:
+        raise UserError(f"--steps {goal.steps}: {path} is at step {trainer.iteration} already")
+    spent = trainer.seconds
+    if goal != before and goal.budget_seconds is not None and goal.budget_seconds < spent:
+        said = f"--budget {goal.budget_seconds:g}s"
+        raise UserError(f"{said}: {path} has trained for {spent:.1f} s already")
+    kept += segments.begun(path, trainer, was, now, goal)
+    marks = [*recorded.get("inexact", []), *differences]
+    new: dict[str, Any] = {"goal": goal.as_facts(), "inexact": sorted(set(marks)),
+                           "processes": trainer.processes.count}  # fmt: skip
+    if kept or recorded.get("segments"):
+        new |= {"segments": kept, "recipe": now.recipe.model_dump(mode="json"),
+                "cadence": now.schedule.model_dump()}  # fmt: skip
+    return _TakenUp(trainer, goal, found_at, new)
 
 
 def recorded_settings(
@@ -164,9 +221,45 @@ def seconds_spent(path: str | Path) -> float:
 
 
 def run(trainer: Trainer, goal: Goal, hooks: Hooks) -> None:
-    """Run to `goal` and keep the run's status in run.json, however it ends."""
+    """Run to `goal` and keep the run's status in run.json, however it ends.
+
+    Of several processes the first one follows, measures and writes; all of them may be asked to
+    stop.
+    """
+    processes = trainer.processes
+    if not processes.first:
+        trainer.run(goal, Hooks(stop=hooks.stop))
+        return
     with RunStatus(trainer):
-        trainer.run(goal, hooks)
+        trainer.run(goal, hooks if processes.count == 1 else hooks_apart(hooks, processes))
+
+
+def hooks_apart(hooks: Hooks, processes: Processes) -> Hooks:
+    """`hooks` that compute in this process alone: the others are not asked for their shares."""
+
+    def apart(hook: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            with processes.apart():
+                return hook(*arguments)
+
+        return call
+
+    return Hooks(
+        apart(hooks.on_iteration), hooks.stop, apart(hooks.on_stage), apart(hooks.evaluate)
+    )
+
+
+def require_one_game(trainer: Trainer, goal: Goal) -> None:
+    """Raise `UserError` in all processes where one has other settings, data or versions."""
+    processes = trainer.processes
+    own = {"goal": goal.as_facts(), **trainer.info()["identity"]}
+    first, *others = map(json.loads, processes.texts(json.dumps(own)))
+    for rank, other in enumerate(others, 1):
+        if found := facts.differences(first, other):
+            raise UserError(
+                f"process {rank} is not of this run (first process -> process {rank}): "
+                f"{'; '.join(found)}; start all with the same command, data and versions"
+            )
 
 
 def require_fit(recipe: Recipe, data: Dataset) -> None:
@@ -224,6 +317,7 @@ def _first_facts(trainer: Trainer, goal: Goal, command: str, title: str) -> dict
         ),
         "precision": trainer.device_config.precision,
         "threads": torch.get_num_threads(),
+        "processes": trainer.processes.count,
         "versions": facts.versions(),
         "parameters": {
             n: sum(w.numel() for w in p.parameters) for n, p in players.items() if not p.weights_of

@@ -163,6 +163,7 @@ def unlike(
     any change that is asked for now, which is no difference."""
     known = {**found.info("identity"), "device": recorded["device"].partition(":")[0]}
     known["recipe"] = named_now(known.get("recipe", {}))
+    known.setdefault("processes", 1)  # of a time when there was no other number
     with suppress(UserError):  # with the fields that recipes have now
         known["recipe"] = read_recipe(known["recipe"], trainer.folder.path).model_dump(mode="json")
     here = {**trainer.info()["identity"], "recipe": was.recipe.model_dump(mode="json")}

@@ -9,17 +9,20 @@ from torch import Tensor
 
 from steadygan.game.context import RealBatch, StepContext
 from steadygan.game.objective import Objective
+from steadygan.game.processes import ALONE, Processes
 from steadygan.game.state import GameState, StepResult
 
 
 @torch.no_grad()
-def of_iteration(results: dict[str, StepResult], held_out: RealBatch | None) -> dict[str, float]:
+def of_iteration(
+    results: dict[str, StepResult], held_out: RealBatch | None, processes: Processes = ALONE
+) -> dict[str, float]:
     """A flat log line of an iteration's last steps: every loss part and every signal, as floats.
 
     `d_loss`, `d_loss/PART`, `g_loss`, ...; D's mean score, probability and accuracy on real, held
     out and fake samples; gradient norms; what parts and objective add. `held_out` is a batch of
     data that training never sees, given to D as the real batch is (noised, augmented,
-    with its own batch statistics).
+    with its own batch statistics). Values are means over `processes`, each of its share of a batch.
     """
     found: dict[str, Tensor] = {}
     for name, result in results.items():
@@ -32,8 +35,9 @@ def of_iteration(results: dict[str, StepResult], held_out: RealBatch | None) -> 
             found |= part.signals(result.player)
     if "d" in results:
         found |= of_scores(results["d"].context, held_out)
-    values = torch.stack([v.detach().float().cpu() for v in found.values()]).tolist()
-    return dict(zip(found, values, strict=True))
+    here = torch.stack([v.detach().float().cpu() for v in found.values()])
+    (values,) = processes.averaged([here])
+    return dict(zip(found, values.tolist(), strict=True))
 
 
 def of_scores(context: StepContext, held_out: RealBatch | None) -> dict[str, Tensor]:

@@ -1,0 +1,85 @@
+"""Joining the other processes of a run: what `torchrun` starts, over torch.distributed.
+
+`torchrun` says by environment variables which process this is, of how many, and where to meet. A
+program of one's own may set up torch.distributed itself, and is joined as it is.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+
+import torch
+import torch.distributed as dist
+
+from steadygan.errors import UserError
+from steadygan.game.processes import ALONE, Processes
+from steadygan.launch import local_rank, rank_and_count
+
+#: How long a process waits for the others before it gives up: data and features are prepared by one
+#: of them, which takes its time. One that has died is noticed at once, by its closed connection.
+PATIENCE = timedelta(hours=1)
+
+
+def here() -> Processes:
+    """The processes of this run as they have joined; `ALONE` where none has."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return ALONE
+    return _processes(dist.get_rank(), dist.get_world_size())
+
+
+@cache
+def _processes(rank: int, count: int) -> Processes:
+    return Processes(rank, count) if count > 1 else ALONE
+
+
+def join(device: str = "auto") -> tuple[Processes, str]:
+    """Meet the other processes that `torchrun` has started; them, and the device of this one.
+
+    Each process of a machine gets a GPU of its own where `device` is auto or cuda and there are
+    GPUs; gloo carries what is on a CPU, NCCL what is on a GPU. Raises UserError in all of them
+    where one has no GPU, and where they cannot meet. Without torchrun: `ALONE`, and `device` as it
+    is.
+    """
+    _, count = rank_and_count()
+    if count == 1:
+        return here(), device
+    if not dist.is_initialized():
+        try:
+            dist.init_process_group(
+                timeout=PATIENCE
+            )  # gloo for CPUs, and NCCL where there are GPUs
+        except (dist.DistError, RuntimeError, ValueError) as error:
+            why = str(error).strip().splitlines()[0][:200]
+            raise UserError(
+                f"the processes of this run cannot meet ({why}); is the port free, and the same "
+                "for all? torchrun --rdzv-endpoint HOST:PORT names another"
+            ) from None
+    processes = here()
+    with processes.all_or_none():
+        device = _own_device(device, local_rank())
+    return processes, device
+
+
+def _own_device(device: str, local_rank: int) -> str:
+    """The device of the process that is `local_rank` on its machine."""
+    found = "cuda" if device == "auto" and torch.cuda.is_available() else device
+    if found in ("auto", "cpu"):
+        return "cpu"
+    if found != "cuda":
+        raise UserError(f"--device {device}: with several processes give auto, cpu or cuda: each "
+                        "takes a GPU of its own")  # fmt: skip
+    if local_rank >= torch.cuda.device_count():
+        raise UserError(
+            f"there is no GPU for it: this machine has {torch.cuda.device_count()}; start as many "
+            "processes as GPUs, or use --device cpu"
+        )
+    if not dist.is_nccl_available():
+        raise UserError("this torch has no NCCL, over which GPUs talk: use --device cpu")
+    return f"cuda:{local_rank}"
+
+
+def leave() -> None:
+    """Part from the other processes, at the end of a run."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
