@@ -121,6 +121,8 @@ def test_d_wants_real_above_fake_and_g_the_opposite(objective):
         def __init__(self, fake):
             self.fake_scores = torch.full((8,), fake)
 
+        whole = staticmethod(lambda share: share)
+
     low, high = (torch.full((8,), score) for score in (-2.0, 2.0))
     assert objective.d_loss(torch.zeros(8), low) < objective.d_loss(torch.zeros(8), high)
     assert objective.g_loss_in(At(2.0)) < objective.g_loss_in(At(-2.0))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from steadygan.errors import UserError
+from steadygan.game.processes import ALONE
 from steadygan.methods import find
 from steadygan.parts.tricks import CriticWarmup
 from steadygan.training import Goal, horizon, train
@@ -38,6 +39,8 @@ def test_the_speed_is_that_of_iterations_after_a_warm_up(monkeypatch):
 
     class Stub:
         """The first iterations take a second each, the others a tenth."""
+
+        processes = ALONE
 
         def __init__(self, *_given):
             self.images, self.done = 0, 0

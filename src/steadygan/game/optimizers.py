@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer as TorchOptimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -134,16 +134,25 @@ class EMA(Spec):
     @torch.no_grad()
     def update(self, g_ema: nn.Module, generator: nn.Module, images: int, batch: int) -> None:
         """Move `g_ema` towards `generator`; counters and other integers are copied."""
-        pairs = zip(_tensors(g_ema), _tensors(generator), strict=True)
-        floats: list[tuple[torch.Tensor, torch.Tensor]] = []
-        for old, new in pairs:
-            if old.is_floating_point():
-                floats.append((old, new))
-            else:
-                old.copy_(new)
-        olds, news = zip(*floats, strict=True)
-        get_ema_multi_avg_fn(self.decay(images, batch))(list(olds), list(news), None)
+        self.follow(followed(g_ema, generator), images, batch)
+
+    @torch.no_grad()
+    def follow(self, tensors: Followed, images: int, batch: int) -> None:
+        """`update` of tensors that were looked up before."""
+        olds, news, counters = tensors
+        get_ema_multi_avg_fn(self.decay(images, batch))(olds, news, None)
+        for old, new in counters:
+            old.copy_(new)
 
 
-def _tensors(module: nn.Module) -> list[torch.Tensor]:
-    return [*module.parameters(), *module.buffers()]
+#: The float tensors of an average and those that it follows, and pairs of the others.
+Followed = tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]
+
+
+def followed(g_ema: nn.Module, generator: nn.Module) -> Followed:
+    """The tensors of an average with those of the network that it follows, constants left out."""
+    both = (module.state_dict(keep_vars=True).values() for module in (g_ema, generator))
+    pairs = list(zip(*both, strict=True))
+    floats = [pair for pair in pairs if pair[0].is_floating_point()]
+    counters = [pair for pair in pairs if not pair[0].is_floating_point()]
+    return [old for old, _ in floats], [new for _, new in floats], counters

@@ -102,6 +102,11 @@ class Player:
             if isinstance(value, Tensor)
         }
 
+    def moments(self) -> list[Tensor]:
+        """The tensors of `optimizer_tensors` without their names."""
+        states = self.optimizer.state.values()
+        return [value for each in states for value in each.values() if isinstance(value, Tensor)]
+
     def step(self, gradients: list[Tensor], settings: dict[str, object]) -> None:
         """One optimizer step along `gradients` (one a parameter), at the given settings."""
         for group in self.optimizer.param_groups:

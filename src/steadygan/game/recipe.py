@@ -278,7 +278,7 @@ class Recipe(Spec):
                 shared = None
             results["g"] = self.step(context, iteration.guard)
         seen, g = self.batch * d_steps, state.players["g"]
-        self.ema.update(state.g_ema, g.modules["generator"], iteration.images + seen, seen)
+        self.ema.follow(state.averaged, iteration.images + seen, seen)
         if g.normalised["generator"]:
             power_iteration(state.g_ema)  # averaged singular vectors then fit the averaged weights
         return results

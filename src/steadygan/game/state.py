@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from steadygan.game.optimizers import Followed, followed
 from steadygan.game.player import Player
 
 if TYPE_CHECKING:
@@ -29,6 +31,11 @@ class GameState:
     g_ema: nn.Module
     shape: tuple[int, ...] = ()
     part_states: nn.ModuleDict = field(default_factory=nn.ModuleDict)
+
+    @cached_property
+    def averaged(self) -> Followed:
+        """The tensors that the average's update moves, with those of G that they follow."""
+        return followed(self.g_ema, self.generator)
 
     @property
     def generator(self) -> nn.Module:

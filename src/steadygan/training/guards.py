@@ -1,9 +1,9 @@
 """The guard against non-finite numbers: it stops a game before they reach a weight.
 
 Before each optimizer step the real batch, the latents, the fakes, every loss part, the gradients,
-the optimizer's moments, the player's own weights, small states of parts and the EMA are summed; a
-sum is finite exactly if every term is (sums of finite float32 values overflow only beyond 1e38).
-One number leaves the device. Only when that fails is the culprit looked for (`culprit.py`).
+the optimizer's moments, the player's own weights, small states of parts and the EMA are looked at,
+by their norms, which are finite only if every element is. One number leaves the device. Only when
+that fails is the culprit looked for (`culprit.py`).
 
 Forwards move normalisation statistics and the states of parts before any weight moves. So small
 buffers are copied before each step, and put back where it fails; a state of size (`Undoable`) takes
@@ -35,38 +35,65 @@ class Guard:
     last one."""
 
     def __init__(self) -> None:
-        self._copies: dict[str, Tensor] = {}
+        self._state: GameState | None = None
+        self._undoable: list[Undoable] = []
+        self._buffers: list[Tensor] = []
+        self._copies: list[Tensor] = []
 
     def begin(self, state: GameState) -> None:
         """Remember the buffers of `state` as they are now."""
-        for module in undoable(state):
+        if self._state is state:
+            _copy(self._buffers, self._copies)
+        else:  # which modules there are is looked up once
+            self._state, self._undoable = state, undoable(state)
+            self._buffers = copied(state)
+            self._copies = [buffer.clone() for buffer in self._buffers]
+        for module in self._undoable:
             module.begin_step()
-        self._copies = {key: buffer.clone() for key, buffer in _copied(state).items()}
 
     def check(self, result: StepResult) -> None:
         """Raise `NonFiniteStep` if this step has computed NaN or Inf, with all buffers put back:
         what the step moved is a symptom, not the culprit."""
         if not result.context.inputs.processes.all(all_finite(watched(result))):
-            self._undo(result.context.state)
+            self._undo()
             raise NonFiniteStep(result)
 
-    @torch.no_grad()
-    def _undo(self, state: GameState) -> None:
-        """Put the buffers of `state` back, bit for bit, as they were at `begin`."""
-        for module in undoable(state):
+    def _undo(self) -> None:
+        """Put the buffers back, bit for bit, as they were at `begin`."""
+        for module in self._undoable:
             module.undo_step()
-        for key, buffer in _copied(state).items():
-            buffer.copy_(self._copies[key])
+        _copy(self._copies, self._buffers)
 
 
+@torch.no_grad()
+def _copy(those: list[Tensor], into: list[Tensor]) -> None:
+    if those:
+        torch._foreach_copy_(into, those)
+
+
+@torch.no_grad()
 def all_finite(tensors: Iterable[Tensor]) -> bool:
-    """True if no element of any float tensor is NaN or Inf. One synchronisation a device: some
-    optimizers keep their step counter on the CPU wherever the weights are."""
-    sums: dict[torch.device, list[Tensor]] = {}
+    """True if no element of any float tensor is NaN or Inf.
+
+    A norm is finite only if every element is; it overflows from 1e19 on, and only then the sums are
+    taken, which do beyond 1e38. One synchronisation a device and type: some optimizers keep their
+    step counter on the CPU wherever the weights are.
+    """
+    groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for tensor in tensors:
         if tensor.is_floating_point():
-            sums.setdefault(tensor.device, []).append(tensor.detach().sum().float())
-    return all(math.isfinite(torch.stack(each).sum().item()) for each in sums.values())
+            groups.setdefault((tensor.device, tensor.dtype), []).append(tensor.detach())
+    return all(_norms_finite(each) or _sums_finite(each) for each in groups.values())
+
+
+def _norms_finite(tensors: list[Tensor]) -> bool:
+    norms = torch.stack(torch._foreach_norm(tensors))
+    return math.isfinite(norms.sum(dtype=torch.float64).item())
+
+
+def _sums_finite(tensors: list[Tensor]) -> bool:
+    sums = torch.stack([tensor.sum().float() for tensor in tensors])
+    return math.isfinite(sums.sum().item())
 
 
 def watched(result: StepResult) -> list[Tensor]:
@@ -77,7 +104,7 @@ def watched(result: StepResult) -> list[Tensor]:
         *result.losses.values(),
         result.gradient_norm,  # stands for every gradient
         *player.parameters,
-        *player.optimizer_tensors().values(),
+        *player.moments(),
         *small_states(context.state).values(),
     ]
     if context.player == "g":
@@ -96,12 +123,8 @@ def small_states(state: GameState) -> dict[str, Tensor]:
     return {f"states/{k}": b for k, b in state.part_states.named_buffers() if id(b) not in own}
 
 
-def _copied(state: GameState) -> dict[str, Tensor]:
+def copied(state: GameState) -> list[Tensor]:
     """The buffers that are copied: those of the players' networks, and the small states."""
-    of_players = {
-        f"players/{name}/{key}": buffer
-        for name, player in state.players.items()
-        if not player.weights_of
-        for key, buffer in player.modules.named_buffers()
-    }
-    return of_players | small_states(state)
+    owners = [player.modules for player in state.players.values() if not player.weights_of]
+    of_players = [buffer for modules in owners for buffer in modules.buffers()]
+    return of_players + list(small_states(state).values())
