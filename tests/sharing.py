@@ -1,9 +1,11 @@
 """One game in one process and in several, compared: what the tests of sharing start as processes.
 
-    python sharing.py RANK COUNT MEETING_FILE RESULT_FILE
+    python sharing.py RANK COUNT MEETING_FILE RESULT_FILE faults|- NAME...
 
-Each process computes every game of `GAMES` alone and then with the others, in float64, and the
-first one writes how far gradients and states are apart, relative to their largest number.
+Each process computes the games of these names alone and then with the others, in float64, and the
+first one writes how far gradients and states are apart, relative to their largest number. With
+`faults`, before that, what each process says where one has other settings, a bad batch or other
+weights.
 """
 
 from __future__ import annotations
@@ -166,13 +168,12 @@ def drifting(out: Path, rank: int) -> None:
 def main(rank: int, count: int, meeting: str, results: str, what: str, *names: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=count)
-    if what == "games":
-        found = compared(list(names))
-        if rank == 0:
-            Path(results).write_text(json.dumps(found))
-    else:
+    if what == "faults":
         found = faults(Path(results).parent)
         Path(f"{results}{rank}").write_text(json.dumps(found))
+    off = compared(list(names))
+    if rank == 0:
+        Path(results).write_text(json.dumps(off))
 
 
 if __name__ == "__main__":

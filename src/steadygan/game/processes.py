@@ -98,10 +98,6 @@ class Processes:
         _reached(lambda: dist.all_reduce(found, dist.ReduceOp.MAX))
         return found.tolist()
 
-    def all(self, here: bool) -> bool:
-        """True if it is `here` and in every other process."""
-        return not self.most(not here)[0]
-
     def texts(self, text: str) -> list[str]:
         """What each process says, in the order of ranks."""
         if self.size == 1:

@@ -296,9 +296,11 @@ class Recipe(Spec):
             require_scalars(losses)
             total = torch.stack(list(losses.values())).sum()
             shares = torch.autograd.grad(total, player.parameters, materialize_grads=True)
-        gradients = context.inputs.processes.averaged(shares)
+        gradients, drawn = list(shares), None
+        if context.inputs.processes.size > 1:
+            losses, gradients, drawn = averaged(context, losses, gradients)
         norm = torch.nn.utils.get_total_norm(gradients)
-        result = StepResult(player, context, losses, gradients, norm)
+        result = StepResult(player, context, losses, gradients, norm, drawn)
         guard(result)
         for part in context.parts:
             part.adjust(result)
@@ -358,6 +360,18 @@ class Recipe(Spec):
     def on_side(self, player: str) -> tuple[Part, ...]:
         """The parts whose losses and constraints act in a step of `player`."""
         return {"d": self.on_d, "g": self.on_g}.get(player, ())
+
+
+def averaged(
+    context: StepContext, losses: dict[str, Tensor], gradients: list[Tensor]
+) -> tuple[dict[str, Tensor], list[Tensor], Tensor]:
+    """Losses and gradients of the whole batch from those of this process's share, in one message;
+    and a number that is finite only where all that the processes drew and made is."""
+    drawn = [t.detach().float().sum() for t in context.used(with_fake=True).values()]
+    of_losses = torch.stack([loss.detach().float() for loss in losses.values()])
+    here = [*gradients, of_losses, torch.stack(drawn).sum()]
+    *means, whole, all_drawn = context.inputs.processes.averaged(here)
+    return dict(zip(losses, whole.unbind(), strict=True)), means, all_drawn
 
 
 def require_scalars(losses: Mapping[str, Tensor]) -> None:

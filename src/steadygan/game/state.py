@@ -65,7 +65,9 @@ class GameState:
 class StepResult:
     """What one step of one player computed, before the optimizer moves a weight.
 
-    `losses` are weighted scalars by part name; `gradients` one a parameter of the player.
+    `losses` are weighted scalars by part name; `gradients` one a parameter of the player. In a run
+    of several processes both are those of the whole batch, and `drawn` is finite only where what
+    all of them drew and made is.
     """
 
     player: Player
@@ -73,6 +75,7 @@ class StepResult:
     losses: dict[str, Tensor]
     gradients: list[Tensor]
     gradient_norm: Tensor
+    drawn: Tensor | None = None
 
 
 #: Called with a result before the optimizer moves a weight; raises to stop with all as they are.

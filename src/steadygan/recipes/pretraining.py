@@ -62,8 +62,7 @@ class EncoderPretraining(Recipe):
         context = StepContext(self, state, "autoencoder", inputs, iteration=index)
         if stage == "autoencoder":
             result = self.step(context, iteration.guard)
-            loss = context.whole(result.losses["reconstruction"].detach()[None]).mean()
-            features.remember(loss, index, self.autoencoder_steps)
+            features.remember(result.losses["reconstruction"], index, self.autoencoder_steps)
             if index == self.autoencoder_steps - 1:
                 player.optimizer.state.clear()  # A is not updated again
             return result

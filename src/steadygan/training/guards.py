@@ -54,7 +54,7 @@ class Guard:
     def check(self, result: StepResult) -> None:
         """Raise `NonFiniteStep` if this step has computed NaN or Inf, with all buffers put back:
         what the step moved is a symptom, not the culprit."""
-        if not result.context.inputs.processes.all(all_finite(watched(result))):
+        if not all_finite(watched(result)):
             self._undo()
             raise NonFiniteStep(result)
 
@@ -99,8 +99,10 @@ def _sums_finite(tensors: list[Tensor]) -> bool:
 def watched(result: StepResult) -> list[Tensor]:
     """Every tensor whose first non-finite value must stop the game at this step."""
     context, player = result.context, result.player
+    # Several processes watch what all of them see, so that all of them stop at one step.
+    inputs = context.used(with_fake=True).values() if result.drawn is None else [result.drawn]
     found = [
-        *context.used(with_fake=True).values(),
+        *inputs,
         *result.losses.values(),
         result.gradient_norm,  # stands for every gradient
         *player.parameters,

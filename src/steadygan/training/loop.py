@@ -36,6 +36,9 @@ from steadygan.training.joining import here
 from steadygan.training.precision import DeviceConfig
 from steadygan.training.runfolder import RunFolder, read_history
 
+#: How often several processes ask each other whether to stop, in seconds.
+ASK_SECONDS = 0.5
+
 
 @dataclass
 class Trainer:
@@ -78,6 +81,7 @@ class Trainer:
         self.last: dict[str, StepResult] = {}
         self.guard = Guard()
         self._place: Place = (0, "d", 0)
+        self._asks_at = 0
         self.draws_before: dict[str, int] = {}
         self.failure: Path | None = None  # where this failure was kept before
 
@@ -250,10 +254,11 @@ class Trainer:
             before = self.images
             self.iterate()
             last = self._reached(goal)
-            measured = hooks.evaluate(self)
             pictured = last or self._sample_due(before)
             is_due = pictured or due(self.iteration, self.schedule.log_every)
-            if is_due or self._anywhere(measured is not None):
+            asks = is_due or self._asks()
+            measured = hooks.evaluate(self) if asks else None
+            if is_due or (asks and self._anywhere(measured is not None)):
                 self.log(pictured, measured)
             if not last and due(self.iteration, self.schedule.save_every):
                 self.save()
@@ -268,16 +273,30 @@ class Trainer:
         """True in all processes if it is `here` in one of them."""
         return bool(self.processes.most(here)[0])
 
+    def _asks(self) -> bool:
+        """Whether the processes ask each other now: a process alone at every step, others twice a
+        second, since each question waits for the slowest."""
+        return self.processes.size == 1 or self.total_steps >= self._asks_at
+
     def _reached(self, goal: Goal) -> bool:
         """Whether the goal is reached; clocks differ, and the first that says so decides."""
-        return self._anywhere(goal.reached(self.iteration, self.seconds))
+        reached = goal.reached(self.iteration, self.seconds)
+        if goal.steps is not None:
+            return reached
+        return self._asks() and self._anywhere(reached)
 
     def _stop_if_asked(self, hooks: Hooks) -> None:
-        stopped = hooks.stop()
-        code = int(self.processes.most(0 if stopped is None else stopped.exit_code)[0])
+        if not self._asks():
+            return
+        stopped, steps = hooks.stop(), max(self.total_steps, 1)
+        code, pace = self.processes.most(
+            0 if stopped is None else stopped.exit_code, self.seconds / steps
+        )
+        self._asks_at = self.total_steps + max(1, int(ASK_SECONDS / max(pace, 1e-6)))
         if code:
             self.save()
-            raise stopped or Stopped("stopped with another process of the run, state saved", code)
+            text = "stopped with another process of the run, state saved"
+            raise stopped or Stopped(text, int(code))
 
     def _sample_due(self, images_before: int) -> bool:
         """Samples fall on the same numbers of images for every method: 1000 * 2^(k/2)."""
@@ -330,7 +349,11 @@ def require_shares(recipe: Recipe, processes: Processes) -> None:
 def nearest_cause(suspects: list[str]) -> str:
     """Of what each process suspects, the first that is no mere consequence: the averaged gradients
     are bad in all of them."""
-    causes = [text for text in suspects if not text.startswith(("gradient of", "an overflow"))]
+    causes = [
+        text
+        for text in suspects
+        if not text.startswith(("gradient of", "loss part", "an overflow"))
+    ]
     return (causes or suspects)[0]
 
 
