@@ -126,6 +126,9 @@ def faults(folder: Path) -> dict[str, str]:
         "nan": said(lambda: train(POINTS, points(rank), out=folder / "d", steps=3)),
         "apart": said(lambda: drifting(folder / "e", rank)),
         "fine": said(lambda: train(shrunk(DCGAN), dataset(), out=folder / "f", steps=2)),
+        "shares": said(
+            lambda: train(shrunk(DCGAN, sync_batchnorm=False), dataset(), out=folder / "g", steps=2)
+        ),
     }
 
 

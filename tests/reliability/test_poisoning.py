@@ -64,6 +64,13 @@ def test_numbers_are_summed_on_the_device_where_they_are(bad, monkeypatch):
     assert guards.all_finite(both) is (bad is None)
 
 
+def test_large_numbers_are_finite_though_their_norm_is_not():
+    large = torch.full((4,), 1e30)  # squares overflow
+    assert guards.all_finite([torch.ones(3), large])
+    assert not guards.all_finite([large, torch.tensor([1.0, float("inf")])])
+    assert not guards.all_finite([torch.ones(1, dtype=torch.float64), torch.tensor(float("nan"))])
+
+
 def test_a_layer_that_overflows_is_named(tmp_path):
     trainer = games.trainer_of(games.small("gan"), tmp_path / "run")
     d = trainer.state.discriminator

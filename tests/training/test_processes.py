@@ -103,6 +103,16 @@ def test_one_process_writes(faults):
     assert facts["status"]["state"] == "finished"
 
 
+def test_batch_norm_of_shares_is_another_game_with_one_state(faults):
+    folder, said = faults
+    assert [each["shares"] for each in said] == ["done", "done"]  # the states agreed at each save
+    whole, of_shares = (checkpoint.load(checkpoint.listed(folder / name / "checkpoints")[0]).tensors
+                        for name in "fg")  # fmt: skip
+    moved = [name for name in whole if name.endswith("running_mean") and "players" in name]
+    assert moved
+    assert all(not torch.equal(whole[name], of_shares[name]) for name in moved)
+
+
 # ---- draws -------------------------------------------------------------------------------------
 
 

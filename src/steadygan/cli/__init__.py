@@ -110,6 +110,7 @@ def _run(stdout: streams._Stream | None, debug: bool) -> int:
         code = app(standalone_mode=False)
         return code if isinstance(code, int) and code else streams.code_at_end(stdout)
     except (Exception, interrupts.Interrupted) as error:
+        interrupts.ignore()
         if debug:
             traceback.print_exc()
         text, code = _in_a_line(error)

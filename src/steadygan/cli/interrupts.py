@@ -27,6 +27,12 @@ def _end(number: int, _frame: object) -> None:
     raise Interrupted(number)
 
 
+def ignore() -> None:
+    """Take no more signals: the command is on its way out, and says why."""
+    for number in NUMBERS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def ending() -> Iterator[None]:
     """Raise `Interrupted` on SIGINT, SIGTERM and SIGHUP while inside; one that is ignored, as under

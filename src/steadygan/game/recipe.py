@@ -55,6 +55,9 @@ class Recipe(Spec):
     shared_latents: bool = False
     #: D judges real and fake samples in one batch, so that they share its batch statistics.
     joint_batches: bool = False
+    #: With several processes, batch norm takes statistics of the whole batch; false: each process
+    #: those of its share, which saves two messages a layer and step and is another game.
+    sync_batchnorm: bool = True
     #: The weight of the objective in G's loss; 0 leaves it to the parts on G.
     g_adversarial: float = Field(1.0, ge=0)
     ema: EMA = EMA()
@@ -366,11 +369,16 @@ def averaged(
     context: StepContext, losses: dict[str, Tensor], gradients: list[Tensor]
 ) -> tuple[dict[str, Tensor], list[Tensor], Tensor]:
     """Losses and gradients of the whole batch from those of this process's share, in one message;
-    and a number that is finite only where all that the processes drew and made is."""
+    and a number that is finite only where all that the processes drew and made is. Running
+    statistics of shares become their means."""
     drawn = [t.detach().float().sum() for t in context.used(with_fake=True).values()]
     of_losses = torch.stack([loss.detach().float() for loss in losses.values()])
-    here = [*gradients, of_losses, torch.stack(drawn).sum()]
-    *means, whole, all_drawn = context.inputs.processes.averaged(here)
+    moved = [] if context.recipe.sync_batchnorm else context.state.running_statistics
+    here = [of_losses, torch.stack(drawn).sum(), *gradients, *moved]
+    whole, all_drawn, *rest = context.inputs.processes.averaged(here)
+    means, statistics = rest[: len(gradients)], rest[len(gradients) :]
+    for buffer, mean in zip(moved, statistics, strict=True):
+        buffer.data.copy_(mean)  # a graph that waits for G's step has seen it, and does not read it
     return dict(zip(losses, whole.unbind(), strict=True)), means, all_drawn
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from steadygan.game.optimizers import Followed, followed
 from steadygan.game.player import Player
@@ -36,6 +37,18 @@ class GameState:
     def averaged(self) -> Followed:
         """The tensors that the average's update moves, with those of G that they follow."""
         return followed(self.g_ema, self.generator)
+
+    @cached_property
+    def running_statistics(self) -> list[Tensor]:
+        """Running means and variances of all batch norm layers of the players."""
+        layers = (m for p in self.players.values() for m in p.modules.modules())
+        return [
+            buffer
+            for layer in layers
+            if isinstance(layer, _BatchNorm)
+            for buffer in (layer.running_mean, layer.running_var)
+            if buffer is not None
+        ]
 
     @property
     def generator(self) -> nn.Module:

@@ -56,15 +56,15 @@ class SynchronisedBatchNorm(_BatchNorm):
         self.running_var.lerp_((variance * count / (count - 1)).to(self.running_var), float(step))
 
 
-def synchronise(network: nn.Module, processes: Any) -> None:
-    """Make every batch norm of `network` one over `processes`, and tell the layers that read whole
-    batches who holds them: those with an attribute `processes`.
+def synchronise(network: nn.Module, processes: Any, batch_norm: bool = True) -> None:
+    """Tell the layers of `network` that read whole batches who holds them: those with an attribute
+    `processes`, and every batch norm, which becomes one over `processes`, where that is wanted.
 
     Layers and parameters stay the same objects (their class changes, as torch's own
     parametrizations do), so that players, optimizers and the names of a checkpoint hold.
     """
     for layer in network.modules():
-        if isinstance(layer, _BatchNorm):
+        if isinstance(layer, _BatchNorm) and batch_norm:
             layer.__class__ = SynchronisedBatchNorm
         if hasattr(layer, "processes") or isinstance(layer, SynchronisedBatchNorm):
             layer.processes = processes

@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from steadygan.errors import UserError
 from steadygan.game.processes import ALONE, Processes
-from steadygan.launch import local_rank, rank_and_count
+from steadygan.launch import local_rank, rank_and_count, restarts
 
 #: How long a process waits for the others before it gives up: data and features are prepared by one
 #: of them, which takes its time. One that has died is noticed at once, by its closed connection.
@@ -46,9 +46,11 @@ def join(device: str = "auto") -> tuple[Processes, str]:
         return here(), device
     if not dist.is_initialized():
         try:
-            dist.init_process_group(
-                timeout=PATIENCE
-            )  # gloo for CPUs, and NCCL where there are GPUs
+            # torchrun's store outlives the processes that it restarts, with their old addresses.
+            store, rank, _ = next(iter(dist.rendezvous("env://", timeout=PATIENCE)))
+            own = dist.PrefixStore(f"attempt {restarts()[0]}", store)
+            # gloo for CPUs, and NCCL where there are GPUs
+            dist.init_process_group(store=own, rank=rank, world_size=count, timeout=PATIENCE)
         except (dist.DistError, RuntimeError, ValueError) as error:
             why = str(error).strip().splitlines()[0][:200]
             raise UserError(

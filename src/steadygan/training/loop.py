@@ -76,7 +76,7 @@ class Trainer:
         self.state.to(self.device_config.device, self.device_config.memory_format)
         if self.processes.count > 1:
             for player in self.state.players.values():
-                synchronise(player.modules, self.processes)
+                synchronise(player.modules, self.processes, self.recipe.sync_batchnorm)
         self.stage_steps = dict.fromkeys(self.recipe.stages, 0)
         self.last: dict[str, StepResult] = {}
         self.guard = Guard()
