@@ -94,7 +94,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
-    if os.environ.get("RANK", "0") != "0" and not debug:
+    if os.environ.get("WORLD_SIZE") and os.environ.get("RANK", "0") != "0" and not debug:
         streams.hush()  # the first process of a run speaks for all
     with streams.guarded() as stdout, interrupts.ending():
         code = _run(stdout, debug)

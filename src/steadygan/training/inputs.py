@@ -47,7 +47,7 @@ class Streams:
         """Seed torch's own generators (dropout layers draw from them) for the step at `place`."""
         seed = self.key("ambient", *place, rank=rank)
         torch.default_generator.manual_seed(seed)
-        if torch.cuda.is_initialized():  # torch.manual_seed asks for devices of every kind, .4 ms
+        if torch.cuda.is_initialized():  # torch.manual_seed asks for every kind of device
             torch.cuda.manual_seed_all(seed)
 
 
