@@ -4,12 +4,14 @@ An entry is a folder `<name>-<slot>-<key>` with `items.npy` (uint8 rows, the tra
 `labels.npy` and `entry.json`, which holds the facts and the digests of both (seal.py); every byte
 is compared with them before an entry is used. The slot is a digest of path and settings, the key
 one of the content too. It is built in a temporary folder and renamed, so two processes may build at
-once; each locks its folder, so that one left by a killed process is recognised and removed.
+once; each locks its folder, so that one left by a killed process is recognised: the next build of
+the same entry goes on in it where an attempt (attempt.py) is worth that, and it is removed else.
 """
 
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import json
 import logging
@@ -25,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 
+from steadygan.data.attempt import is_worth_keeping
 from steadygan.data.dataset import Progress
 from steadygan.data.seal import Damaged, read_seal, write_seal
 from steadygan.errors import UserError
@@ -34,6 +37,7 @@ VERSION = 3  # of the layout below and of what images.py makes of a file
 _LOG = logging.getLogger(__name__)
 _BUILDING = ".building-"
 _ABANDONED_SECONDS = 24 * 3600
+_KEPT_SECONDS = 7 * 24 * 3600  # for an attempt to be gone on with
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,10 @@ def open_entry(
 ) -> Entry:
     """The entry for `content` (a digest) in `slot` (plain JSON values), built where missing.
 
-    `build(folder)` writes `items.npy` by `write_rows`, `labels.npy` where there are labels, and
-    returns the facts. A damaged entry is reported (a log warning, which the command line prints)
-    and rebuilt. Raises UserError where the cache cannot be written, or the disk is full.
+    `build(folder)`, given what an attempt has left or an empty folder, writes `items.npy` by
+    `write_rows`, `labels.npy` where there are labels, and returns the facts. A damaged entry is
+    reported (a log warning, which the command line prints) and rebuilt. Raises UserError where the
+    cache cannot be written, or the disk is full.
     """
     # Pillow's version too: its decoders and kernels determine the pixels.
     versions = [VERSION, PIL.__version__]
@@ -81,7 +86,7 @@ def open_entry(
         _LOG.warning("image cache: %s is damaged (%s): built again", home, damage)
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
-        with _building(home.parent) as building:
+        with _building(home, prefix) as building:
             write_seal(building, {"key": key, **build(building)})
             entry = _publish(building, home, key)
             _remove_stale(home, prefix)
@@ -148,22 +153,48 @@ def _remove_stale(home: Path, prefix: str) -> None:
 
 
 @contextmanager
-def _building(root: Path) -> Iterator[Path]:
-    """A new folder in `root`, locked while this process lives and builds in it, then removed."""
-    with _locked(root, fcntl.LOCK_SH):  # no sweep between the two
-        path = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=root))
+def _building(home: Path, prefix: str) -> Iterator[Path]:
+    """A folder beside `home`, locked while this process lives and builds in it: what a killed one
+    has left of the same entry, or a new one. Removed at the end, but for an attempt that a signal
+    stops and that is worth going on with."""
+    root = home.parent
+    with _locked(root, fcntl.LOCK_EX):  # no sweep, and no other builder, between the two
+        path = _left_of(home, prefix) or Path(
+            tempfile.mkdtemp(prefix=f"{_BUILDING}{home.name}-", dir=root)
+        )
         lock = _opened(path)
         with suppress(OSError):  # no locks on this file system: its age decides
             fcntl.flock(lock, fcntl.LOCK_EX)
+    keep = False
     try:
         yield path
+    except Exception:
+        raise
+    except BaseException:
+        keep = is_worth_keeping(path)
+        raise
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
 
 
+def _left_of(home: Path, prefix: str) -> Path | None:
+    """An attempt at the entry `home` that no process builds in; those at others of its slot, whose
+    files have changed since, are removed."""
+    left = None
+    for path in home.parent.glob(f"{_BUILDING}{glob.escape(prefix)}*"):
+        if is_locked(path) is not False or not is_worth_keeping(path):
+            continue
+        if path.name.startswith(f"{_BUILDING}{home.name}-"):
+            left = path
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+    return left
+
+
 def _sweep(root: Path) -> None:
-    """Remove what killed builders left."""
+    """Remove what killed builders left, but for attempts that are worth going on with."""
     with suppress(OSError):  # no cache yet, or one that cannot be written: the build says so
         left = [path for path in root.iterdir() if path.name.startswith(_BUILDING)]
         if left:
@@ -174,11 +205,12 @@ def _sweep(root: Path) -> None:
 
 
 def _abandoned(path: Path) -> bool:
-    """Whether no process builds in the folder: its lock is free or, without locks, it is old."""
-    locked = is_locked(path)
+    """Whether no process builds in the folder (its lock is free or, without locks, it is old), or
+    will."""
+    locked, age = is_locked(path), time.time() - path.stat().st_mtime
     if locked is None:
-        return time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
-    return not locked
+        return age > _ABANDONED_SECONDS
+    return not locked and not (is_worth_keeping(path) and age < _KEPT_SECONDS)
 
 
 @contextmanager

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 
+from steadygan.data.attempt import Attempt, Decoded
 from steadygan.data.dataset import Progress
 from steadygan.data.images import WHITE, BadImage, LargeImage, Traits, decode, quiet_pillow
+from steadygan.data.processes import FEWEST, decoded_by_processes
 from steadygan.data.scan import Found
 from steadygan.data.tally import white_of
 
@@ -32,7 +33,8 @@ class ImageSet:
     reason, and are called from threads. `held`: names of the images that are held out, where the
     split is given; none splits by content. `class_names`: in their order, where that is not the
     sorted labels. `notes`: what to report about the files. `settled()`, called once all are
-    decoded, raises UserError where the source has changed meanwhile.
+    decoded, raises UserError where the source has changed meanwhile. `root`: the folder below which
+    the images are files that `read_file` and images.py read, so that other processes can, too.
     """
 
     spec: str
@@ -43,33 +45,56 @@ class ImageSet:
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     settled: Callable[[], None] = lambda: None
-
-
-class Decoded(NamedTuple):
-    """The result for an image: the SHA-256 of its file, its pixels and their traits, or the reason
-    why there are none."""
-
-    file: bytes = b""
-    pixels: np.ndarray | None = None
-    traits: Traits = Traits()
-    reason: str = ""
+    root: Path | None = None
 
 
 def decode_all(
-    images: ImageSet, size: int, channels: int, progress: Progress | None
+    images: ImageSet,
+    size: int,
+    channels: int,
+    progress: Progress | None,
+    attempt: Attempt | None = None,
 ) -> Iterator[tuple[Found, Decoded]]:
     """Each image with its result, in order; those of 16-bit grey come last, since their common
-    scale is known only once all are read (they are decoded twice)."""
+    scale is known only once all are read (they are decoded twice).
+
+    `attempt`: where the results are kept, and from which those of an earlier one are taken.
+    """  # fmt: skip
     deep: list[Found] = []
     greatest = 0
-    for each, got in _pass(images, images.found, (size, channels), WHITE, "decoding", progress):
+    for each, got in _once(images, (size, channels), progress, attempt):
         if got.traits.levels is None:
             yield each, got
         else:
             deep.append(each)
             greatest = max(greatest, got.traits.levels[1])
     white = white_of(greatest)
-    yield from _pass(images, deep, (size, channels), white, "scaling 16-bit images", progress)
+    phase = "scaling 16-bit images"
+    for each, got in _pass(images, deep, (size, channels), white, phase, progress):
+        if attempt is not None and got.pixels is not None:
+            attempt.write(got)
+        yield each, got
+
+
+def _once(
+    images: ImageSet,
+    size_and_channels: tuple[int, int],
+    progress: Progress | None,
+    attempt: Attempt | None,
+) -> Iterator[tuple[Found, Decoded]]:
+    """The first pass over all images, behind those that an earlier attempt has decoded."""
+    found, total = images.found, len(images.found)
+    known = 0
+    if attempt is not None:
+        for known, got in enumerate(attempt.known(), 1):
+            yield found[known - 1], got
+            if progress is not None and (known % _BLOCK == 0 or known == total):
+                progress("checking what is decoded", known, total)
+    new = _pass(images, found[known:], size_and_channels, WHITE, "decoding", progress, known)
+    for each, got in new:
+        if attempt is not None:
+            attempt.note(got)
+        yield each, got
 
 
 def _pass(
@@ -79,17 +104,30 @@ def _pass(
     white: int,
     phase: str,
     progress: Progress | None,
+    before: int = 0,
 ) -> Iterator[tuple[Found, Decoded]]:
-    """Decode `found` in order. Threads, because Pillow releases the GIL."""
+    """Decode `found` in order; `before`: how many are done already."""
+    done = 0
+    for results in _blocks(images, found, size_and_channels, white):
+        yield from zip(found[done : done + len(results)], results, strict=True)
+        done += len(results)
+        if progress is not None:
+            progress(phase, before + done, before + len(found))
+
+
+def _blocks(
+    images: ImageSet, found: list[Found], size_and_channels: tuple[int, int], white: int
+) -> Iterator[list[Decoded]]:
+    """The results of `found` in order: of many files by processes, else by threads, since Pillow
+    releases the GIL while it unpacks."""
     decoded = images.decode or decode
 
     def work(each: Found, large: bool) -> Decoded:
         try:
             data = images.read(each)
-            pixels, traits = decoded(data, *size_and_channels, large, white)
+            return Decoded.of(data, *decoded(data, *size_and_channels, large, white))
         except BadImage as error:
             return Decoded(reason=str(error))
-        return Decoded(hashlib.sha256(data).digest(), np.ascontiguousarray(pixels), traits)
 
     # One thread for all large files and pictures: eight at a time would fill the memory, and so
     # would the memory that the allocator keeps for each thread that ever held one.
@@ -101,9 +139,12 @@ def _pass(
                 return work(each, False)
         return large_ones.submit(work, each, True).result()
 
-    with quiet_pillow(), large_ones, ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-        for start in range(0, len(found), _BLOCK):
-            block = found[start : start + _BLOCK]
-            yield from zip(block, pool.map(one, block), strict=True)
-            if progress is not None:
-                progress(phase, start + len(block), len(found))
+    with quiet_pillow(), large_ones:
+        if images.root is not None and images.decode is None and len(found) >= FEWEST:
+            size, channels = size_and_channels
+            shape = channels, size, size
+            yield from decoded_by_processes(images.root, found, shape, white, _WORKERS, one)
+            return
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            for start in range(0, len(found), _BLOCK):
+                yield list(pool.map(one, found[start : start + _BLOCK]))

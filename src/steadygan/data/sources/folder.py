@@ -50,8 +50,9 @@ def images_under(path: Path, spec: str, progress: Progress | None) -> tuple[Imag
 
     notes = (*chosen.notes, *([left_out(+others)] if +others else []))
     images = ImageSet(
-        spec, chosen.found, read, held=chosen.held, class_names=chosen.class_names, notes=notes
-    )
+        spec, chosen.found, read, held=chosen.held, class_names=chosen.class_names, notes=notes,
+        root=path if chosen.class_names is None else None,  # read() looks at labels, too
+    )  # fmt: skip
     return images, digest
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from steadygan.data.attempt import ROWS, Attempt
 from steadygan.data.cache import open_entry, write_rows
 from steadygan.data.dataset import Dataset, DataSettings, Progress, fingerprint, from_rows
 from steadygan.data.decoding import ImageSet, decode_all
@@ -57,7 +57,7 @@ def open_images(
 
 @dataclass
 class _Good:
-    """The images that could be decoded, row by row of the raw file."""
+    """The images that could be decoded, row by row as they are on disk."""
 
     found: list[Found] = field(default_factory=list)
     files: list[bytes] = field(default_factory=list)
@@ -74,8 +74,8 @@ def _build(
     progress: Progress | None,
 ) -> dict:
     """Decode every image into `folder` in the order of the split; the facts of the entry."""
-    raw = folder / "decoded.raw"
-    good, bad = _decoded_to(raw, images, size, channels, progress)
+    with Attempt(folder, channels * size * size) as attempt:
+        good, bad = _decoded(images, size, channels, attempt, progress)
     images.settled()
     undecodable = len(bad)
     _require_two(images, good.pixels, bad)
@@ -93,9 +93,9 @@ def _build(
     labels = all_labels[order] if class_names else None
 
     shape = (len(order), channels, size, size)
-    rows = np.memmap(raw, dtype=np.uint8, mode="r", shape=(len(good.found), *shape[1:]))
+    rows = np.memmap(folder / ROWS, dtype=np.uint8, mode="r", shape=(len(good.found), *shape[1:]))
     digest = write_rows(folder / "items.npy", shape, _blocks(rows, order, progress))
-    raw.unlink()
+    attempt.remove()
     if labels is not None:
         np.save(folder / "labels.npy", labels)
     return {
@@ -109,22 +109,20 @@ def _build(
     }
 
 
-def _decoded_to(
-    raw: Path, images: ImageSet, size: int, channels: int, progress: Progress | None
+def _decoded(
+    images: ImageSet, size: int, channels: int, attempt: Attempt, progress: Progress | None
 ) -> tuple[_Good, list[dict[str, str]]]:
-    """Decode every image into the file `raw`, one after the other; the decoded ones, and those that
-    could not be decoded, by name."""
+    """Decode every image into the rows of `attempt`; the decoded ones in their order, and those
+    that could not be decoded, by name."""
     good, bad = _Good(), []
-    with open(raw, "wb") as file:
-        for each, got in decode_all(images, size, channels, progress):
-            if got.pixels is None:
-                bad.append({"path": printable(each.name), "reason": got.reason})
-            else:
-                good.found.append(each)
-                good.files.append(got.file)
-                good.pixels.append(hashlib.sha256(got.pixels.data).digest())
-                good.tally.add(got.traits)
-                file.write(got.pixels.data)
+    for each, got in decode_all(images, size, channels, progress, attempt):
+        if got.reason:
+            bad.append({"path": printable(each.name), "reason": got.reason})
+        else:
+            good.found.append(each)
+            good.files.append(got.file)
+            good.pixels.append(got.digest)
+            good.tally.add(got.traits)
     return good, sorted(bad, key=lambda each: each["path"])
 
 
