@@ -32,12 +32,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from steadygan.data.attempt import LINES, ROWS
 from steadygan.training.runfolder import read_history
 
 #: Count, side, channels and ending.
@@ -47,7 +49,6 @@ KINDS = {
     "large": (10_000, 256, 3, "jpg"),
 }
 FOLDER, AT_ONCE, CLASSES, COARSE, NOISE = 1000, 50, 10, 4, 6
-RAW = "decoded.raw"  # what a preparation fills
 
 
 # ---- the pictures --------------------------------------------------------------------------
@@ -101,15 +102,24 @@ def make(kind: str, out: Path, images: int) -> None:
 
 @dataclass
 class Memory:
-    """The greatest resident memory so far in MiB, with and without pages of mapped files."""
+    """The greatest resident memory so far in MiB, with and without pages of mapped files, and the
+    latter at the last look."""
 
     resident: float = 0.0
     private: float = 0.0
+    last: float = 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.resident:,.0f} MiB resident, {self.private:,.0f} private "
+            f"({self.last:,.0f} at the end)"
+        )
 
     def look(self, process: int) -> None:
         found = [of_process(each) for each in tree(process)]
         self.resident = max(self.resident, sum(each[0] for each in found))
-        self.private = max(self.private, sum(each[1] for each in found))
+        self.last = sum(each[1] for each in found) or self.last
+        self.private = max(self.private, self.last)
 
 
 def tree(process: int) -> Iterator[int]:
@@ -131,6 +141,16 @@ def of_process(process: int) -> tuple[float, float]:
     kib = {key: words for key, _, words in (line.partition(":") for line in lines)}
     resident, private = (int(kib.get(key, "0").split()[0]) for key in ("VmRSS", "RssAnon"))
     return resident / 1024, private / 1024
+
+
+def processor_seconds(process: int) -> float:
+    """Of a process and all below it so far."""
+    ticks = 0
+    for each in tree(process):
+        with suppress(OSError):
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(int(value) for value in fields[11:15])  # own and of children that ended
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def watched(
@@ -165,7 +185,7 @@ def entries(cache: Path) -> list[Path]:
 
 def decoded(cache: Path) -> int:
     """Bytes of pixels that an unfinished preparation has on disk."""
-    return sum(path.stat().st_size for path in cache.glob(f".*/{RAW}"))
+    return sum(path.stat().st_size for path in cache.glob(f".*/{ROWS}"))
 
 
 def killed(asked: argparse.Namespace, cache: Path, work: Path, pixels: int) -> None:
@@ -181,36 +201,42 @@ def killed(asked: argparse.Namespace, cache: Path, work: Path, pixels: int) -> N
     command = training(asked.runs[0], asked, work / "killed")
     watched(command, cache, work / "killed.log", look)
     share = decoded(cache) / pixels
-    print(f"killed after {ended:.1f} s, with {share:.0%} of the pixels on disk", flush=True)
+    kept = sum(path.read_bytes().count(b"\n") for path in cache.glob(f".*/{LINES}"))
+    print(f"killed after {ended:.1f} s, with {kept:,} images ({share:.1%} of the pixels) on disk",
+          flush=True)  # fmt: skip
 
 
 def prepared(asked: argparse.Namespace, cache: Path, work: Path, images: int) -> None:
     """The first whole preparation: seconds from the command until the entry is in place."""
-    memory, ready = Memory(), 0.0
+    memory, ready, work_done = Memory(), 0.0, 0.0
 
     def look(process: subprocess.Popen, seconds: float) -> None:
-        nonlocal ready
+        nonlocal ready, work_done
         if not ready:
             memory.look(process.pid)
+            work_done = processor_seconds(process.pid)
             ready = seconds if entries(cache) else 0.0
 
     code = watched(training(asked.runs[0], asked, work / "first"), cache, work / "first.log", look)
     require(code == 0, work / "first.log")
     size = sum(path.stat().st_size for path in entries(cache)[0].iterdir())
-    print(f"prepared in {ready:.1f} s ({images / ready:,.0f} images/s), at most "
-          f"{memory.resident:,.0f} MiB resident, {memory.private:,.0f} private; the cache has "
+    print(f"prepared in {ready:.1f} s, {work_done:.1f} of processor time ({images / ready:,.0f} "
+          f"and {images / work_done:,.0f} images/s), at most {memory}; the cache has "
           f"{size / 1e6:,.0f} MB", flush=True)  # fmt: skip
 
 
 def started(words: str, asked: argparse.Namespace, cache: Path, work: Path, number: int) -> None:
     """A run on cached data: seconds to the first step, memory, and speed after it."""
-    memory, first, run = Memory(), 0.0, work / f"run{number}"
+    memory, run = Memory(), work / f"run{number}"
+    first, work_done = 0.0, 0.0
 
     def look(process: subprocess.Popen, seconds: float) -> None:
-        nonlocal first
+        nonlocal first, work_done
         memory.look(process.pid)
-        if not first and any(line.get("step", 0) >= 1 for line in read_history(run)):
-            first = seconds
+        if not first:
+            work_done = processor_seconds(process.pid)
+            if any(line.get("step", 0) >= 1 for line in read_history(run)):
+                first = seconds
 
     code = watched(training(words, asked, run), cache, work / f"run{number}.log", look)
     require(code == 0, work / f"run{number}.log")
@@ -218,8 +244,8 @@ def started(words: str, asked: argparse.Namespace, cache: Path, work: Path, numb
     start, end = lines[0], lines[-1]
     spent = end["seconds"] - start["seconds"]
     speed = f"{(end['images'] - start['images']) / spent:.1f} images/s" if spent else "one step"
-    print(f"{words}: first step {first:.1f} s after the command, at most {memory.resident:,.0f} "
-          f"MiB resident, {memory.private:,.0f} private, {speed}", flush=True)  # fmt: skip
+    print(f"{words}: first step {first:.1f} s after the command, {work_done:.1f} of processor "
+          f"time, at most {memory}, {speed}", flush=True)  # fmt: skip
 
 
 def require(good: bool, log: Path) -> None:

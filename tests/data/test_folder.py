@@ -1,3 +1,5 @@
+import gc
+import hashlib
 import json
 import os
 
@@ -6,7 +8,7 @@ import pytest
 from PIL import Image
 
 from steadygan.data import DataSettings, decoding, open_data
-from steadygan.data.scan import scan
+from steadygan.data.scan import Found, listing_digest, scan
 from steadygan.data.sources import folder
 from steadygan.data.split import split_by_content
 from steadygan.errors import UserError
@@ -379,3 +381,46 @@ def test_phases_name_themselves(paint, monkeypatch):
     calls.clear()
     open_data(spec, progress=lambda *call: calls.append(call))
     assert calls[2:] == [("checking", 1, 2), ("checking", 2, 2)]
+
+
+def test_the_digest_of_a_listing_stays_what_it_was():
+    found = [Found(f"a/\udcff{number}.png", "a", (number, 2, 3)) for number in range(2500)]
+    found += [Found("ä.png", None, ()), Found("z.png", None, (7,))]
+    want = hashlib.sha256()
+    for each in found:
+        want.update(os.fsencode(each.name) + b"\0" + repr(each.stamp).encode() + b"\n")
+    assert listing_digest(found) == want.hexdigest()
+
+
+def test_scanning_never_waits_for_the_collector(paint):
+    for number in range(300):
+        (paint.root / f"{number}.png").write_bytes(b"")
+    (paint.root.parent / "empty").mkdir()
+    collected, old = [], gc.get_threshold()
+
+    def note(phase, info):
+        collected.append(phase)
+
+    gc.callbacks.append(note)
+    gc.set_threshold(50)
+    try:
+        assert len(scan(paint.root).found) == 300
+    finally:
+        gc.set_threshold(*old)
+        gc.callbacks.remove(note)
+    assert len(collected) <= 4  # before and after it, not once for each 50 files
+    assert gc.isenabled()
+    with pytest.raises(UserError, match="no images"):
+        scan(paint.root.parent / "empty")
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("name", ["a.b.PNG", "x.", "none", "..png", "a.png.txt"])
+def test_endings_are_those_of_splitext(paint, name):
+    paint("z.png", 1)
+    (paint.root / name).write_bytes(b"")
+    listing = scan(paint.root)
+    ending = os.path.splitext(name)[1].lower()
+    hidden = name.startswith(".")
+    assert listing.others == ({} if hidden or ending == ".png" else {ending: 1})
+    assert len(listing.found) == 1 + (ending == ".png" and not hidden)
