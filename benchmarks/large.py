@@ -175,7 +175,8 @@ def watched(
 def training(words: str, asked: argparse.Namespace, run: Path) -> list[str]:
     return [sys.executable, "-m", "steadygan", "train", *shlex.split(words),
             *shlex.split(asked.data), "--data", f"folder:{asked.folder.absolute()}", "--steps",
-            str(asked.steps), "--evaluate-every", "none", "--out", str(run)]  # fmt: skip
+            str(asked.steps), "log_every=1", "--evaluate-every", "none",
+            "--out", str(run)]  # fmt: skip
 
 
 def entries(cache: Path) -> list[Path]:
