@@ -201,6 +201,27 @@ def test_no_process_stays_when_the_caller_stops(many, by_processes, monkeypatch)
     assert all(process.poll() is not None for process in started)
 
 
+def test_processes_end_without_a_word_when_their_parent_is_killed(many):
+    code = "from steadygan.data import decoding; decoding.FEWEST = 1" + KILLED
+    words = [f"folder:{many}", "decoding", "256", str(int(signal.SIGKILL))]
+    found = subprocess.run(  # which waits until nobody holds its stderr
+        [sys.executable, "-c", code, *words], capture_output=True, timeout=60
+    )
+    assert found.returncode == -signal.SIGKILL
+    assert found.stderr == b""
+
+
+def test_a_process_whose_reader_has_gone_ends_without_a_word(many):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "steadygan.data.worker"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    process.stdout.close()
+    lines = json.dumps([str(many), 1, 8, 65535]), json.dumps([["a/002.png", [1, 2, 3]]])
+    _, said = process.communicate("".join(f"{line}\n" for line in lines).encode(), timeout=60)
+    assert said == b""
+
+
 def test_a_process_takes_names_that_are_no_utf8(tmp_path, by_processes):
     for number in range(3):
         name = os.fsencode(tmp_path) + b"/\xff%d.png" % number

@@ -23,7 +23,7 @@ import numpy as np
 from steadygan.data.attempt import Decoded, from_plain
 from steadygan.data.scan import Found
 
-FEWEST = 4_000  # images that are worth the half second that a process takes to start
+FEWEST = 20_000  # images that are worth the seconds that processes take to start
 _BLOCK = 256  # images sent at once, fewer where they take more than
 _BYTES = 2**23  # of pixels
 

@@ -5,9 +5,11 @@ it answer. It ends with its standard input, and so with the process that started
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 from steadygan.data.attempt import Decoded, as_plain
 from steadygan.data.decoding import LARGE_BYTES
@@ -17,7 +19,13 @@ from steadygan.data.sources.folder import read_file
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and ends this process
-    asked, answers = sys.stdin.buffer, sys.stdout.buffer
+    try:
+        _answer(sys.stdin.buffer, sys.stdout.buffer)
+    except BrokenPipeError:  # the parent was killed: there is nobody to tell, nor to flush to
+        os._exit(1)
+
+
+def _answer(asked: BinaryIO, answers: BinaryIO) -> None:
     root, channels, size, white = json.loads(asked.readline())
     with quiet_pillow():
         for line in asked:
