@@ -20,6 +20,7 @@ from torch import Tensor
 from steadygan.data import Dataset
 from steadygan.errors import CheckpointError, NonFiniteError, SteadyGanError, UserError
 from steadygan.game.context import Iteration, StepInputs
+from steadygan.game.microbatches import require_pieces
 from steadygan.game.processes import Processes
 from steadygan.game.recipe import Recipe
 from steadygan.game.state import GameState, StepResult
@@ -73,6 +74,7 @@ class Trainer:
         self.state: GameState = checked(
             "networks", self.recipe.start, self.data.shape, self.data.classes
         )
+        require_pieces(self.recipe, self.state.networks().values())
         self.state.to(self.device_config.device, self.device_config.memory_format)
         if self.processes.count > 1:
             for player in self.state.players.values():
@@ -337,6 +339,11 @@ def require_shares(recipe: Recipe, processes: Processes) -> None:
         raise UserError(
             f"batch={recipe.batch} cannot be shared by {processes.count} processes: give a "
             f"multiple of {processes.count}"
+        )
+    if recipe.microbatch and recipe.batch // processes.count % recipe.microbatch:
+        raise UserError(
+            f"microbatch={recipe.microbatch} does not divide the {recipe.batch // processes.count} "
+            f"samples that each of {processes.count} processes has of a batch"
         )
     for part in recipe.parts():
         if part.one_process:
