@@ -47,7 +47,7 @@ STUDIES = {
     "ring": Study(
         "SNGAN with L2-norm constraints on G, on D and on both: eight Gaussians on a circle",
         ("sngan", "sngan-gl2", "sngan-dl2", "sngan-l2"),
-        _RING.format(2400, 300),
+        _RING.format(1200, 300),
         seeds=16,
     ),
     "ring-weights": Study(
