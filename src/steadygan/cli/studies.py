@@ -37,6 +37,7 @@ from steadygan.cli.options import (
     use_threads,
 )
 from steadygan.errors import UserError
+from steadygan.launch import rank_and_count
 
 if TYPE_CHECKING:
     from steadygan.study.queue import Engine
@@ -48,6 +49,8 @@ app = typer.Typer()
     epilog=examples(
         "steadygan compare gan dcgan wgan-gp --data mnist --steps 2000 preset=light",
         "steadygan compare dcgan dcgan:lr=1e-3 --seeds 3 --budget 5m --jobs 2 --out study",
+        "steadygan compare dcgan sngan --data cifar10 --engine ray --processes-per-run 2",
+        "steadygan compare dcgan wgan-gp --engine ray --jobs 4 --gpus-per-run .25 --seeds 6",
     )
 )
 def compare(
@@ -71,6 +74,24 @@ def compare(
     ] = "local",
     address: Annotated[
         str | None, typer.Option("--address", help="Address of the Ray cluster: auto or HOST:PORT.")
+    ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes-per-run",
+            min=1,
+            max=4096,
+            help="Processes that train each run and share its batches, each on a GPU of its own "
+            "where there are GPUs.",
+        ),
+    ] = 1,
+    gpus: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-run",
+            help="GPUs that a run takes of the Ray cluster: 1 (default, where there are any), a "
+            "fraction such as .25 for runs that share one, or as many as --processes-per-run.",
+        ),
     ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Train nothing; print a command for each run.")
@@ -122,10 +143,12 @@ def compare(
     file = None if weights is None else str(weights.absolute())
     every = schedule(evaluate_every)
     evaluation = Evaluation(every=every, count=count, features=features, weights=file)
-    chosen = _engine(engine, address, jobs)
+    elsewhere = plan or engine != "local"
+    chosen = _engine(engine, address, jobs, gpus)
+    _placed(device, processes, gpus, elsewhere)
     _known(layout, features, weights)
-    shared_out = _threads_each(jobs or 1)
-    use_threads(request, elsewhere=plan or engine != "local")
+    shared_out = _threads_each((jobs or 1) * processes)
+    use_threads(request, elsewhere, processes)
     dataset = opened(data, request)
     seconds(stop_after)  # a wrong time is refused before anything takes long
     with bars() as progress, phase(progress, "checking the recipes"):
@@ -136,7 +159,7 @@ def compare(
         notes = list(notes_on_all(recipes, dataset.shape, dataset.classes))
     planned = Study(
         entries, dataset, request, tuple(range(seed, seed + seeds)), steps, budget_minutes,
-        device, command_line(), shared_out, evaluation,
+        device, command_line(), shared_out, evaluation, processes,
     )  # fmt: skip
     for note in notes:
         say(f"note: {note}")
@@ -171,6 +194,7 @@ def work(
     run: Annotated[str, typer.Argument(help="Name of one of its runs, such as dcgan-s0.")],
     stop_after: StopAfter = None,
     fed: Annotated[bool, typer.Option("--fed", hidden=True)] = False,
+    follows: Annotated[bool, typer.Option("--follows", hidden=True)] = False,
     trust_code: TrustCode = False,
 ) -> None:
     """Train or continue one run of a study, then measure it; `compare --plan` prints these."""
@@ -180,9 +204,18 @@ def work(
     from steadygan.study import queue
     from steadygan.study.bars import bars
     from steadygan.study.progress import StudyBars
-    from steadygan.study.work import work
+    from steadygan.study.work import follow, work
 
+    if follows != (rank_and_count()[1] > 1):
+        raise UserError(
+            "`steadygan work` starts the processes of its run itself, as many as its study says: "
+            "start it without torchrun"
+        )
     use_own_code(trust_code)
+    if follows:  # it only listens to signals, and ends with the process that started it
+        with training.StopAsked().listening() as stop:
+            follow(out, run, stop, trust_code)
+        return
     if fed:  # its output is a pipe to the study, which closes stdin at its end
         stop = training.StopAsked(seconds(stop_after))
         tell = queue.fed(stop)
@@ -222,7 +255,9 @@ def report(folder: Annotated[Path, typer.Argument(help="A run or study folder.")
     print(path)
 
 
-def _engine(name: str, address: str | None, jobs: int | None) -> Callable[..., Engine]:
+def _engine(
+    name: str, address: str | None, jobs: int | None, gpus: float | None
+) -> Callable[..., Engine]:
     """The engine of a study's runs, still without `trust_code`."""
     from steadygan.errors import did_you_mean
     from steadygan.study.cluster import on_ray
@@ -232,9 +267,27 @@ def _engine(name: str, address: str | None, jobs: int | None) -> Callable[..., E
         raise UserError(f"--engine {name}{did_you_mean(name, ('local', 'ray'))}")
     if name == "local" and address is not None:
         raise UserError(f"--address {address}: belongs to --engine ray")
+    if name == "local" and gpus is not None:
+        raise UserError(f"--gpus-per-run {gpus:g}: belongs to --engine ray")
     if name == "local":
         return partial(local, jobs or 1)
-    return partial(on_ray, address, jobs)
+    return partial(on_ray, address, jobs, gpus)
+
+
+def _placed(device: str, processes: int, gpus: float | None, elsewhere: bool) -> None:
+    """Refuse processes that could not each have a device, before anything runs: here, or by what
+    is said of a cluster."""
+    from steadygan.study.cluster import require_gpus
+    from steadygan.training.joining import device_of
+
+    require_gpus(gpus, processes, device)
+    if processes > 1 and device not in (several := ("auto", "cpu", "cuda")):
+        raise UserError(
+            f"--device {device}: with --processes-per-run {processes} give {', '.join(several)}: "
+            "each process takes a GPU of its own"
+        )
+    if processes > 1 and not elsewhere:
+        device_of(device, processes - 1)
 
 
 def _known(layout: str, features: str, weights: Path | None) -> None:

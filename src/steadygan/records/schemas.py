@@ -150,6 +150,7 @@ class StudyRecord(Record):
     seeds: Annotated[list[Count], Field(min_length=1)]
     run_settings: dict[str, Any]
     threads: Annotated[int, Field(ge=1, le=4096)]
+    processes: Annotated[int, Field(ge=1, le=4096)] = 1
     device: Device
     evaluation: dict[str, Any]
     steps: Positive | None = None
