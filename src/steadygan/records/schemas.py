@@ -114,6 +114,7 @@ class RunRecord(Record):
     arithmetic: str = ""
     precision: Literal["auto", "fp32", "bf16"]
     threads: Annotated[int, Field(ge=1, le=4096)]
+    processes: Annotated[int, Field(ge=1, le=4096)] = 1
     versions: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
     signal_titles: dict[str, str] = {}

@@ -1,6 +1,6 @@
-"""The same study on Ray: a task for each run. A task whose process dies is restarted by Ray, and
-resumes from the last checkpoint of its run. So the study's folder and the cache must be on storage
-that every node can access.
+"""The same study on Ray: a task for each run, with the CPUs and GPUs of all its processes. A task
+whose process dies is restarted by Ray, and resumes from the last checkpoint of its run. So the
+study's folder and the cache must be on storage that every node can access.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import torch
 from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.diagnosis.diagnose import conclude
 from steadygan.diagnosis.live import with_diagnosis
-from steadygan.errors import NonFiniteError, SteadyGanError, UserError
+from steadygan.errors import NonFiniteError, UserError
 from steadygan.features.extract import Progress
 from steadygan.game.recipe import Recipe
 from steadygan.locks import BusyError
@@ -114,12 +114,8 @@ def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) 
         plain = Hooks(pulse, stop, on_stage=judge_stage, evaluate=judge.evaluator(goal))
         hooks = with_diagnosis(plain, goal, say)
         until_free(path)
-        try:
-            with followed(out, run, task.processes, stop, trust_code):
-                train_or_resume(task, hooks, say)
-        except SteadyGanError as error:
-            restate(path, str(error), error.exit_code)
-            raise
+        with followed(out, run, task.processes, stop, trust_code):
+            train_or_resume(task, hooks, say)
         conclude(path)
     if not is_judged(path):
         judge.finished(path)
@@ -204,15 +200,6 @@ def until_free(path: Path, seconds: float = PATIENCE_SECONDS) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
-
-
-def restate(path: Path, reason: str, code: int) -> None:
-    """Record why a run failed where more is known than its own training knew: what became of
-    another process."""
-    status = status_of(path)
-    if status.get("state") == "failed" and status.get("reason") != reason:
-        with suppress(BusyError), RunFolder.open(path) as folder:
-            folder.update_facts(status={**status, "reason": reason, "exit_code": code})
 
 
 def mark_failed(path: Path, reason: str, code: int) -> None:
