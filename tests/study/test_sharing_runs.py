@@ -29,7 +29,7 @@ def studied(tmp_path_factory):
     """One run by one process and by two, worked on in this process: its folders."""
     from tests.study.conftest import here, planned
 
-    evaluation = Evaluation(every="30", draft=100, count=100)
+    evaluation = Evaluation(every="30", count=100)
     study = planned(METHOD, steps=STEPS, settings=SETTINGS, evaluation=evaluation)
     out = tmp_path_factory.mktemp("studied")
     for count in (1, 2):
@@ -171,7 +171,7 @@ def through(study, out, stop=lambda: None, **more):
 def test_on_ray_a_run_of_two_processes_is_that_of_the_local_engine(
     studied, ray_with_a_gpu, made, tmp_path
 ):
-    evaluation = Evaluation(every="30", draft=100, count=100)
+    evaluation = Evaluation(every="30", count=100)
     study = made.planned(METHOD, steps=STEPS, settings=SETTINGS, evaluation=evaluation)
     out, failed = through(replace(study, processes=2), tmp_path / "s")
     assert failed == {}
