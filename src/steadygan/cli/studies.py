@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -36,11 +35,9 @@ from steadygan.cli.options import (
     use_own_code,
     use_threads,
 )
+from steadygan.cli.placing import engine_called, require_devices, threads_each
 from steadygan.errors import UserError
 from steadygan.launch import rank_and_count
-
-if TYPE_CHECKING:
-    from steadygan.study.queue import Engine
 
 app = typer.Typer()
 
@@ -144,10 +141,10 @@ def compare(
     every = schedule(evaluate_every)
     evaluation = Evaluation(every=every, count=count, features=features, weights=file)
     elsewhere = plan or engine != "local"
-    chosen = _engine(engine, address, jobs, gpus)
-    _placed(device, processes, gpus, elsewhere)
+    chosen = engine_called(engine, address, jobs, gpus)
+    require_devices(device, processes, gpus, elsewhere)
     _known(layout, features, weights)
-    shared_out = _threads_each((jobs or 1) * processes)
+    shared_out = threads_each((jobs or 1) * processes)
     use_threads(request, elsewhere, processes)
     dataset = opened(data, request)
     seconds(stop_after)  # a wrong time is refused before anything takes long
@@ -255,41 +252,6 @@ def report(folder: Annotated[Path, typer.Argument(help="A run or study folder.")
     print(path)
 
 
-def _engine(
-    name: str, address: str | None, jobs: int | None, gpus: float | None
-) -> Callable[..., Engine]:
-    """The engine of a study's runs, still without `trust_code`."""
-    from steadygan.errors import did_you_mean
-    from steadygan.study.cluster import on_ray
-    from steadygan.study.queue import local
-
-    if name not in ("local", "ray"):
-        raise UserError(f"--engine {name}{did_you_mean(name, ('local', 'ray'))}")
-    if name == "local" and address is not None:
-        raise UserError(f"--address {address}: belongs to --engine ray")
-    if name == "local" and gpus is not None:
-        raise UserError(f"--gpus-per-run {gpus:g}: belongs to --engine ray")
-    if name == "local":
-        return partial(local, jobs or 1)
-    return partial(on_ray, address, jobs, gpus)
-
-
-def _placed(device: str, processes: int, gpus: float | None, elsewhere: bool) -> None:
-    """Refuse processes that could not each have a device, before anything runs: here, or by what
-    is said of a cluster."""
-    from steadygan.study.cluster import require_gpus
-    from steadygan.training.joining import device_of
-
-    require_gpus(gpus, processes, device)
-    if processes > 1 and device not in (several := ("auto", "cpu", "cuda")):
-        raise UserError(
-            f"--device {device}: with --processes-per-run {processes} give {', '.join(several)}: "
-            "each process takes a GPU of its own"
-        )
-    if processes > 1 and not elsewhere:
-        device_of(device, processes - 1)
-
-
 def _known(layout: str, features: str, weights: Path | None) -> None:
     """Refuse an unknown layout or features, before anything runs."""
     from steadygan.errors import did_you_mean
@@ -301,13 +263,6 @@ def _known(layout: str, features: str, weights: Path | None) -> None:
         raise UserError(f"--features {features}: unknown{did_you_mean(features, known)}")
     if (features == "inception") != (weights is not None):
         raise UserError("--features inception and --weights OUT.safetensors belong together")
-
-
-def _threads_each(jobs: int) -> int:
-    """The threads of each of `jobs` runs at a time, so that all of them share the cores."""
-    import torch
-
-    return max(1, torch.get_num_threads() // jobs)
 
 
 def _tabled(out: Path, layout: str, failed: dict[str, str]) -> Path:
