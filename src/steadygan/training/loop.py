@@ -66,7 +66,7 @@ class Trainer:
     processes: Processes = field(default_factory=here)
 
     def __post_init__(self) -> None:
-        require_shares(self.recipe, self.processes)
+        require_shares(self.recipe, self.processes.count)
         self.source = InputSource(
             self.data, self.recipe.batch, self.seed, self.device_config, self.processes
         )
@@ -331,14 +331,14 @@ class Trainer:
         self.folder.append({**line, **(measured or {})})
 
 
-def require_shares(recipe: Recipe, processes: Processes) -> None:
-    """Raise `UserError` where `processes` cannot share the batches of `recipe`."""
-    if processes.count == 1:
+def require_shares(recipe: Recipe, count: int) -> None:
+    """Raise `UserError` where `count` processes cannot share the batches of `recipe`."""
+    if count == 1:
         return
-    if recipe.batch % processes.count:
+    if recipe.batch % count:
         raise UserError(
-            f"batch={recipe.batch} cannot be shared by {processes.count} processes: give a "
-            f"multiple of {processes.count}"
+            f"batch={recipe.batch} cannot be shared by {count} processes: give a multiple of "
+            f"{count}"
         )
     if recipe.microbatch and recipe.batch // processes.count % recipe.microbatch:
         raise UserError(
@@ -348,8 +348,8 @@ def require_shares(recipe: Recipe, processes: Processes) -> None:
     for part in recipe.parts():
         if part.one_process:
             raise UserError(
-                f"{part.name} wants one process ({part.one_process}): start without torchrun, or "
-                f"--drop {part.name}"
+                f"{part.name} wants one process ({part.one_process}): train in one, or leave "
+                f"{part.name} out (--drop {part.name})"
             )
 
 
