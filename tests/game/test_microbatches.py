@@ -98,7 +98,7 @@ def test_pieces_must_divide_a_batch_and_each_processs_share_of_it():
     with pytest.raises(UserError, match="batch=8 has no pieces of microbatch=3: give a divisor"):
         shrunk(R3GAN, microbatch=3)
     with pytest.raises(UserError, match="does not divide the 4 samples that each of 2 processes"):
-        require_shares(shrunk(R3GAN, microbatch=8), Processes(0, 2))
+        require_shares(shrunk(R3GAN, microbatch=8), 2)
 
 
 def test_pieces_of_a_process_are_cut_from_the_batch_of_the_run():

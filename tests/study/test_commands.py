@@ -394,12 +394,13 @@ def test_a_study_that_says_nothing_of_processes_has_one(steadygan):
     [
         (("gan:batch=15", "wgan", *BY_TWO), "gan-batch-15: batch=15 cannot be shared by 2 "
          "processes: give a multiple of 2"),
+        (("dcgan", "microbatch=8"), "dcgan: microbatch=8 does not fit: batch norm takes"),
         (("gan", "--gpus-per-run", "1"), "--gpus-per-run 1: belongs to --engine ray"),
         (("gan", "--gpus-per-run", "1", "--engine", "ray"), "--gpus-per-run 1: with --device cpu"),
         (("gan", *BY_TWO, "--device", "cuda:1"), "--device cuda:1: with --processes-per-run 2"),
     ],
 )  # fmt: skip
-def test_what_several_processes_cannot_do_is_refused_before_anything_trains(steadygan, words, said):
+def test_what_processes_or_pieces_cannot_do_is_refused_before_anything_trains(steadygan, words, said):
     small = SMALL[:-2] if "--device" in words else SMALL
     code, _, err = steadygan("compare", *words, *(w for w in small if w != "batch=8"),
                              "--out", "s")  # fmt: skip

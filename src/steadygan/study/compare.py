@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from steadygan.errors import StudyError
 from steadygan.features.extract import Progress, quiet
+from steadygan.game.microbatches import require_pieces
 from steadygan.metrics.evaluate import Bar
 from steadygan.records import named_in
 from steadygan.study.judge import Judge
@@ -74,6 +77,10 @@ def require_fits(study: Study) -> None:
         require_fit(entry.recipe, study.data)
         with named_in(entry.name):
             require_shares(entry.recipe, study.processes)
+            if entry.recipe.microbatch is not None:
+                with torch.device("meta"):
+                    built = entry.recipe.build(study.data.shape, study.data.classes)
+                require_pieces(entry.recipe, built.values())
 
 
 def prepare(study: Study, hooks: StudyHooks) -> None:

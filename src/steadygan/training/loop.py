@@ -340,10 +340,11 @@ def require_shares(recipe: Recipe, count: int) -> None:
             f"batch={recipe.batch} cannot be shared by {count} processes: give a multiple of "
             f"{count}"
         )
-    if recipe.microbatch and recipe.batch // processes.count % recipe.microbatch:
+    own = recipe.batch // count
+    if recipe.microbatch and own % recipe.microbatch:
         raise UserError(
-            f"microbatch={recipe.microbatch} does not divide the {recipe.batch // processes.count} "
-            f"samples that each of {processes.count} processes has of a batch"
+            f"microbatch={recipe.microbatch} does not divide the {own} samples that each of "
+            f"{count} processes has of a batch"
         )
     for part in recipe.parts():
         if part.one_process:
