@@ -400,7 +400,7 @@ def test_a_study_that_says_nothing_of_processes_has_one(steadygan):
         (("gan", *BY_TWO, "--device", "cuda:1"), "--device cuda:1: with --processes-per-run 2"),
     ],
 )  # fmt: skip
-def test_what_processes_or_pieces_cannot_do_is_refused_before_anything_trains(steadygan, words, said):
+def test_what_processes_or_pieces_cannot_do_is_refused_at_once(steadygan, words, said):
     small = SMALL[:-2] if "--device" in words else SMALL
     code, _, err = steadygan("compare", *words, *(w for w in small if w != "batch=8"),
                              "--out", "s")  # fmt: skip
