@@ -98,13 +98,15 @@ STUDIES = {
         (
             "dcgan",
             "dcgan:label-noise=true",
-            "dcgan:soft-labels=true",
+            "dcgan:label-smoothing=true",
             "dcgan:instance-noise=true",
             "dcgan:dropout=true",
             "dcgan:joint_batches=true",
             "dcgan:g_steps=2",
             "dcgan:feature-matching=true",
             "dcgan:prior=normal",
+            "dcgan:label-noise=true,label-smoothing=true,instance-noise=true,dropout=true,"
+            "g_steps=2,feature-matching=true,prior=normal",
         ),
         "--data fashion-mnist size=28 preset=light --steps 1000 --evaluate-every 250 --count 2000",
     ),
