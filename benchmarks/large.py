@@ -4,6 +4,7 @@
     python -m benchmarks.large make middle DIR            # 200,000 colour JPEGs of 128 px
     python -m benchmarks.large make large DIR             # 10,000 colour JPEGs of 256 px
     python -m benchmarks.large measure DIR --data "size=28 channels=1"
+    python -m benchmarks.large decode DIR --data "size=28 channels=1"
     python -m benchmarks.large measure DIR --data "size=256" --killed none --steps 8 \\
         --runs "dcgan preset=light" "r3gan preset=light" "fastgan batch=8"
 
@@ -15,6 +16,8 @@ process after the other, with a cache of its own beside DIR (removed at the end)
 - first: the same command anew, which goes on from there, or prepares all with `--killed none`;
 - cached: each of `--runs` once more, everything decoded: from the command to the first step in
   a new process. Files and cache lie in the page cache, as far as they fit.
+
+`decode` prepares all by processes and by threads, in turn.
 
 Memory is that of the process and its children, read from /proc ten times a second: resident with
 and without pages of mapped files, which the kernel takes back when it needs them (RssAnon).
@@ -30,6 +33,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -39,6 +43,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from steadygan.data import DataSettings, decoding, open_data
 from steadygan.data.attempt import LINES, ROWS
 from steadygan.training.runfolder import read_history
 
@@ -273,6 +278,20 @@ def measure(asked: argparse.Namespace) -> None:
     shutil.rmtree(work)
 
 
+def decode(asked: argparse.Namespace) -> None:
+    """Prepare the folder by processes and by threads, in turn, three times each."""
+    settings = DataSettings(**{k: int(v) for k, v in (w.split("=") for w in asked.data.split())})
+    for _ in range(3):
+        for how, fewest in (("processes", 1), ("threads", sys.maxsize)):
+            decoding.FEWEST = fewest
+            with tempfile.TemporaryDirectory() as cache:
+                os.environ["STEADYGAN_CACHE"] = cache
+                started = time.perf_counter()
+                found = open_data(f"folder:{asked.folder.absolute()}", settings)
+                taken = time.perf_counter() - started
+            print(f"{how}: {len(found.train):,} images in {taken:.1f} s", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -286,9 +305,14 @@ def main() -> None:
     measuring.add_argument("--runs", nargs="+", default=["dcgan preset=light"])
     measuring.add_argument("--steps", type=int, default=20)
     measuring.add_argument("--killed", default="0.5")
+    both_ways = commands.add_parser("decode")
+    both_ways.add_argument("folder", type=Path)
+    both_ways.add_argument("--data", default="size=28 channels=1")
     asked = parser.parse_args()
     if asked.command == "make":
         make(asked.kind, asked.folder, asked.images or KINDS[asked.kind][0])
+    elif asked.command == "decode":
+        decode(asked)
     else:
         measure(asked)
 

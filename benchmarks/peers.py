@@ -9,8 +9,9 @@ takes the ResNets of DCGAN-32, SNGAN-32 and WGAN-GP-32 and their own `train_step
 what the scripts import of them is for data and pictures, and stands for itself here. In one run, on
 the same networks, batch and data, alternating: the peer, the textbook loop of `benchmarks.step`,
 and ours in float32 and, where the hardware has it, bf16. An iteration is all steps of D and one of
-G; times are medians, +- half the distance between the quartiles. The last lines say what share of
-this machine's convolution and matmul peak it is.
+G; times are medians, +- half the distance between the quartiles. Each side is then started as a
+process of its own: seconds to the end of its first iteration, and peak memory. The last lines are
+this machine's convolution and matmul peaks.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import importlib
 import io
 import resource
 import statistics
+import subprocess
 import sys
 import time
 import types
@@ -195,14 +197,10 @@ class Script:
 
 
 def alternating(turns: dict[str, Turn], steps: int, repeats: int) -> dict[str, list[float]]:
-    """Seconds of an iteration, `repeats` times each, in turn; after one that does not count, whose
-    seconds are the time to the first result."""
+    """Seconds of an iteration, `repeats` times each, in turn; after one that does not count."""
     times: dict[str, list[float]] = {name: [] for name in turns}
-    for name, turn in turns.items():
-        started = time.perf_counter()
+    for turn in turns.values():
         turn()
-        synchronise()
-        print(f"  {name}: first iteration {time.perf_counter() - started:.2f} s", flush=True)
     for _ in range(repeats):
         for name, turn in turns.items():
             started = time.perf_counter()
@@ -220,8 +218,6 @@ def table(times: dict[str, list[float]], images_seen: int) -> None:
         low, _, high = statistics.quantiles(taken, n=4) if len(taken) > 1 else (middle,) * 3
         print(f"  {name:16} {middle * 1e3:9.1f} ms +- {(high - low) / 2 * 1e3:.1f}  "
               f"{images_seen / middle:8.1f} images/s  {peer / middle:.2f}x")  # fmt: skip
-    here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"  peak memory of this process so far: {here:,.0f} MiB")
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
@@ -246,13 +242,35 @@ def of_mimicry(checkout: Path, asked: argparse.Namespace, device: torch.device) 
         if asked.only and asked.only != name:
             continue
         peer = Mimicry(checkout, name, data, asked.batch, device)
-        turns: dict[str, Turn] = {"mimicry": peer}
-        turns["textbook"] = Textbook(peer.recipe, data, device)
-        turns["ours fp32"] = ours(peer.recipe, data, asked.device, "fp32")
+        sides: dict[str, Callable[[], Turn]] = {
+            "mimicry": lambda peer=peer: peer,
+            "textbook": lambda peer=peer: Textbook(peer.recipe, data, device),
+            "ours fp32": lambda peer=peer: ours(peer.recipe, data, asked.device, "fp32"),
+        }
         if has_bf16(device):
-            turns["ours bf16"] = ours(peer.recipe, data, asked.device, "bf16")
+            sides["ours bf16"] = lambda peer=peer: ours(peer.recipe, data, asked.device, "bf16")
+        if asked.side:
+            alone(sides[asked.side](), asked.began)
+            continue
         print(f"{name}-32 of mimicry, batch {asked.batch}, {peer.d_steps} step(s) of D")
+        turns = {side: make() for side, make in sides.items()}
         table(alternating(turns, asked.steps, asked.repeats), asked.batch * peer.d_steps)
+        for side in sides:
+            given = ["--peer", checkout, "--only", name, "--side", side, "--batch", asked.batch]
+            command = [sys.executable, "-m", "benchmarks.peers", *given, "--device", asked.device]
+            words = [str(word) for word in (*command, "--began", time.time())]
+            print(f"  {side:16} in a process of its own:", end=" ", flush=True)
+            subprocess.run(words, check=True)
+
+
+def alone(turn: Turn, began: float) -> None:
+    """What a process that `began` then takes: to the end of its first iteration, and of memory."""
+    turn()
+    synchronise()
+    taken = time.time() - began
+    turn()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"first iteration after {taken:.1f} s, peak memory {peak:,.0f} MiB")
 
 
 def of_script(checkout: Path, asked: argparse.Namespace, device: torch.device) -> None:
@@ -285,8 +303,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--only", choices=sorted(MIMICRY))
+    parser.add_argument("--side", help=argparse.SUPPRESS)  # one of them, in a process of its own
+    parser.add_argument("--began", type=float, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     device = find_device(asked.device)
+    if asked.side:
+        of_mimicry(asked.peer[0], asked, device)
+        return
     print(f"{device.type} {arithmetic_of(device)}, torch {torch.__version__}, "
           f"{torch.get_num_threads()} threads")  # fmt: skip
     for checkout in asked.peer:

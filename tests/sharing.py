@@ -57,10 +57,10 @@ DCGAN = find("dcgan").recipe
 POINTS = shrunk(find("gan").fitted((2,)))
 
 
-def trainer_of(method: str, part: str, processes: Processes) -> Trainer:
+def trainer_of(method: str, part: str, processes: Processes = ALONE, **keys: object) -> Trainer:
     """A tiny game in float64, without the dropout that each process draws for itself."""
     chosen, data = methods()[method], dataset((1, 16, 16))
-    recipe = shrunk(compose(chosen, data.shape, {}, [part] if part else [], []))
+    recipe = shrunk(compose(chosen, data.shape, {}, [part] if part else [], []), **keys)
     placed = DeviceConfig(torch.device("cpu"), "fp32", torch.contiguous_format)
     trainer = Trainer(recipe, data, RunFolder(Path("unused")), 3, placed, processes=processes)
     for network in trainer.state.networks().values():

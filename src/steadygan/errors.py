@@ -1,8 +1,9 @@
 """Errors that end a command in one clear line, with the exit code that each kind has.
 
 Exit codes: 0 done; 2 the user's mistake; 3 non-finite numbers; 4 no intact checkpoint; 5 a study
-with failed runs; 75 time limit reached, run again; 128 + its number for a signal: 129 SIGHUP, 130
-SIGINT, 143 SIGTERM, and 141 for a closed pipe; 1 anything unexpected, and out of memory.
+with failed runs; 6 another process of the run was lost; 75 time limit reached, run again; 128 + its
+number for a signal: 129 SIGHUP, 130 SIGINT, 143 SIGTERM, and 141 for a closed pipe; 1 anything
+unexpected, and out of memory.
 """
 
 from __future__ import annotations

@@ -102,6 +102,11 @@ def test_blank_and_repeated_data_are_counted():
     assert probes.signals_of_data(REAL[:8].repeat(16, 1, 1, 1), reference)["real_duplicates"] == 1.0
 
 
+def test_points_with_equal_coordinates_are_not_blank():
+    points = torch.rand(64, 1, generator=torch.Generator().manual_seed(0)).expand(-1, 2)
+    assert "real_blank" not in probes.signals_of_data(points, probes.Reference(points, points))
+
+
 def test_codes_that_do_nothing_have_no_effect():
     base, other = REAL[:32], MORE[:32]
     assert probes.effect(base, base, other) == 0.0

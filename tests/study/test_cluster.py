@@ -99,6 +99,10 @@ class InHere:
     def cluster_resources(self):
         return self.has
 
+    def nodes(self):
+        return [{"Alive": False, "Resources": {"CPU": 99.0, "GPU": 99.0}},
+                {"Alive": True, "Resources": self.has}]  # fmt: skip
+
     def remote(self, **asked):
         self.started.append(asked)
         return Remote
@@ -268,6 +272,75 @@ def test_a_task_asks_for_a_gpu_where_it_is_to_use_one(
 
 
 @pytest.mark.parametrize(
+    ("device", "has", "asked", "gpus"),
+    [("auto", 2.0, None, 2), ("auto", 0.0, None, 0), ("cpu", 2.0, None, 0), ("auto", 2.0, 2.0, 2)],
+)
+def test_a_run_of_several_processes_asks_for_the_threads_and_gpus_of_all(
+    ray_here, worked, made, tmp_path, device, has, asked, gpus
+):
+    ray_here.has["GPU"] = has
+    study = made.planned("gan", device=device, threads=3, processes=2)
+    engine_on(tmp_path, study, jobs=1, gpus=asked)
+    assert ray_here.calls[0][1]["num_cpus"] == 6
+    task = ray_here.started[1]
+    assert (task["num_cpus"], task["num_gpus"]) == (6, gpus)
+
+
+def test_runs_may_share_a_gpu(ray_here, worked, made, tmp_path):
+    ray_here.has["GPU"] = 1.0
+    engine_on(tmp_path, made.planned("gan", device="auto"), gpus=0.25)
+    assert ray_here.started[1]["num_gpus"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("has", "more", "said"),
+    [
+        ({"CPU": 8.0}, {"gpus": 1.0}, "--gpus-per-run 1: this Ray has no GPU; leave it out"),
+        ({"CPU": 8.0, "GPU": 1.0}, {"processes": 2}, "no node of this Ray has 6 CPUs and 2 GPUs"),
+        ({"CPU": 5.0}, {"processes": 2}, "no node of this Ray has 6 CPUs and 0 GPUs"),
+    ],
+)
+def test_a_cluster_that_cannot_hold_a_run_is_one_line(ray_here, made, tmp_path, has, more, said):
+    ray_here.has = has
+    gpus = more.pop("gpus", None)
+    study = made.planned("gan", device="auto", threads=3, **more)
+    with pytest.raises(UserError) as caught:
+        engine_on(tmp_path, study, address="auto", gpus=gpus)
+    assert str(caught.value).startswith(said)
+    assert ray_here.calls[-1][0] == "shutdown"
+    assert ray_here.started == []
+
+
+@pytest.mark.parametrize(
+    ("gpus", "processes", "device", "said"),
+    [
+        (0.0, 1, "auto", "wants a number above 0"),
+        (-1.0, 1, "auto", "wants a number above 0"),
+        (float("nan"), 1, "auto", "wants a number above 0"),
+        (float("inf"), 1, "auto", "wants a number above 0"),
+        (1.5, 1, "auto", "--gpus-per-run 1.5: above 1 wants a whole number of GPUs"),
+        (1.0, 1, "cpu", "--device cpu"),
+        (2.0, 1, "auto", "a run of one process uses one GPU; --processes-per-run 2"),
+        (1.0, 2, "auto", "give --gpus-per-run 2"),
+        (0.5, 2, "auto", "give --gpus-per-run 2"),
+        (4.0, 2, "cuda", "give --gpus-per-run 2"),
+    ],
+)
+def test_gpus_that_a_run_could_not_use_are_refused(gpus, processes, device, said):
+    with pytest.raises(UserError) as caught:
+        cluster.require_gpus(gpus, processes, device)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "processes", "device"),
+    [(None, 2, "cpu"), (None, 1, "auto"), (1.0, 1, "cuda"), (0.25, 1, "auto"), (4.0, 4, "auto")],
+)
+def test_gpus_that_a_run_can_use_are_taken(gpus, processes, device):
+    cluster.require_gpus(gpus, processes, device)
+
+
+@pytest.mark.parametrize(
     ("address", "error", "said"),
     [
         ("far:1", ConnectionError("no such host\nand a long trace"),
@@ -310,6 +383,18 @@ def test_a_task_that_ray_gives_up_is_a_failed_run_and_the_others_go_on(
     assert failures == {"gan-s0": ("the worker died", 1)}
     assert worked.runs[-1] == "gan-s1"
     assert ("gan-s0", {"ends": "the worker died"}) in events
+
+
+def test_a_task_that_lost_a_process_of_its_run_is_tried_again(ray_here, worked, made, tmp_path):
+    events = []
+    worked.does = lambda run, board: ("process 1 of this run was killed by SIGKILL", 6)
+    study = made.planned("gan", seeds=(0,))
+    failures = engine_on(tmp_path, study, lambda *event: events.append(event), jobs=1)
+    assert failures == {"gan-s0": ("process 1 of this run was killed by SIGKILL", 6)}
+    assert worked.runs == ["gan-s0"] * (1 + cluster.RETRIES)
+    says = [event["says"] for _, event in events if "says" in event]
+    assert len(says) == cluster.RETRIES
+    assert says[0].endswith("was killed by SIGKILL; going on from its last checkpoint")
 
 
 def test_a_stop_leaves_waiting_runs_unbegun_and_ends_no_run(ray_here, worked, made, tmp_path):

@@ -356,3 +356,84 @@ def test_runs_side_by_side_share_the_threads(steadygan, monkeypatch):
     for jobs, threads in ((1, 5), (2, 2), (9, 1)):
         steadygan("compare", "gan", *alone, "--out", f"s{jobs}", "--plan", "--jobs", jobs)
         assert read_study(steadygan.here / f"s{jobs}")["threads"] == threads
+
+
+# ---- several processes a run -------------------------------------------------------------------
+
+BY_TWO = ("--processes-per-run", "2")
+
+
+def test_processes_per_run_are_part_of_the_study(steadygan, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    words = ["compare", "gan", *(w for w in SMALL if w != "threads=1"), "--out", "s", "--plan"]
+    assert steadygan(*words, *BY_TWO, "--jobs", "2")[0] == 0
+    facts = read_study(steadygan.here / "s")
+    assert (facts["processes"], facts["threads"]) == (2, 2), "cores / jobs / processes"
+    code, _, err = steadygan(*words)
+    assert code == 2
+    assert err[-1].endswith("holds another study (--processes-per-run 2, not 1); give another "
+                            "folder")  # fmt: skip
+    assert steadygan(*words, *BY_TWO)[0] == 0
+
+
+def test_a_study_that_says_nothing_of_processes_has_one(steadygan):
+    words = ["compare", "gan", *SMALL, "--out", "s", "--plan"]
+    steadygan(*words)
+    path = steadygan.here / "s/study.json"
+    facts = json.loads(path.read_text())
+    assert facts.pop("processes") == 1
+    path.write_text(json.dumps(facts))
+    assert steadygan(*words)[0] == 0
+    assert steadygan(*words, *BY_TWO)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("gan:batch=15", "wgan", *BY_TWO), "gan-batch-15: batch=15 cannot be shared by 2 "
+         "processes: give a multiple of 2"),
+        (("dcgan", "microbatch=8"), "dcgan: microbatch=8 does not fit: batch norm takes"),
+        (("gan", "--gpus-per-run", "1"), "--gpus-per-run 1: belongs to --engine ray"),
+        (("gan", "--gpus-per-run", "1", "--engine", "ray"), "--gpus-per-run 1: with --device cpu"),
+        (("gan", *BY_TWO, "--device", "cuda:1"), "--device cuda:1: with --processes-per-run 2"),
+    ],
+)  # fmt: skip
+def test_what_processes_or_pieces_cannot_do_is_refused_at_once(steadygan, words, said):
+    small = SMALL[:-2] if "--device" in words else SMALL
+    code, _, err = steadygan("compare", *words, *(w for w in small if w != "batch=8"),
+                             "--out", "s")  # fmt: skip
+    assert code == 2
+    assert err[-1].startswith(f"steadygan: {said}")
+    assert not (steadygan.here / "s").exists()
+
+
+def test_more_processes_than_gpus_are_refused_here_but_not_elsewhere(steadygan, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    words = ["compare", "gan", *SMALL[:-2], "--out", "s", *BY_TWO]
+    code, _, err = steadygan(*words)
+    assert (code, err[-1][:39]) == (2, "steadygan: there is no GPU for it: this")
+    assert steadygan(*words, "--plan")[0] == 0, "planned for another machine"
+
+
+def test_threads_of_all_processes_are_within_the_cores(steadygan, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    words = ["compare", "gan", *(w for w in SMALL if w != "threads=1"), "threads=3"]
+    code, _, err = steadygan(*words, *BY_TWO)
+    assert (code, err[-1]) == (2, "steadygan: threads=3 in each of 2 processes: this machine has "
+                                  "4 cores; give at most 2")  # fmt: skip
+
+
+def test_work_starts_the_processes_of_its_run_itself(steadygan, monkeypatch):
+    steadygan("compare", "gan", *SMALL, "--out", "s", "--plan")
+    said = "steadygan: `steadygan work` starts the processes of its run itself"
+    code, _, err = steadygan("work", "s", "gan-s0", "--follows")
+    assert (code, err[-1][: len(said)]) == (2, said)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, _, err = steadygan("work", "s", "gan-s0")
+    assert (code, err[-1][: len(said)]) == (2, said)

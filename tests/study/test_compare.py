@@ -80,6 +80,17 @@ def test_a_run_of_a_study_is_the_run_that_train_makes(made, hooks, tmp_path):
     assert games.unlike(*ends) == [], "judging on the way moved a bit"
 
 
+def test_a_part_that_wants_one_process_is_refused_before_anything_is_written(made, hooks, tmp_path):
+    from steadygan.parts.replay import Replay
+
+    study = made.planned("gan")
+    entry = replace(study.entries[0], recipe=study.entries[0].recipe.with_(Replay()))
+    shared = replace(study, entries=(entry,), processes=2)
+    with pytest.raises(UserError, match=r"^gan: replay wants one process \(each process would"):
+        run_study(shared, tmp_path / "s", hooks())
+    assert not (tmp_path / "s").exists()
+
+
 def test_called_again_it_trains_nothing_twice(made, hooks, tmp_path, monkeypatch):
     run_study(made.planned("gan"), tmp_path / "s", hooks())
     before = (tmp_path / "s/runs/gan-s0/history.jsonl").read_bytes()

@@ -172,6 +172,16 @@ def test_a_worker_that_dies_again_and_again_is_a_failed_run(program, tmp_path):
     assert events[-1] == ("gan-s0", {"ends": "its process was killed by SIGKILL"})
 
 
+def test_a_worker_that_lost_another_process_of_its_run_is_started_again(program, tmp_path):
+    program(f"""echo x >> {tmp_path}/tries; test $(wc -l < {tmp_path}/tries) -gt {RETRIES} && exit 0
+            echo steadygan: process 1 of this run was killed by SIGKILL >&2; exit 6""")
+    failures, events = engine_on(tmp_path)
+    assert failures == {}
+    says = "process 1 of this run was killed by SIGKILL; going on from its last checkpoint"
+    assert [e["says"] for _, e in events if "says" in e] == [says] * RETRIES
+    assert events[-1] == ("gan-s0", {"ends": ""})
+
+
 def test_what_a_dead_worker_leaves_behind_holds_up_nothing(program, tmp_path):
     program(f"(sleep 20; touch {tmp_path}/waited) & echo $! >> {tmp_path}/left; kill -9 $$")
     assert list(engine_on(tmp_path)[0]) == ["gan-s0"]

@@ -11,6 +11,7 @@ import pytest
 import steadygan
 from steadygan import locks
 from steadygan.errors import UserError, in_a_line
+from steadygan.game.processes import ProcessLostError
 from steadygan.report.read import read_folder
 from steadygan.training import Hooks, Stopped, checkpoint, resume, train
 from steadygan.training.runfolder import RunFolder, read_facts
@@ -48,6 +49,7 @@ def status_on_disk(run):
         (RuntimeError("shapes differ\nmore"), "failed", "unexpected RuntimeError: shapes diff", 1),
         (UserError("no room"), "failed", "no room", 2),
         (Stopped("stopped on time", 75), "stopped", "stopped on time", None),
+        (ProcessLostError("another process has ended"), "interrupted", "another process", None),
         (KeyboardInterrupt(), "interrupted", "its process ended without saving", None),
     ],
 )

@@ -31,8 +31,8 @@ from steadygan.cli import (
 from steadygan.errors import SteadyGanError, UserError, in_a_line
 from steadygan.launch import rank_and_count
 
-#: The commands that several processes can run together.
-SHARED = ("train", "resume")
+#: The commands that several processes can run together; `work` starts them itself.
+SHARED = ("train", "resume", "work")
 #: torchrun ends all processes when one has failed; so the first one has time to say why.
 PAUSE_SECONDS = 3.0
 
@@ -69,7 +69,7 @@ def start(
     if rank_and_count()[1] > 1 and context.invoked_subcommand not in SHARED:
         raise UserError(
             f"`steadygan {context.invoked_subcommand}` is of one process: torchrun is for "
-            f"{' and '.join(SHARED)}"
+            "train and resume"
         )
 
 

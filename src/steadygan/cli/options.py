@@ -173,16 +173,18 @@ def require_keys_of_data(request: Request, command: str) -> None:
         )
 
 
-def use_threads(request: Request, elsewhere: bool = False) -> None:
-    """Set the requested number of threads; refused where there are fewer cores, unless the work is
-    done `elsewhere`."""
+def use_threads(request: Request, elsewhere: bool = False, processes: int = 1) -> None:
+    """Set the requested number of threads; refused where there are fewer cores for those of all
+    `processes` of a run, unless the work is done `elsewhere`."""
     import torch
 
     if (asked := request.run.threads) is None:
         return
     cores = os.cpu_count() or 1
-    if asked > cores and not elsewhere:
-        raise UserError(f"threads={asked}: this machine has {cores} cores; give at most {cores}")
+    if asked * processes > cores and not elsewhere:
+        of = f" in each of {processes} processes" if processes > 1 else ""
+        most = max(1, cores // processes)
+        raise UserError(f"threads={asked}{of}: this machine has {cores} cores; give at most {most}")
     torch.set_num_threads(min(asked, cores))
 
 

@@ -308,14 +308,14 @@ def go_on(
     from steadygan.training.joining import join
     from steadygan.training.recorded import recorded_goal, recorded_recipe
     from steadygan.training.runfolder import read_facts
-    from steadygan.training.runs import goal_of
+    from steadygan.training.runs import goal_of, kind_of_device
 
     use_own_code(own)
     facts, changes = read_facts(run), pairs(settings or [])
     recorded_recipe(facts["recipe"], run / "run.json", own, lambda text: None)  # or refused
     asked = steps is not None or budget_minutes is not None
     goal = goal_of(steps, budget_minutes) if asked else recorded_goal(facts["goal"])
-    processes, _ = join()
+    processes, _ = join(kind_of_device(run))
     judge = judge_before(facts, run, own) if processes.first else None
     data = None if judge is None else judge.data
     stop = stop_after_or_unread(stop_after)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -36,10 +35,9 @@ from steadygan.cli.options import (
     use_own_code,
     use_threads,
 )
+from steadygan.cli.placing import engine_called, require_devices, threads_each
 from steadygan.errors import UserError
-
-if TYPE_CHECKING:
-    from steadygan.study.queue import Engine
+from steadygan.launch import rank_and_count
 
 app = typer.Typer()
 
@@ -48,6 +46,8 @@ app = typer.Typer()
     epilog=examples(
         "steadygan compare gan dcgan wgan-gp --data mnist --steps 2000 preset=light",
         "steadygan compare dcgan dcgan:lr=1e-3 --seeds 3 --budget 5m --jobs 2 --out study",
+        "steadygan compare dcgan sngan --data cifar10 --engine ray --processes-per-run 2",
+        "steadygan compare dcgan wgan-gp --engine ray --jobs 4 --gpus-per-run .25 --seeds 6",
     )
 )
 def compare(
@@ -71,6 +71,24 @@ def compare(
     ] = "local",
     address: Annotated[
         str | None, typer.Option("--address", help="Address of the Ray cluster: auto or HOST:PORT.")
+    ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes-per-run",
+            min=1,
+            max=4096,
+            help="Processes that train each run and share its batches, each on a GPU of its own "
+            "where there are GPUs.",
+        ),
+    ] = 1,
+    gpus: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-run",
+            help="GPUs that a run takes of the Ray cluster: 1 (default, where there are any), a "
+            "fraction such as .25 for runs that share one, or as many as --processes-per-run.",
+        ),
     ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Train nothing; print a command for each run.")
@@ -122,10 +140,12 @@ def compare(
     file = None if weights is None else str(weights.absolute())
     every = schedule(evaluate_every)
     evaluation = Evaluation(every=every, count=count, features=features, weights=file)
-    chosen = _engine(engine, address, jobs)
+    elsewhere = plan or engine != "local"
+    chosen = engine_called(engine, address, jobs, gpus)
+    require_devices(device, processes, gpus, elsewhere)
     _known(layout, features, weights)
-    shared_out = _threads_each(jobs or 1)
-    use_threads(request, elsewhere=plan or engine != "local")
+    shared_out = threads_each((jobs or 1) * processes)
+    use_threads(request, elsewhere, processes)
     dataset = opened(data, request)
     seconds(stop_after)  # a wrong time is refused before anything takes long
     with bars() as progress, phase(progress, "checking the recipes"):
@@ -136,7 +156,7 @@ def compare(
         notes = list(notes_on_all(recipes, dataset.shape, dataset.classes))
     planned = Study(
         entries, dataset, request, tuple(range(seed, seed + seeds)), steps, budget_minutes,
-        device, command_line(), shared_out, evaluation,
+        device, command_line(), shared_out, evaluation, processes,
     )  # fmt: skip
     for note in notes:
         say(f"note: {note}")
@@ -171,6 +191,7 @@ def work(
     run: Annotated[str, typer.Argument(help="Name of one of its runs, such as dcgan-s0.")],
     stop_after: StopAfter = None,
     fed: Annotated[bool, typer.Option("--fed", hidden=True)] = False,
+    follows: Annotated[bool, typer.Option("--follows", hidden=True)] = False,
     trust_code: TrustCode = False,
 ) -> None:
     """Train or continue one run of a study, then measure it; `compare --plan` prints these."""
@@ -180,9 +201,18 @@ def work(
     from steadygan.study import queue
     from steadygan.study.bars import bars
     from steadygan.study.progress import StudyBars
-    from steadygan.study.work import work
+    from steadygan.study.work import follow, work
 
+    if follows != (rank_and_count()[1] > 1):
+        raise UserError(
+            "`steadygan work` starts the processes of its run itself, as many as its study says: "
+            "start it without torchrun"
+        )
     use_own_code(trust_code)
+    if follows:  # it only listens to signals, and ends with the process that started it
+        with training.StopAsked().listening() as stop:
+            follow(out, run, stop, trust_code)
+        return
     if fed:  # its output is a pipe to the study, which closes stdin at its end
         stop = training.StopAsked(seconds(stop_after))
         tell = queue.fed(stop)
@@ -222,21 +252,6 @@ def report(folder: Annotated[Path, typer.Argument(help="A run or study folder.")
     print(path)
 
 
-def _engine(name: str, address: str | None, jobs: int | None) -> Callable[..., Engine]:
-    """The engine of a study's runs, still without `trust_code`."""
-    from steadygan.errors import did_you_mean
-    from steadygan.study.cluster import on_ray
-    from steadygan.study.queue import local
-
-    if name not in ("local", "ray"):
-        raise UserError(f"--engine {name}{did_you_mean(name, ('local', 'ray'))}")
-    if name == "local" and address is not None:
-        raise UserError(f"--address {address}: belongs to --engine ray")
-    if name == "local":
-        return partial(local, jobs or 1)
-    return partial(on_ray, address, jobs)
-
-
 def _known(layout: str, features: str, weights: Path | None) -> None:
     """Refuse an unknown layout or features, before anything runs."""
     from steadygan.errors import did_you_mean
@@ -248,13 +263,6 @@ def _known(layout: str, features: str, weights: Path | None) -> None:
         raise UserError(f"--features {features}: unknown{did_you_mean(features, known)}")
     if (features == "inception") != (weights is not None):
         raise UserError("--features inception and --weights OUT.safetensors belong together")
-
-
-def _threads_each(jobs: int) -> int:
-    """The threads of each of `jobs` runs at a time, so that all of them share the cores."""
-    import torch
-
-    return max(1, torch.get_num_threads() // jobs)
 
 
 def _tabled(out: Path, layout: str, failed: dict[str, str]) -> Path:

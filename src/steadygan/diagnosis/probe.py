@@ -182,16 +182,13 @@ def _by_class(apart: Tensor, classes: Tensor) -> tuple[float, float | None]:
 
 
 def signals_of_data(real: Tensor, reference: Reference) -> dict[str, float]:
-    """What a draw of real samples (n, ...) is: the share of near-duplicates, of blank images (no
-    spread of pixels), and how diverse they are beside held-out ones."""
-    spread = real.flatten(1).std(1)
-    return {
-        "real_duplicates": share_repeated(real),
-        "real_blank": float((spread < 1e-3).float().mean()),
-        "real_diversity": float(
-            _off_diagonal(torch.cdist(reference.x, reference.x)) / reference.spread
-        ),
-    }
+    """What a draw of real samples (n, ...) is: the share of near-duplicates, how diverse they are
+    beside held-out ones, and of images the share of blank ones (no spread of pixels)."""
+    diversity = _off_diagonal(torch.cdist(reference.x, reference.x)) / reference.spread
+    found = {"real_duplicates": share_repeated(real), "real_diversity": float(diversity)}
+    if real.dim() == 4:  # a point with equal coordinates is not blank
+        found["real_blank"] = float((real.flatten(1).std(1) < 1e-3).float().mean())
+    return found
 
 
 def share_repeated(real: Tensor) -> float:

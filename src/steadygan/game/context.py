@@ -112,16 +112,19 @@ class StepContext:
     iteration: int = 0
     k: int = 0
     keeps_graph: bool = False
+    #: These fakes were made before, in D's step, which has moved G's running statistics.
+    makes_again: bool = False
     signals: dict[str, Tensor] = field(default_factory=dict)
     parts: list[Part] = field(init=False, repr=False)
-    _once: dict[str, Tensor] = field(default_factory=dict, repr=False)
-    _leaves: dict[str, Tensor] = field(default_factory=dict, repr=False)
-    _input_gradients: dict[str, Tensor] = field(default_factory=dict, repr=False)
-    _iterated: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    #: The modules whose spectral norm has taken its power iteration in this step.
+    iterated: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
     def __post_init__(self) -> None:
         self.parts = self.recipe.parts()
         self.generator = self.inputs.generator
+        self._once: dict[str, Tensor] = {}
+        self._leaves: dict[str, Tensor] = {}
+        self._input_gradients: dict[str, Tensor] = {}
 
     @property
     def index(self) -> int:
@@ -149,8 +152,8 @@ class StepContext:
         """
         owner = self.state.players[player]
         module = owner.modules[name]
-        if own and (player, name) not in self._iterated:
-            self._iterated.add((player, name))
+        if own and (player, name) not in self.iterated:
+            self.iterated.add((player, name))
             for normalisation, weight in owner.normalised[name]:
                 normalisation.iterate(weight)
         if own if statistics is None else statistics:
@@ -221,13 +224,20 @@ class StepContext:
         return split_class(self.latent)[1] if self.recipe.networks.g_takes_classes else None
 
     def take_fake_of(self, other: StepContext) -> None:
-        """Use the latents and fakes of D's step `other`, made by the same G."""
-        self.latent, self.fake_with_graph = other.latent, other.fake_with_graph
+        """Use the latents and fakes of D's step `other`, made by the same G. Those that it has made
+        in pieces have no graph: they are made again, which moves nothing again."""
+        self.latent = other.latent
+        self.makes_again = "fake" in vars(other) and "fake_with_graph" not in vars(other)
+        if self.makes_again:
+            self.iterated.add(("g", "generator"))
+        else:
+            self.fake_with_graph = other.fake_with_graph
 
     @cached_property
     def fake_with_graph(self) -> Tensor:
         """G(z) with a graph to G's weights, moving G's running statistics: G's own forward."""
-        return self.forward("g", "generator", self.latent, own=True).float()
+        statistics = False if self.makes_again else None
+        return self.forward("g", "generator", self.latent, own=True, statistics=statistics).float()
 
     @cached_property
     def fake(self) -> Tensor:

@@ -52,6 +52,11 @@ class Part(Spec):
     #: What its signals are called in reports, by key; others are shown by their key.
     signal_titles: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
+    @property
+    def reads_batch(self) -> bool:
+        """True where it reads a batch as a whole: `StepContext.whole`, or a state that does."""
+        return False
+
     def incompatibility(self, recipe: Recipe) -> str | None:
         """Why this part cannot stand in `recipe`, in words, or None."""
         return None

@@ -32,6 +32,8 @@ LONGEST = 1_000_000
 class ProcessLostError(SteadyGanError):
     """Another process of this run has ended, or does not answer."""
 
+    exit_code = 6
+
 
 class Processes:
     """The processes of a run: this one is `rank` of `count`, from 0. `ALONE` is a run of one.

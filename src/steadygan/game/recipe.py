@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 
 from steadygan.errors import UserError, did_you_mean
 from steadygan.game.context import Condition, Iteration, StepContext
+from steadygan.game.microbatches import Computed, accumulated
 from steadygan.game.objective import Objective
 from steadygan.game.optimizers import EMA, Adam, Optimizer
 from steadygan.game.part import Part, Side
@@ -51,6 +52,9 @@ class Recipe(Spec):
     d_steps: int = Field(1, ge=1, le=1000)
     g_steps: int = Field(1, ge=1, le=1000)
     batch: int = Field(64, le=65536)
+    #: How many samples of a batch are computed at a time, to save memory; null: all. The gradient
+    #: is that of the whole batch.
+    microbatch: int | None = Field(None, ge=1)
     #: G's first step of an iteration uses the latents (and so the images) of D's last.
     shared_latents: bool = False
     #: D judges real and fake samples in one batch, so that they share its batch statistics.
@@ -101,6 +105,14 @@ class Recipe(Spec):
                 "scores) need two samples; give 2 or more"
             )
         return batch
+
+    @model_validator(mode="after")
+    def _batch_has_pieces(self) -> Recipe:
+        if self.microbatch and self.batch % self.microbatch:
+            raise ValueError(
+                f"batch={self.batch} has no pieces of microbatch={self.microbatch}: give a divisor"
+            )
+        return self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
@@ -294,12 +306,11 @@ class Recipe(Spec):
         """One optimizer step of the context's player, on the sum of its losses. `guard` is called
         with the result before the optimizer moves a weight."""
         player = context.state.players[context.player]
-        with parametrize.cached():  # a normalised weight is computed once a step
-            losses = self.losses(context)
-            require_scalars(losses)
-            total = torch.stack(list(losses.values())).sum()
-            shares = torch.autograd.grad(total, player.parameters, materialize_grads=True)
-        gradients, drawn = list(shares), None
+        if self.microbatch is None:
+            losses, gradients = self.computed(context)
+        else:
+            losses, gradients = accumulated(context, self.computed)
+        drawn = None
         if context.inputs.processes.size > 1:
             losses, gradients, drawn = averaged(context, losses, gradients)
         norm = torch.nn.utils.get_total_norm(gradients)
@@ -311,6 +322,16 @@ class Recipe(Spec):
         for part in self.on_side(context.player):
             part.after_step(player, context.state)
         return result
+
+    def computed(self, context: StepContext) -> Computed:
+        """The losses of the context's player, and their gradients, one a parameter."""
+        parameters = context.state.players[context.player].parameters
+        with parametrize.cached():  # a normalised weight is computed once
+            losses = self.losses(context)
+            require_scalars(losses)
+            total = torch.stack(list(losses.values())).sum()
+            gradients = torch.autograd.grad(total, parameters, materialize_grads=True)
+        return losses, list(gradients)
 
     def settings(self, player: Player, context: StepContext) -> dict[str, Any]:
         """The optimizer's settings for a step of `player`: learning rate, momentum."""
@@ -346,6 +367,16 @@ class Recipe(Spec):
         if "g" in self.objective.in_context:
             return self.objective.g_loss_in(context)
         return self.objective.g_loss(self.gathered(context, context.fake_scores)[0])
+
+    def reads_batch(self) -> str | None:
+        """What of this recipe reads a batch as a whole, by name, or None: the gradient is then no
+        mean of those of its pieces."""
+        readers = (part.name for part in self.parts() if part.reads_batch)
+        return (
+            f"objective {self.objective.name}"
+            if self.objective.reads_batch
+            else next(readers, None)
+        )
 
     def gathered(self, context: StepContext, *scores: Tensor) -> list[Tensor]:
         """Scores as the objective wants them: of the whole batch where it reads that, else of what

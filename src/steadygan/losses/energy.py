@@ -94,5 +94,9 @@ class PullingAway(Part):
     reads_features: ClassVar = True
     weight: float = Field(0.1, ge=0)
 
+    @property
+    def reads_batch(self) -> bool:
+        return True
+
     def loss(self, context: StepContext) -> Tensor:
         return self.weight * pulling_away(context.whole(context.fake_features))

@@ -77,6 +77,10 @@ class GeneratorL2(Part):
     weight: float = Field(0.05, ge=0)
     kind: GeneratorKind = "pair"
 
+    @property
+    def reads_batch(self) -> bool:
+        return self.kind in ("batch_mean", "nearest")
+
     def advice(self, recipe: Recipe) -> str | None:
         if self.kind in ("pair", "nearest") and self.weight >= 1:
             return (
@@ -87,7 +91,7 @@ class GeneratorL2(Part):
 
     def loss(self, context: StepContext) -> Tensor:
         real, fake = context.real, context.fake
-        if self.kind in ("batch_mean", "nearest"):
+        if self.reads_batch:
             real = context.whole(real)
         if self.kind == "batch_mean":
             fake = context.whole(fake)
@@ -107,6 +111,10 @@ class DiscriminatorL2(Part):
     weight: float = Field(0.1, ge=0)
     kind: DiscriminatorKind = "pair"
     on: Literal["scores", "probabilities"] = "scores"
+
+    @property
+    def reads_batch(self) -> bool:
+        return self.kind == "mean"
 
     def incompatibility(self, recipe: Recipe) -> str | None:
         if self.on == "scores" or recipe.objective.probability(torch.zeros(1)) is not None:
@@ -137,5 +145,6 @@ class DiscriminatorL2(Part):
             fake = objective.probability(context.fake_scores)
         assert real is not None  # see `incompatibility`
         assert fake is not None
-        whole = context.whole(real), context.whole(fake)
-        return self.weight * discriminator_l2(*whole, self.kind)
+        if self.reads_batch:
+            real, fake = context.whole(real), context.whole(fake)
+        return self.weight * discriminator_l2(real, fake, self.kind)

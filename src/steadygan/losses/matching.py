@@ -51,6 +51,10 @@ class FeatureMatching(Part):
     weight: float = Field(1.0, ge=0)
     norm: Norm = "l2sq"
 
+    @property
+    def reads_batch(self) -> bool:
+        return True
+
     def advice(self, recipe: Recipe) -> str | None:
         if getattr(recipe.networks, "d_norm", "none") != "batch":
             return None

@@ -216,6 +216,10 @@ class LocalGradientPenalty(GradientPenalty):
 
     name = "local-gradient-penalty"
 
+    @property
+    def reads_batch(self) -> bool:
+        return True
+
     def points(self, context: StepContext) -> Tensor:
         real = context.real
         noise = perturbed(real, context.generator("perturbation"), context.whole(real).std())

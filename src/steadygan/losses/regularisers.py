@@ -78,6 +78,10 @@ class LeCam(Part):
     decay: float = Field(0.99, ge=0, lt=1)
     rectified: bool = False
 
+    @property
+    def reads_batch(self) -> bool:
+        return True
+
     def start(self, state: GameState) -> nn.Module:
         return Anchors()
 

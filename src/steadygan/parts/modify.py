@@ -122,6 +122,10 @@ class MinibatchDiscrimination(Part):
     kernels: int = Field(100, ge=1, le=10000)
     dims: int = Field(5, ge=1, le=1000)
 
+    @property
+    def reads_batch(self) -> bool:
+        return True
+
     def incompatibility(self, recipe: Recipe) -> str | None:
         if not recipe.joint_batches:
             return no_head(recipe, self.name)

@@ -83,6 +83,10 @@ class Replay(Part):
     capacity: int = Field(512, ge=2, le=65536)
     share: float = Field(0.5, gt=0, lt=1)
 
+    @property
+    def reads_batch(self) -> bool:
+        return True
+
     def incompatibility(self, recipe: Recipe) -> str | None:
         why = None
         if recipe.networks.g_takes_classes or recipe.networks.d_takes_classes:

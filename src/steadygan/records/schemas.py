@@ -114,6 +114,7 @@ class RunRecord(Record):
     arithmetic: str = ""
     precision: Literal["auto", "fp32", "bf16"]
     threads: Annotated[int, Field(ge=1, le=4096)]
+    processes: Annotated[int, Field(ge=1, le=4096)] = 1
     versions: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
     signal_titles: dict[str, str] = {}
@@ -150,6 +151,7 @@ class StudyRecord(Record):
     seeds: Annotated[list[Count], Field(min_length=1)]
     run_settings: dict[str, Any]
     threads: Annotated[int, Field(ge=1, le=4096)]
+    processes: Annotated[int, Field(ge=1, le=4096)] = 1
     device: Device
     evaluation: dict[str, Any]
     steps: Positive | None = None

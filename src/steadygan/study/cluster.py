@@ -1,10 +1,12 @@
-"""The same study on Ray: a task for each run. A task whose process dies is restarted by Ray, and
-resumes from the last checkpoint of its run. So the study's folder and the cache must be on storage
-that every node can access.
+"""The same study on Ray: a task for each run, with the CPUs and GPUs of all its processes. A task
+whose process dies is restarted by Ray, and resumes from the last checkpoint of its run. So the
+study's folder and the cache must be on storage that every node can access.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import sys
 import time
@@ -13,7 +15,8 @@ from typing import Any
 
 from steadygan.data.cache import cache_root
 from steadygan.errors import UserError, in_a_line
-from steadygan.study.plan import read_study
+from steadygan.game.processes import ProcessLostError
+from steadygan.study.plan import processes_of, read_study
 from steadygan.study.queue import RETRIES, Engine, Failure, Watch
 from steadygan.study.work import Stop, work
 from steadygan.training import Stopped
@@ -45,12 +48,19 @@ class Board:
         self.stopping = True
 
 
-def on_ray(address: str | None = None, jobs: int | None = None, trust_code: bool = False) -> Engine:
+def on_ray(
+    address: str | None = None,
+    jobs: int | None = None,
+    gpus: float | None = None,
+    trust_code: bool = False,
+) -> Engine:
     """The engine that works on a Ray cluster at `address` (such as `auto` or HOST:PORT), or on a
-    Ray of its own on this machine; at most `jobs` runs at a time where that is given. `trust_code`:
-    see `work`.
+    Ray of its own on this machine; at most `jobs` runs at a time where that is given, each with so
+    many `gpus` (see `require_gpus`; None: one a process where there are any). `trust_code`: see
+    `work`.
 
-    Raises `UserError` where ray is not installed or the cluster cannot be reached.
+    Raises `UserError` where ray is not installed, the cluster cannot be reached, or no node of it
+    can hold a run.
     """
 
     def engine(out: Path, runs: list[str], watch: Watch, stop: Stop) -> dict[str, Failure]:
@@ -61,21 +71,73 @@ def on_ray(address: str | None = None, jobs: int | None = None, trust_code: bool
                 "--engine ray: ray is not installed: pip install 'steadygan[ray]'"
             ) from None
         facts = read_study(out)
-        threads = facts["threads"]
-        own = {} if address else {"num_cpus": (jobs or 1) * threads, "include_dashboard": False}
+        cpus = facts["threads"] * processes_of(facts)
+        asked: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if not address:
+            asked |= {"num_cpus": (jobs or 1) * cpus, "include_dashboard": False}
         try:
             try:
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+                ray.init(address=address, **asked)
             except Exception as error:  # a node that does not start raises a plain one
                 where = f" --address {address}" if address else ""
                 raise UserError(f"--engine ray{where}: {_in_a_line(error)}") from None
-            gpus = 1 if facts["device"] != "cpu" and ray.cluster_resources().get("GPU") else 0
-            needs = {"num_cpus": threads, "num_gpus": gpus}
+            needs = {"num_cpus": cpus, "num_gpus": _gpus_of_a_run(ray, facts, gpus)}
+            _require_room(ray, needs)
             return _Tasks(ray, out, watch, stop, needs, trust_code).through(runs, jobs or len(runs))
         finally:
             ray.shutdown()
 
     return engine
+
+
+def require_gpus(gpus: float | None, processes: int, device: str) -> None:
+    """Raise `UserError` where a run of so many `processes` cannot be given `gpus`: each process
+    takes a GPU of its own, so several want as many, and one wants one or a fraction of one, which
+    it shares with other runs."""
+    if gpus is None:
+        return
+    said = f"--gpus-per-run {gpus:g}"
+    if device == "cpu":
+        raise UserError(f"{said}: with --device cpu no GPU is used; leave one of the two out")
+    if not (math.isfinite(gpus) and gpus > 0):
+        raise UserError(f"{said}: wants a number above 0, such as 1, or .25 to share a GPU")
+    if gpus > 1 and gpus != int(gpus):
+        raise UserError(f"{said}: above 1 wants a whole number of GPUs")
+    if processes > 1 and gpus != processes:
+        raise UserError(
+            f"{said}: each of the {processes} processes of a run takes a GPU of its own; give "
+            f"--gpus-per-run {processes}, or leave it out"
+        )
+    if processes == 1 and gpus > 1:
+        raise UserError(
+            f"{said}: a run of one process uses one GPU; --processes-per-run {gpus:g} uses all"
+        )
+
+
+def _gpus_of_a_run(ray: Any, facts: dict[str, Any], gpus: float | None) -> float:
+    """What a run asks Ray for; refused: GPUs that are wanted and nowhere there."""
+    there = ray.cluster_resources().get("GPU", 0)
+    if gpus is None:
+        return processes_of(facts) if there and facts["device"] != "cpu" else 0
+    if not there:
+        raise UserError(
+            f"--gpus-per-run {gpus:g}: this Ray has no GPU; leave it out, or give the --address of "
+            "a cluster with one"
+        )
+    return gpus
+
+
+def _require_room(ray: Any, needs: dict[str, float]) -> None:
+    """Refuse a run that no node could hold: Ray would wait for one without a word."""
+    cpus, gpus = needs["num_cpus"], needs["num_gpus"]
+    for node in ray.nodes():
+        has = node["Resources"] if node["Alive"] else {}
+        if has.get("CPU", 0) >= cpus and has.get("GPU", 0) >= gpus:
+            return
+    raise UserError(
+        f"no node of this Ray has {cpus:g} CPUs and {gpus:g} GPUs, which each run takes (CPUs: "
+        "threads x processes): lower threads= or --processes-per-run, or add a node"
+    )
 
 
 def _in_a_line(error: Exception) -> str:
@@ -95,6 +157,7 @@ class _Tasks:
         once = {"max_retries": RETRIES, "max_calls": 1}
         self.task = ray.remote(**once, **needs)(_work)
         self.running: dict[Any, str] = {}
+        self.tries: dict[str, int] = {}
         self.failures: dict[str, Failure] = {}
 
     def through(self, runs: list[str], jobs: int) -> dict[str, Failure]:
@@ -121,6 +184,7 @@ class _Tasks:
         return self.failures
 
     def _started(self, run: str) -> Any:
+        self.tries[run] = self.tries.get(run, 0) + 1
         return self.task.remote(str(self.out), run, self.board, self.folder, str(cache_root()))
 
     def _end(self, run: str, reference: Any, stopped: Stopped | None) -> None:
@@ -128,10 +192,15 @@ class _Tasks:
             reason, code = self.ray.get(reference)
         except self.ray.exceptions.RayError as error:
             reason, code = _in_a_line(error), 1
-        if stopped is None:
-            if reason:
-                self.failures[run] = (reason, code)
-            self.watch(run, {"ends": reason})
+        if stopped is not None:
+            return
+        if code == ProcessLostError.exit_code and self.tries[run] <= RETRIES:
+            self.watch(run, {"says": f"{reason}; going on from its last checkpoint"})
+            self.running[self._started(run)] = run
+            return
+        if reason:
+            self.failures[run] = (reason, code)
+        self.watch(run, {"ends": reason})
 
 
 def _work(out: str, run: str, board: Any, folder: str | None, cache: str) -> Failure:

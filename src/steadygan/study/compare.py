@@ -6,13 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from steadygan.errors import StudyError
 from steadygan.features.extract import Progress, quiet
+from steadygan.game.microbatches import require_pieces
 from steadygan.metrics.evaluate import Bar
+from steadygan.records import named_in
 from steadygan.study.judge import Judge
 from steadygan.study.plan import Study, alone, begin, in_turn
 from steadygan.study.queue import Engine, Failure, Watch, local
 from steadygan.study.work import Stop, is_done, mark_failed, status_of
+from steadygan.training.loop import require_shares
 from steadygan.training.runs import require_fit
 
 
@@ -67,9 +72,15 @@ def _bring_to_end(
 
 
 def require_fits(study: Study) -> None:
-    """Raise `UserError` where an entry cannot be trained on the data."""
+    """Raise `UserError` where an entry cannot be trained on the data, or not by the processes."""
     for entry in study.entries:
         require_fit(entry.recipe, study.data)
+        with named_in(entry.name):
+            require_shares(entry.recipe, study.processes)
+            if entry.recipe.microbatch is not None:
+                with torch.device("meta"):
+                    built = entry.recipe.build(study.data.shape, study.data.classes)
+                require_pieces(entry.recipe, built.values())
 
 
 def prepare(study: Study, hooks: StudyHooks) -> None:

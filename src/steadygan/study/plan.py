@@ -58,7 +58,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Study:
-    """What a study is made of; `facts` is what study.json says."""
+    """What a study is made of; `facts` is what study.json says. `processes` share the batches of
+    each run, each with `threads`."""
 
     entries: tuple[Entry, ...]
     data: Dataset
@@ -70,6 +71,7 @@ class Study:
     command: str
     threads: int = 1
     evaluation: Evaluation = field(default_factory=Evaluation)
+    processes: int = 1
 
     def __post_init__(self) -> None:
         own = [f"{entry.name}:steps={entry.steps}" for entry in self.entries if entry.steps]
@@ -91,11 +93,17 @@ class Study:
             "data_used": self.data.describe(),
             "run_settings": self.request.run.model_dump(mode="json"),
             "threads": self.request.run.threads or self.threads,
+            "processes": self.processes,
             "device": self.device,
             "seeds": list(self.seeds),
             "evaluation": self.evaluation.model_dump(mode="json"),
             **goal_of(self.steps, self.budget_minutes).as_facts(),
         }
+
+
+def processes_of(facts: dict[str, Any]) -> int:
+    """How many processes train each run of a study; study.json of earlier versions says nothing."""
+    return facts.get("processes", 1)
 
 
 def run_name(entry: str, seed: int) -> str:
@@ -229,8 +237,10 @@ def alone(out: Path) -> Iterator[None]:
 def _differing(known: dict[str, Any], asked: dict[str, Any]) -> list[str]:
     """The keys in which the recorded study differs from the requested one; added methods or seeds
     are no difference."""
-    keys = {*known, *asked} - set(FREE)
+    keys = {*known, *asked} - {*FREE, "processes"}
     found = sorted(key for key in keys if known.get(key) != asked.get(key))
+    was, now = processes_of(known), processes_of(asked)
+    found += [f"--processes-per-run {was}, not {now}"] * (was != now)
     methods, seeds = known["methods"], set(known["seeds"])
     if any(asked["methods"].get(name) != recipe for name, recipe in methods.items()):
         found.append("methods")

@@ -21,6 +21,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
+from steadygan.game.processes import ProcessLostError
 from steadygan.study.work import Stop, status_of
 from steadygan.training import Stopped
 
@@ -31,7 +32,8 @@ Engine = Callable[[Path, list[str], Watch, Stop], dict[str, "Failure"]]
 #: Why a run failed, and its exit code.
 Failure = tuple[str, int]
 
-#: A worker that is killed (for memory or by hand) is restarted at most this many times.
+#: A worker that is killed (for memory or by hand), or that lost another process of its run, is
+#: restarted at most this many times.
 RETRIES = 2
 #: A worker that was asked to stop has this long to save; it ends itself before.
 PATIENCE_SECONDS = 90.0
@@ -182,7 +184,8 @@ class _Queue:
                 self.watch(run, {"ends": ""})
                 continue
             reason, code = worker.failure(self.out / "runs" / run)
-            if worker.process.returncode < 0 and self.tries[run] <= RETRIES:
+            lost = worker.process.returncode < 0 or code == ProcessLostError.exit_code
+            if lost and self.tries[run] <= RETRIES:
                 self.watch(run, {"says": f"{reason}; going on from its last checkpoint"})
                 self._start(run)
                 continue

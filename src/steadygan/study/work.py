@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,15 @@ from steadygan.methods import find
 from steadygan.metrics.reconstruction import judge_stage
 from steadygan.records import named_in, read_study
 from steadygan.spec import checked
+from steadygan.study.followers import followed, following
 from steadygan.study.judge import Judge
-from steadygan.study.plan import Evaluation, goal_facts, planned
+from steadygan.study.plan import Evaluation, goal_facts, planned, processes_of
 from steadygan.study.progress import Pulse
 from steadygan.study.request import RunSettings
 from steadygan.training import Goal, Hooks, LogSchedule, Stopped, resume, train
 from steadygan.training.checkpoint import listed
 from steadygan.training.horizon import fitted_to
+from steadygan.training.joining import join, leave
 from steadygan.training.recorded import recorded_goal, recorded_recipe
 from steadygan.training.runfolder import RunFolder, read_facts
 
@@ -45,14 +48,27 @@ PATIENCE_SECONDS = 90.0
 OFTEN = 0.5
 
 
-def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) -> Path:
-    """Train the run called `run` of the study in `out` to its goal, and evaluate it; its folder.
+@dataclass(frozen=True)
+class Task:
+    """A run of a study as study.json plans it, with its data."""
 
-    Networks that study.json names as `module:Name` are imported only with `trust_code`. Raises
-    `Stopped` with the state saved, `NonFiniteError` for a run that failed now or before, and
-    whatever else training raises.
-    """
-    where, facts, path = out / "study.json", read_study(out), out / "runs" / run
+    path: Path
+    facts: dict[str, Any]
+    data: Dataset
+    recipe: Recipe
+    seed: int
+    goal: Goal
+    settings: RunSettings
+    evaluation: Evaluation
+
+    @property
+    def processes(self) -> int:
+        return processes_of(self.facts)
+
+
+def task_of(out: Path, run: str, trust_code: bool, say: Callable[[str], None]) -> Task:
+    """The run called `run` of the study in `out`; sets the threads of this process."""
+    where, facts = out / "study.json", read_study(out)
     entry, seed = planned(facts, run)
     torch.set_num_threads(facts["threads"])
     settings = checked(f"{where}: data_settings", DataSettings, **facts["data_settings"])
@@ -63,6 +79,18 @@ def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) 
     goal = recorded_goal(goal_facts(facts, entry))
     evaluation = checked(f"{where}: evaluation", Evaluation, **facts["evaluation"])
     of_run = checked(f"{where}: run_settings", RunSettings, **facts["run_settings"])
+    recipe = recorded_recipe(facts["methods"][entry], where, trust_code, say)
+    return Task(out / "runs" / run, facts, data, recipe, seed, goal, of_run, evaluation)
+
+
+def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) -> Path:
+    """Train the run called `run` of the study in `out` to its goal, and evaluate it; its folder.
+    Where several processes train it, this one starts the others.
+
+    Networks that study.json names as `module:Name` are imported only with `trust_code`. Raises
+    `Stopped` with the state saved, `NonFiniteError` for a run that failed now or before,
+    `ProcessLostError` where another process of it was lost, and whatever else training raises.
+    """
 
     def say(text: str) -> None:
         tell({"says": text})
@@ -75,8 +103,9 @@ def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) 
 
         return going_on
 
-    recipe = recorded_recipe(facts["methods"][entry], where, trust_code, say)
-    judge = Judge(data, evaluation, say, bar, facts["device"], trust_code)
+    task = task_of(out, run, trust_code, say)
+    path, goal = task.path, task.goal
+    judge = Judge(task.data, task.evaluation, say, bar, task.facts["device"], trust_code)
     status = status_of(path)
     if status.get("state") == "failed" and status.get("exit_code", 3) == 3:
         raise NonFiniteError(status.get("reason", ""))
@@ -85,38 +114,50 @@ def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) 
         plain = Hooks(pulse, stop, on_stage=judge_stage, evaluate=judge.evaluator(goal))
         hooks = with_diagnosis(plain, goal, say)
         until_free(path)
-        if listed(path / "checkpoints"):
-            resume(path, recipe=recipe, data=data, hooks=hooks, say=say)
-        else:
-            start(facts, goal, recipe, of_run, seed, data, path, hooks)
+        with followed(out, run, task.processes, stop, trust_code):
+            train_or_resume(task, hooks, say)
         conclude(path)
     if not is_judged(path):
         judge.finished(path)
     return path
 
 
-def start(
-    facts: dict[str, Any],
-    goal: Goal,
-    recipe: Recipe,
-    settings: RunSettings,
-    seed: int,
-    data: Dataset,
-    path: Path,
-    hooks: Hooks,
-) -> None:
+def follow(out: Path, run: str, stop: Stop, trust_code: bool = False) -> None:
+    """Be one of the other processes of a run, which `work` has started."""
+
+    def silent(text: str) -> None:
+        """The first process says it."""
+
+    with following() as ready:
+        task = task_of(out, run, trust_code, silent)
+        ready()
+        train_or_resume(task, Hooks(stop=stop), silent)
+        leave()
+
+
+def train_or_resume(task: Task, hooks: Hooks, say: Callable[[str], None]) -> None:
+    """Train a run to its goal with all its processes, each of which calls this."""
+    processes, device = join(task.facts["device"])
+    if processes.most(bool(listed(task.path / "checkpoints")))[0]:
+        resume(task.path, recipe=task.recipe, data=task.data, hooks=hooks, say=say)
+    else:
+        start(task, device, hooks)
+
+
+def start(task: Task, device: str, hooks: Hooks) -> None:
     """Train a run of the study from its beginning."""
+    recipe, settings, goal, facts = task.recipe, task.settings, task.goal, task.facts
     budget = goal.budget_seconds
     if settings.horizon == "budget":
-        recipe = fitted_to(recipe, data, goal, facts["device"], settings.precision)
+        recipe = fitted_to(recipe, task.data, goal, device, settings.precision)
     train(
         recipe,
-        data,
-        out=path,
+        task.data,
+        out=task.path,
         steps=goal.steps,
         budget_minutes=None if budget is None else budget / 60,
-        seed=seed,
-        device=facts["device"],
+        seed=task.seed,
+        device=device,
         precision=settings.precision,
         schedule=LogSchedule(
             **{name: getattr(settings, name) for name in LogSchedule.model_fields}

@@ -59,13 +59,15 @@ def join(device: str = "auto") -> tuple[Processes, str]:
             ) from None
     processes = here()
     with processes.all_or_none():
-        device = _own_device(device, local_rank())
+        device = device_of(device, local_rank())
     return processes, device
 
 
-def _own_device(device: str, local_rank: int) -> str:
-    """The device of the process that is `local_rank` on its machine."""
+def device_of(device: str, local_rank: int) -> str:
+    """The device of the process that is `local_rank` on its machine; raises as `join` does."""
     found = "cuda" if device == "auto" and torch.cuda.is_available() else device
+    if found == f"cuda:{local_rank}":  # it has joined before
+        found = "cuda"
     if found in ("auto", "cpu"):
         return "cpu"
     if found != "cuda":

@@ -20,6 +20,7 @@ from torch import Tensor
 from steadygan.data import Dataset
 from steadygan.errors import CheckpointError, NonFiniteError, SteadyGanError, UserError
 from steadygan.game.context import Iteration, StepInputs
+from steadygan.game.microbatches import require_pieces
 from steadygan.game.processes import Processes
 from steadygan.game.recipe import Recipe
 from steadygan.game.state import GameState, StepResult
@@ -65,7 +66,7 @@ class Trainer:
     processes: Processes = field(default_factory=here)
 
     def __post_init__(self) -> None:
-        require_shares(self.recipe, self.processes)
+        require_shares(self.recipe, self.processes.count)
         self.source = InputSource(
             self.data, self.recipe.batch, self.seed, self.device_config, self.processes
         )
@@ -73,6 +74,7 @@ class Trainer:
         self.state: GameState = checked(
             "networks", self.recipe.start, self.data.shape, self.data.classes
         )
+        require_pieces(self.recipe, self.state.networks().values())
         self.state.to(self.device_config.device, self.device_config.memory_format)
         if self.processes.count > 1:
             for player in self.state.players.values():
@@ -329,20 +331,26 @@ class Trainer:
         self.folder.append({**line, **(measured or {})})
 
 
-def require_shares(recipe: Recipe, processes: Processes) -> None:
-    """Raise `UserError` where `processes` cannot share the batches of `recipe`."""
-    if processes.count == 1:
+def require_shares(recipe: Recipe, count: int) -> None:
+    """Raise `UserError` where `count` processes cannot share the batches of `recipe`."""
+    if count == 1:
         return
-    if recipe.batch % processes.count:
+    if recipe.batch % count:
         raise UserError(
-            f"batch={recipe.batch} cannot be shared by {processes.count} processes: give a "
-            f"multiple of {processes.count}"
+            f"batch={recipe.batch} cannot be shared by {count} processes: give a multiple of "
+            f"{count}"
+        )
+    own = recipe.batch // count
+    if recipe.microbatch and own % recipe.microbatch:
+        raise UserError(
+            f"microbatch={recipe.microbatch} does not divide the {own} samples that each of "
+            f"{count} processes has of a batch"
         )
     for part in recipe.parts():
         if part.one_process:
             raise UserError(
-                f"{part.name} wants one process ({part.one_process}): start without torchrun, or "
-                f"--drop {part.name}"
+                f"{part.name} wants one process ({part.one_process}): train in one, or leave "
+                f"{part.name} out (--drop {part.name})"
             )
 
 

@@ -111,7 +111,8 @@ def resume(
     `changes` sets keys such as `{"lr": 1e-5}` from here on, which run.json records as a new segment
     (see `segments`). What cannot change in a run is a `UserError`.
     """
-    path, (processes, device) = Path(path), join()
+    path = Path(path)
+    processes, device = join(kind_of_device(path))
     with torch.random.fork_rng(), threads_kept(), ExitStack() as opened:
         with processes.all_or_none():
             first = processes.first
@@ -353,6 +354,11 @@ def threads_kept() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def kind_of_device(run: Path) -> str:
+    """What `join` is to give each process of a run that goes on: cpu, or a GPU of its own."""
+    return str(read_facts(run)["device"]).partition(":")[0]
 
 
 def device_or_auto(name: str) -> str:

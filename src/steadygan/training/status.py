@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from steadygan.errors import UserError, in_a_line
+from steadygan.game.processes import ProcessLostError
 from steadygan.locks import INTERRUPTED
 from steadygan.training.goals import Stopped
 from steadygan.training.loop import Trainer
@@ -31,7 +32,8 @@ class RunStatus:
     """Keeps a run's status in run.json: how it stands inside `with`, and how it left.
 
     States: running, finished, stopped (state saved), interrupted (nothing saved since the last
-    checkpoint), failed (with an exit code). Wall time is of a clock that is never set.
+    checkpoint: a process of the run was killed), failed (with an exit code). Wall time is of a
+    clock that is never set.
     """
 
     def __init__(self, trainer: Trainer) -> None:
@@ -62,6 +64,8 @@ class RunStatus:
         with suppress(UserError):  # where this cannot be written, `error` itself is what to say
             if isinstance(error, Stopped):
                 self.note("stopped", str(error))
+            elif isinstance(error, ProcessLostError):
+                self.note("interrupted", str(error))
             elif isinstance(error, Exception):
                 reason, code = in_a_line(error)
                 self.note("failed", reason, exit_code=code)

@@ -37,8 +37,8 @@ def look(evidence: Evidence) -> Finding | None:
     shift = evidence.late("batch_shift")
     if batch is None or whole is None or whole < WIDE or other_range(evidence):
         return None
-    size = evidence.recipe.get("batch")
-    if isinstance(size, int) and size < LEAST:
+    size, processes = evidence.recipe.get("batch"), evidence.facts.get("processes", 1)
+    if isinstance(size, int) and size // processes < LEAST:  # a process looks at its share
         return None
     if batch > NARROW and (shift is None or shift < FAR):
         return None

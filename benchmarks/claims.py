@@ -1,0 +1,353 @@
+"""The studies behind docs/claims.md: what the sources claim of their methods, over seeds.
+
+    python -m benchmarks.claims list
+    python -m benchmarks.claims run ring --out claims [--jobs 2]
+    steadygan table claims/ring
+    python -m benchmarks.claims table ring --out claims
+
+`list` prints each study's command, which can be pasted; `run` runs one, and goes on where an
+earlier call was cut off; `table` prints a line for each claim from the study's folder: what was
+measured over the seeds, the difference with its 95 % interval and p (`study/statistics.py`), the
+verdict, and how many seeds would show a difference of this size with a power of .8 at the observed
+spread. All runs count steps and compute with one thread, so what they learn depends on no other
+work of the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median, stdev
+
+import numpy as np
+
+from steadygan.report.settle import running_median, settle, smoothing_window
+from steadygan.study.results import Results, RunResult, read_results
+from steadygan.study.statistics import Difference, difference
+from steadygan.training.runfolder import read_history
+
+Measure = Callable[[RunResult], float | None]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A `steadygan compare`: the methods, what all of them share, and what it is to show."""
+
+    about: str
+    methods: tuple[str, ...]
+    shared: str
+    seeds: int = 6
+
+    def command(self, out: Path, jobs: int) -> list[str]:
+        """The command that writes to `out`, `jobs` runs at a time."""
+        given = ["steadygan", "compare", *self.methods, *shlex.split(self.shared)]
+        given += ["horizon=budget", "threads=1", "--device", "cpu", "--seeds", str(self.seeds)]
+        return [*given, "--jobs", str(jobs), "--out", str(out)]
+
+
+_RING = "--data ring preset=light --steps {} --evaluate-every {}"
+
+STUDIES = {
+    "digits": Study(
+        "GAN, InfoGAN, WGAN-GP and DCGAN on digits for 2,000 iterations",
+        ("gan", "infogan", "wgan-gp", "dcgan"),
+        "--data mnist preset=light log_every=5 --steps 2000 --evaluate-every 250 --count 2000",
+    ),
+    "ring": Study(
+        "SNGAN with L2-norm constraints on G, on D and on both: eight Gaussians on a circle",
+        ("sngan", "sngan-gl2", "sngan-dl2", "sngan-l2"),
+        _RING.format(600, 300),
+        seeds=16,
+    ),
+    "ring-weights": Study(
+        "the weights of both constraints",
+        tuple(
+            f"{method}:{part}.weight={weight}"
+            for method, part in (("sngan-gl2", "generator-l2"), ("sngan-dl2", "discriminator-l2"))
+            for weight in (0.01, 0.05, 0.1, 0.5, 1.0)
+        ),
+        _RING.format(600, 300),
+        seeds=16,
+    ),
+    "ring-variants": Study(
+        "other readings of the two constraints",
+        (
+            "sngan",
+            *(
+                f"sngan-gl2:generator-l2.kind={kind}"
+                for kind in ("pair_sq", "batch_mean", "nearest")
+            ),
+            "sngan-dl2:discriminator-l2.kind=mean",
+            "sngan-dl2:discriminator-l2.on=probabilities",
+        ),
+        _RING.format(600, 300),
+        seeds=16,
+    ),
+    "constraints": Study(
+        "the same four on garments, 28 px",
+        ("sngan", "sngan-gl2", "sngan-dl2", "sngan-l2"),
+        "--data fashion-mnist size=28 preset=light --steps 600 --evaluate-every 150 --count 2000",
+    ),
+    "tricks": Study(
+        "each trick of the bag alone and all together, on DCGAN and garments",
+        (
+            "dcgan",
+            "dcgan:label-noise=true",
+            "dcgan:label-smoothing=true",
+            "dcgan:instance-noise=true",
+            "dcgan:dropout=true",
+            "dcgan:joint_batches=true",
+            "dcgan:g_steps=2",
+            "dcgan:feature-matching=true",
+            "dcgan:prior=normal",
+            "dcgan:label-noise=true,label-smoothing=true,instance-noise=true,dropout=true,"
+            "g_steps=2,feature-matching=true,prior=normal",
+        ),
+        "--data fashion-mnist size=28 preset=light --steps 1000 --evaluate-every 250 --count 2000",
+    ),
+}
+
+
+# ---- what is measured of a run: by its log and by run.json ---------------------------------------
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A finished run: its log, a line a dictionary, and its facts."""
+
+    history: list[dict]
+    facts: RunResult
+
+    def loss(self, key: str) -> tuple[list[float], list[float]]:
+        """A loss with the steps at which it was logged."""
+        known = [(line["step"], line[key]) for line in self.history if key in line]
+        return [step for step, _ in known], [value for _, value in known]
+
+
+Measure = Callable[[Seen], float | None]
+
+
+def last(key: str) -> Measure:
+    """A measure of the samples at the last step."""
+    return lambda run: run.facts.value(key, "last")
+
+
+def recognised(run: Seen) -> float | None:
+    """The share of samples that a classifier takes for one of the classes, in per cent."""
+    share = run.facts.count("measures", "recognisable", "share")
+    return None if share is None else 100 * share
+
+
+def at(key: str, step: int) -> Measure:
+    """A measure of the evaluation at `step`."""
+    return lambda run: next((h[key] for h in run.history if h["step"] == step and key in h), None)
+
+
+def highest(key: str) -> Measure:
+    return lambda run: max(run.loss(key)[1], default=None)
+
+
+def extent(key: str) -> Measure:
+    """The distance of a loss's extremes, after the first 100 steps."""
+
+    def found(run: Seen) -> float | None:
+        values = [v for step, v in zip(*run.loss(key), strict=True) if step > 100]
+        return max(values) - min(values) if values else None
+
+    return found
+
+
+def settled(key: str) -> Measure:
+    """The step from which a loss stays near its end (`report/settle.py`), or None."""
+    return lambda run: settle(*run.loss(key)).step
+
+
+def jump(key: str) -> Measure:
+    """The step around which the smoothed loss changes most within 250 steps."""
+
+    def found(run: Seen) -> float | None:
+        steps, values = run.loss(key)
+        if len(values) < 100:
+            return None
+        smooth = np.array(running_median(values, smoothing_window(len(values))))
+        reach = max(1, round(125 / (steps[1] - steps[0])))
+        change = np.abs(smooth[2 * reach :] - smooth[: -2 * reach])
+        begin = np.searchsorted(steps, 100)  # the start of training aside
+        return float(steps[int(change[begin:].argmax()) + begin + reach])
+
+    return found
+
+
+def steps_to(key: str, level: float) -> Measure:
+    """The first evaluation at which a measure is at `level` or below."""
+    return lambda run: next((h["step"] for h in run.history if h.get(key, np.inf) <= level), None)
+
+
+# ---- claims ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of a source. `one` is said to have less (`more`: more) of a measure than each of
+    `others`, or of its distance from the median of the seeds (`of_spread`, as Brown and Forsythe
+    compare spreads); without others the measure of `one` is shown by seed, and in how many of them
+    it is as claimed (`holds`)."""
+
+    says: str
+    source: str
+    measure: Measure
+    unit: str
+    one: str
+    others: tuple[str, ...] = ()
+    more: bool = False
+    of_spread: bool = False
+    holds: Callable[[float | None], bool] | None = None
+
+
+GL, DL = "g_loss/adversarial", "d_loss"
+FOUR = ("gan", "infogan", "wgan-gp", "dcgan")
+COMPARISON, THESIS, ARTICLE = "the comparison", "the thesis", "Chao et al. 2021"
+
+
+def constrained(*measures: tuple[str, str, bool]) -> list[Claim]:
+    """What is claimed of the L2-norm constraints, by each of some measures (key, name, whether more
+    of it is better)."""
+    claims = []
+    for name, source in (("sngan-gl2", THESIS), ("sngan-dl2", ARTICLE), ("sngan-l2", THESIS)):
+        for key, unit, more in measures:
+            given = source, last(key), unit, name, ("sngan",)
+            claims.append(Claim(f"{name} is better than SNGAN", *given, more=more))
+        key, unit, _ = measures[0]
+        given = source, last(key), f"{unit}, distance from the median", name, ("sngan",)
+        claims.append(Claim(f"{name} varies less over seeds", *given, of_spread=True))
+    return claims
+
+
+CLAIMS: dict[str, list[Claim]] = {
+    "digits": [
+        Claim("InfoGAN's losses stay below 1", COMPARISON, highest(GL), "highest loss of G",
+              "infogan", holds=lambda v: v is not None and v < 1),
+        Claim("InfoGAN's losses have the smallest range", COMPARISON, extent(GL),
+              "range of G's loss after step 100", "infogan", ("gan", "wgan-gp", "dcgan")),
+        Claim("InfoGAN's pictures are the clearest", COMPARISON, recognised, "% recognised",
+              "infogan", ("gan", "wgan-gp", "dcgan"), more=True),
+        Claim("the same by distance", COMPARISON, last("fid"), "FID", "infogan",
+              ("gan", "wgan-gp", "dcgan")),
+        Claim("GAN's pictures are the noisiest", COMPARISON, recognised, "% recognised",
+              "gan", ("infogan", "wgan-gp", "dcgan")),
+        Claim("GAN's losses jump at iterations 750 to 1,000", COMPARISON, jump(GL),
+              "step of the largest change of G's loss", "gan",
+              holds=lambda v: v is not None and 750 <= v <= 1000),
+        Claim("WGAN-GP converges after 1,500 iterations", COMPARISON, settled(DL),
+              "step at which D's loss settles", "wgan-gp",
+              holds=lambda v: v is not None and v >= 1500),
+        Claim("DCGAN's losses do not settle", COMPARISON, settled(GL),
+              "step at which G's loss settles", "dcgan", holds=lambda v: v is None),
+    ],
+    "ring": constrained(
+        ("energy_distance", "energy distance", False),
+        ("high_quality", "share within 3 sd of a mode", True),
+    ),
+    "constraints": constrained(("fid", "FID", False), ("recall", "recall", True)),
+}  # fmt: skip
+
+
+def lines(study: str, out: Path) -> Iterator[str]:
+    """The table of a study's claims as Markdown."""
+    results = read_results(out)
+    yield "| claim | measured | | n | difference | p | verdict | seeds for power .8 |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for claim in CLAIMS[study]:
+        one = by_seed(results, claim, claim.one)
+        if not claim.others:
+            yield alone(claim, one)
+        for other in claim.others:
+            yield compared(claim, one, other, by_seed(results, claim, other))
+
+
+def by_seed(results: Results, claim: Claim, name: str) -> dict[int, float | None]:
+    """What a claim is of, for every finished run of a method."""
+    entry = next(each for each in results.entries if each.name == name)
+    found = {
+        run.seed: claim.measure(Seen(list(read_history(results.folder / "runs" / run.name)), run))
+        for run in entry.runs
+        if run.state == "finished" and run.dig("measures") is not None
+    }
+    if not claim.of_spread:
+        return found
+    middle = median(value for value in found.values() if value is not None)
+    return {seed: None if value is None else abs(value - middle) for seed, value in found.items()}
+
+
+def alone(claim: Claim, values: dict[int, float | None]) -> str:
+    said = ", ".join("none" if v is None else f"{v:.4g}" for v in values.values())
+    assert claim.holds is not None
+    yes = sum(claim.holds(value) for value in values.values())
+    return (
+        f"| {claim.says} | {claim.unit} | `{claim.one}`: {said} | {len(values)} | | | "
+        f"in {yes} of {len(values)} seeds | |"
+    )
+
+
+def compared(
+    claim: Claim, one: dict[int, float | None], name: str, other: dict[int, float | None]
+) -> str:
+    a, b = ({s: v for s, v in each.items() if v is not None} for each in (one, other))
+    found = difference(claim.one, a, name, b)
+    if found is None or found.low is None or found.high is None:
+        return f"| {claim.says} | {claim.unit} | `{claim.one}`, `{name}` | 0 | | | no runs yet | |"
+    as_claimed = (found.mean > 0) == claim.more
+    verdict = found.verdict
+    if verdict != "open" and not as_claimed:
+        verdict = f"the reverse: {verdict}"
+    return (
+        f"| {claim.says} | {claim.unit} | `{claim.one}` {shown(a)}, `{name}` {shown(b)} "
+        f"| {found.n} | {found.mean:.3g} ({found.low:.3g} to {found.high:.3g}) | {found.p:.2g} "
+        f"| {verdict} | {needed(found, a, b)} |"
+    )
+
+
+def shown(values: dict[int, float]) -> str:
+    return f"{mean(values.values()):.3g} ± {stdev(values.values()):.2g}"
+
+
+def needed(found: Difference, a: dict[int, float], b: dict[int, float]) -> str:
+    """How many paired seeds would show the observed difference in four of five studies, at p .05,
+    by the normal approximation: ((1.96 + .84) sd / mean)^2; 6 at the least."""
+    apart = [a[seed] - b[seed] for seed in sorted(set(a) & set(b))]
+    if not found.mean:
+        return "any number is too few"
+    seeds = ((1.96 + 0.84) * stdev(apart) / found.mean) ** 2
+    return f"{max(6, int(np.ceil(seeds))):,}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("action", choices=["list", "run", "table"])
+    parser.add_argument("study", nargs="?", choices=list(STUDIES))
+    parser.add_argument("--out", type=Path, default=Path("claims"))
+    parser.add_argument("--jobs", type=int, default=1)
+    args = parser.parse_args()
+    if args.action == "list":
+        for name, study in STUDIES.items():
+            print(f"{name}: {study.about}")
+            print(f"    {shlex.join(study.command(args.out / name, args.jobs))}")
+        return
+    if args.study is None:
+        parser.error(f"{args.action} needs the name of a study: {', '.join(STUDIES)}")
+    if args.action == "table":
+        print("\n".join(lines(args.study, args.out / args.study)))
+        return
+    command = STUDIES[args.study].command(args.out / args.study, args.jobs)
+    sys.exit(subprocess.run([sys.executable, "-m", *command]).returncode)
+
+
+if __name__ == "__main__":
+    main()
