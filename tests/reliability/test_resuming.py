@@ -8,7 +8,11 @@ from tests.reliability import children, games, resuming
 CUT = [subject for subject in resuming.SUBJECTS if subject not in games.SIBLINGS]
 
 
-@pytest.mark.parametrize("subjects", [CUT[::2], CUT[1::2]], ids=str)
+@pytest.mark.parametrize(
+    "subjects",
+    [CUT[::3], *(pytest.param(CUT[first::3], marks=pytest.mark.long) for first in (1, 2))],
+    ids=str,
+)
 def test_a_cut_run_ends_bit_for_bit_as_an_uninterrupted_one(subjects, tmp_path):
     # 17 is inside an epoch of 25 batches, and inside the stage; 27 lies past the epoch's end.
     found = resuming.exact_resume([(17,)], tmp_path, subjects=subjects, steps=27)

@@ -394,7 +394,7 @@ def test_a_study_that_says_nothing_of_processes_has_one(steadygan):
     [
         (("gan:batch=15", "wgan", *BY_TWO), "gan-batch-15: batch=15 cannot be shared by 2 "
          "processes: give a multiple of 2"),
-        (("dcgan", "microbatch=8"), "dcgan: microbatch=8 does not fit: batch norm takes"),
+        (("dragan", "microbatch=4"), "dragan: microbatch=4 does not fit: local-gradient-penalty"),
         (("gan", "--gpus-per-run", "1"), "--gpus-per-run 1: belongs to --engine ray"),
         (("gan", "--gpus-per-run", "1", "--engine", "ray"), "--gpus-per-run 1: with --device cpu"),
         (("gan", *BY_TWO, "--device", "cuda:1"), "--device cuda:1: with --processes-per-run 2"),
