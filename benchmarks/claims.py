@@ -270,6 +270,26 @@ def lines(study: str, out: Path) -> Iterator[str]:
             yield compared(claim, one, other, by_seed(results, claim, other))
 
 
+def course(study: str, out: Path) -> Iterator[str]:
+    """The main distance at each evaluation, a line a method: mean and deviation over the seeds."""
+    results, key = read_results(out), "energy_distance" if study.startswith("ring") else "fid"
+    title = "energy distance" if study.startswith("ring") else "FID"
+    heads: list[int] = []
+    for entry in results.entries:
+        seen: dict[int, list[float]] = {}
+        for run in entry.runs:
+            folder = results.folder / "runs" / run.name
+            for line in read_history(folder) if run.state == "finished" else ():
+                if key in line and line["step"]:
+                    seen.setdefault(line["step"], []).append(line[key])
+        if not heads:
+            heads = list(seen)
+            yield f"| {title} after | {' | '.join(f'{step:,}' for step in heads)} |"
+            yield "|---" * (len(heads) + 1) + "|"
+        cells = [f"{mean(v):.3g} ± {stdev(v):.1g}" if len(v) > 1 else "" for v in seen.values()]
+        yield f"| `{entry.name}` | {' | '.join(cells)} |"
+
+
 def by_seed(results: Results, claim: Claim, name: str) -> dict[int, float | None]:
     """What a claim is of, for every finished run of a method."""
     entry = next(each for each in results.entries if each.name == name)
@@ -343,7 +363,8 @@ def main() -> None:
     if args.study is None:
         parser.error(f"{args.action} needs the name of a study: {', '.join(STUDIES)}")
     if args.action == "table":
-        print("\n".join(lines(args.study, args.out / args.study)))
+        out = args.out / args.study
+        print("\n".join([*lines(args.study, out), "", *course(args.study, out)]))
         return
     command = STUDIES[args.study].command(args.out / args.study, args.jobs)
     sys.exit(subprocess.run([sys.executable, "-m", *command]).returncode)
