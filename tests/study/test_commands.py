@@ -392,6 +392,20 @@ def test_a_study_that_says_nothing_of_processes_has_one(steadygan):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("gan:batch=15", "wgan:batch=4", "batch=8"), "batch=8: every method of this study"),
+        (("gan", "bach=8"), "bach=8: no method of this study has the key 'bach'; did you mean"),
+    ],
+)
+def test_a_shared_key_that_no_method_takes_is_refused(steadygan, words, said):
+    small = [word for word in SMALL if word != "batch=8"]
+    code, _, err = steadygan("compare", *words, *small, "--out", "s")
+    assert code == 2
+    assert err[-1].startswith(f"steadygan: {said}")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
         (("gan:batch=15", "wgan", *BY_TWO), "gan-batch-15: batch=15 cannot be shared by 2 "
          "processes: give a multiple of 2"),
         (("dragan", "microbatch=4"), "dragan: microbatch=4 does not fit: local-gradient-penalty"),

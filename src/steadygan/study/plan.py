@@ -158,6 +158,11 @@ def entries_of(
         found.append(entry)
     for key in sorted(set(shared) - used):
         known = {known for entry in found for known in keys_of(entry.recipe)}
+        if key in known:
+            raise UserError(
+                f"{key}={shared[key]}: every method of this study that has the key sets its own; "
+                "leave one of the two out"
+            )
         raise UserError(
             f"{key}={shared[key]}: no method of this study has the key '{key}'"
             f"{did_you_mean(key, known)}"
