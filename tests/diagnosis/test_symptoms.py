@@ -154,6 +154,13 @@ def test_batches_far_from_the_mean_of_all_are_unshuffled_however_diverse():
     assert diagnosed(evidence(late=shifted)).headline.name == "range-mismatch"
 
 
+def test_the_mean_of_a_batch_of_points_is_further_off_by_chance():
+    for shift, said in ((9.0, False), (11.0, True)):
+        late = {**BAD, "batch_shift": shift, "batch_diversity": 0.95}
+        case = evidence(late=late, facts={"data": {"shape": [2]}})
+        assert ("unshuffled" in {f.name for f in findings(case)}) == said
+
+
 def test_the_share_of_a_process_may_be_too_small_to_say_that_nothing_is_shuffled():
     late = {**BAD, "batch_diversity": 0.4}
     for processes, said in ((1, True), (16, False)):
