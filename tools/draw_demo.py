@@ -1,6 +1,7 @@
-"""Draw docs/images/demo.png: the last sample grid of each method of a study, side by side.
+"""Draw the last sample grid of each method of a study, side by side.
 
     python tools/draw_demo.py runs/compare-mnist docs/images/demo.png
+    python tools/draw_demo.py claims/digits docs/images/claims-digits.png
 
 Takes the study's first seed, and needs nothing but its folder.
 """
@@ -32,8 +33,11 @@ def panel(run: Path, name: str) -> Image.Image:
 
 def main() -> None:
     study, out = Path(sys.argv[1]), Path(sys.argv[2])
-    seed = json.loads((study / "study.json").read_text(encoding="utf-8"))["seeds"][0]
-    panels = [panel(study / "runs" / f"{name}-s{seed}", name) for name in ORDER]
+    facts = json.loads((study / "study.json").read_text(encoding="utf-8"))
+    names = [name for name in ORDER if name in facts["methods"]]
+    names += [name for name in facts["methods"] if name not in ORDER]
+    seed = facts["seeds"][0]
+    panels = [panel(study / "runs" / f"{name}-s{seed}", name) for name in names]
     whole = Image.new("RGB", (sum(p.width for p in panels), panels[0].height), "white")
     for k, each in enumerate(panels):
         whole.paste(each, (sum(p.width for p in panels[:k]), 0))
