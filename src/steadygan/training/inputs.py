@@ -56,47 +56,31 @@ SHARE_FOR_IMAGES = 0.25
 CHUNK = 4096
 
 
-class Store:
-    """The items of a split (N, ...), where batches are drawn from.
+def fits(items: np.ndarray, device: torch.device) -> bool:
+    """Whether items are to be held on the device: a GPU with memory enough. For a CPU the file in
+    its memory is as near as a copy would be."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return items.nbytes <= SHARE_FOR_IMAGES * free
 
-    On a GPU they are copied there once, as they are at rest (uint8), where they take at most a
-    quarter of its free memory. Else each batch comes from their file, to a GPU through pinned
-    memory, at one byte a pixel, while the host goes on.
-    """
 
-    def __init__(self, items: np.ndarray, device: torch.device, held: bool | None = None) -> None:
-        self.items, self.device = items, device
-        held = self._fits() if held is None else held
-        self._held = self._copied() if held else None
-
-    def take(self, rows: Tensor) -> Tensor:
-        """The items `rows` (B,) int64, at rest, on the device."""
-        if self._held is not None:
-            return self._held[rows.to(self.device, non_blocking=True)]
-        found = torch.from_numpy(self.items[rows.numpy()])
-        if self.device.type == "cpu":
-            return found
-        return found.pin_memory().to(self.device, non_blocking=True)
-
-    def _fits(self) -> bool:
-        if self.device.type != "cuda":  # a file in memory is as near as a copy would be
-            return False
-        free, _ = torch.cuda.mem_get_info(self.device)
-        return self.items.nbytes <= SHARE_FOR_IMAGES * free
-
-    def _copied(self) -> Tensor:
-        kind = torch.from_numpy(self.items[:0]).dtype
-        held = torch.empty(self.items.shape, dtype=kind, device=self.device)
-        for start in range(0, len(held), CHUNK):  # never all of it in the host's memory
-            held[start : start + CHUNK] = torch.from_numpy(
-                np.array(self.items[start : start + CHUNK])
-            )
-        return held
+def held_on(device: torch.device, items: np.ndarray) -> Tensor:
+    """All items (N, ...) on the device, as they are at rest; never all in the host's memory."""
+    held = torch.empty(items.shape, dtype=torch.from_numpy(items[:0]).dtype, device=device)
+    for start in range(0, len(held), CHUNK):
+        held[start : start + CHUNK] = torch.from_numpy(np.array(items[start : start + CHUNK]))
+    return held
 
 
 class InputSource:
     """Real batches and random streams of a run. `draws` counts the real batches by who drew them;
-    it is all that must be saved. Each of several processes gets its share of the same batches."""
+    it is all that must be saved. Each of several processes gets its share of the same batches.
+
+    On a GPU the images are held as they are at rest (uint8), where they fit in a quarter of its
+    free memory. Else each batch comes from their file, to a GPU through pinned memory, at one byte
+    a pixel, while the host goes on.
+    """
 
     def __init__(
         self, data: Dataset, batch: int, seed: int, device_config: DeviceConfig,
@@ -106,7 +90,8 @@ class InputSource:
         self.streams = Streams(seed)
         self.draws: dict[str, int] = {}
         self._device = device_config.device
-        self._store = Store(data.train.items, self._device)
+        items = data.train.items
+        self._held = held_on(self._device, items) if fits(items, self._device) else None
         self._memory_format = device_config.memory_format
         self._autocast: Callable[[], AbstractContextManager] = device_config.autocast()
 
@@ -136,12 +121,21 @@ class InputSource:
         drawn = torch.from_numpy(batch_indices(len(train.items), self.batch, order, draw))
         rows = self.processes.share_of(drawn)
         self.draws[player] = draw + 1
-        images = as_played(self._store.take(rows))
+        images = as_played(self._taken(rows))
         if self.data.settings.flip and images.dim() == 4:
             chosen = uniform((len(images), 1, 1, 1), self._stream("augmentation", place)) < 0.5
             images = torch.where(chosen.to(images.device), images.flip(3), images)
         labels = None if train.labels is None else torch.from_numpy(train.labels[rows.numpy()])
         return self.on_device(images, labels, rows)
+
+    def _taken(self, rows: Tensor) -> Tensor:
+        """The training items `rows` (B,) int64, at rest, on the device."""
+        if self._held is not None:
+            return self._held[rows.to(self._device, non_blocking=True)]
+        found = torch.from_numpy(self.data.train.items[rows.numpy()])
+        if self._device.type == "cpu":
+            return found
+        return found.pin_memory().to(self._device, non_blocking=True)
 
     def held_out(self, iteration: int) -> RealBatch | None:
         """A batch of data that training never sees, chosen by the iteration."""

@@ -1,7 +1,6 @@
 """Where batches are drawn from: a file, or the device, which is the CPU here."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +8,7 @@ from tiny import dataset, shrunk, trainer
 
 from steadygan.methods import find
 from steadygan.training import inputs
-from steadygan.training.inputs import Store
+from steadygan.training.inputs import fits, held_on
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 ITEMS = dataset((1, 8, 8)).train.items
@@ -17,11 +16,9 @@ ITEMS = dataset((1, 8, 8)).train.items
 
 def test_items_on_the_device_are_those_of_the_file(monkeypatch):
     monkeypatch.setattr(inputs, "CHUNK", 5)  # the last one is smaller
-    rows = torch.tensor([3, 0, 31, 3])
-    held = Store(ITEMS, CPU, held=True)
-    assert held.take(rows).dtype == torch.uint8
-    assert torch.equal(held.take(rows), torch.from_numpy(ITEMS[rows.numpy()]))
-    assert torch.equal(Store(ITEMS, CPU).take(rows), held.take(rows))
+    held = held_on(CPU, ITEMS)
+    assert held.dtype == torch.uint8
+    assert torch.equal(held, torch.from_numpy(ITEMS))
 
 
 def test_a_game_is_the_same_from_either():
@@ -29,7 +26,8 @@ def test_a_game_is_the_same_from_either():
     for game in games:
         settings = game.data.settings.model_copy(update={"flip": True})
         game.source.data = dataclasses.replace(game.data, settings=settings)
-    games[1].source._store = Store(games[1].data.train.items, CPU, held=True)
+    games[1].source._held = held_on(CPU, games[1].data.train.items)
+    games[1].source.data.train.items[:] = 0  # it is not read again
     for game in games:
         game.iterate()
     first, second = (game.gathered() for game in games)
@@ -41,8 +39,8 @@ def test_a_game_is_the_same_from_either():
 )
 def test_a_gpu_holds_images_that_take_a_quarter_of_its_free_memory(monkeypatch, free, held):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10 * free))
-    assert Store._fits(SimpleNamespace(items=ITEMS, device=GPU)) is held
+    assert fits(ITEMS, GPU) is held
 
 
 def test_a_cpu_reads_the_file_that_is_in_its_memory_anyway():
-    assert Store(ITEMS, CPU)._held is None
+    assert not fits(ITEMS, CPU)
