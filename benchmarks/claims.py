@@ -268,8 +268,8 @@ CLAIMS: dict[str, list[Claim]] = {
 def lines(study: str, out: Path) -> Iterator[str]:
     """The table of a study's claims as Markdown."""
     results = read_results(out)
-    yield "| claim | measured | | n | difference | p | verdict | seeds for power .8 |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| claim | source | measured | | n | difference | p | verdict | seeds for power .8 |"
+    yield "|---" * 9 + "|"
     for claim in CLAIMS[study]:
         one = by_seed(results, claim, claim.one)
         if not claim.others:
@@ -312,12 +312,16 @@ def by_seed(results: Results, claim: Claim, name: str) -> dict[int, float | None
     return {seed: None if value is None else abs(value - middle) for seed, value in found.items()}
 
 
+def head(claim: Claim) -> str:
+    return f"| {claim.says} | {claim.source} | {claim.unit} |"
+
+
 def alone(claim: Claim, values: dict[int, float | None]) -> str:
     said = ", ".join("none" if v is None else f"{v:.4g}" for v in values.values())
     assert claim.holds is not None
     yes = sum(claim.holds(value) for value in values.values())
     return (
-        f"| {claim.says} | {claim.unit} | `{claim.one}`: {said} | {len(values)} | | | "
+        f"{head(claim)} `{claim.one}`: {said} | {len(values)} | | | "
         f"in {yes} of {len(values)} seeds | |"
     )
 
@@ -328,13 +332,13 @@ def compared(
     a, b = ({s: v for s, v in each.items() if v is not None} for each in (one, other))
     found = difference(claim.one, a, name, b)
     if found is None or found.low is None or found.high is None:
-        return f"| {claim.says} | {claim.unit} | `{claim.one}`, `{name}` | 0 | | | no runs yet | |"
+        return f"{head(claim)} `{claim.one}`, `{name}` | 0 | | | no runs yet | |"
     as_claimed = (found.mean > 0) == claim.more
     verdict = found.verdict
     if verdict != "open" and not as_claimed:
         verdict = f"the reverse: {verdict}"
     return (
-        f"| {claim.says} | {claim.unit} | `{claim.one}` {shown(a)}, `{name}` {shown(b)} "
+        f"{head(claim)} `{claim.one}` {shown(a)}, `{name}` {shown(b)} "
         f"| {found.n} | {found.mean:.3g} ({found.low:.3g} to {found.high:.3g}) | {found.p:.2g} "
         f"| {verdict} | {needed(found, a, b)} |"
     )
