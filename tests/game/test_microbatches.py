@@ -94,6 +94,17 @@ def test_a_part_of_ones_own_that_reads_a_whole_batch_is_refused_in_its_first_ste
         train(recipe, dataset(), out=tmp_path / "run", steps=1)
 
 
+def test_a_microbatch_of_the_whole_batch_is_the_batch(tmp_path):
+    for name in ("ragan", "dcgan"):
+        train(shrunk(find(name).recipe, microbatch=8), dataset(), out=tmp_path / name, steps=1)
+
+
+def test_one_sample_is_no_piece_for_batch_norm(tmp_path):
+    recipe = shrunk(find("dcgan").recipe, microbatch=1, sync_batchnorm="false")
+    with pytest.raises(UserError, match="microbatch=1 does not fit: batch norm needs two samples"):
+        train(recipe, dataset(), out=tmp_path / "run", steps=1)
+
+
 def test_pieces_must_divide_a_batch_and_each_processs_share_of_it():
     with pytest.raises(UserError, match="batch=8 has no pieces of microbatch=3: give a divisor"):
         shrunk(R3GAN, microbatch=3)

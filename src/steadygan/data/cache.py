@@ -168,10 +168,8 @@ def _building(home: Path, prefix: str) -> Iterator[Path]:
     keep = False
     try:
         yield path
-    except Exception:
-        raise
-    except BaseException:
-        keep = is_worth_keeping(path)
+    except BaseException as stop:  # a signal, but no error of the build
+        keep = not isinstance(stop, Exception) and is_worth_keeping(path)
         raise
     finally:
         if not keep:

@@ -54,7 +54,7 @@ class Piece(Processes):
 
 def require_pieces(recipe: Recipe, networks: Iterable[nn.Module] = ()) -> None:
     """Raise `UserError` where batches of `recipe`, with `networks` of its game, have no pieces."""
-    if recipe.microbatch is None or recipe.microbatch == recipe.batch:
+    if recipe.microbatch in (None, recipe.batch):
         return
     if why := recipe.reads_batch():
         raise UserError(
@@ -62,7 +62,11 @@ def require_pieces(recipe: Recipe, networks: Iterable[nn.Module] = ()) -> None:
             "microbatch= out"
         )
     layers = (layer for network in networks for layer in network.modules())
-    if recipe.sync_batchnorm and any(isinstance(layer, _BatchNorm) for layer in layers):
+    if not any(isinstance(layer, _BatchNorm) for layer in layers):
+        return
+    if recipe.microbatch == 1:
+        raise UserError("microbatch=1 does not fit: batch norm needs two samples; give 2 or more")
+    if recipe.sync_batchnorm:
         raise UserError(
             f"microbatch={recipe.microbatch} does not fit: batch norm takes statistics of a whole "
             "batch; sync_batchnorm=false takes those of each piece, which is another game, and "
@@ -75,8 +79,8 @@ def accumulated(context: StepContext, compute: Callable[[StepContext], Computed]
     gradients. `context` then has the latents, fakes, scores and signals of all of them, without
     graphs."""
     recipe, processes = context.recipe, context.inputs.processes
-    own = recipe.batch // processes.size
-    count = own // (recipe.microbatch or own)
+    assert recipe.microbatch is not None
+    count = recipe.batch // processes.size // recipe.microbatch
     sums: Computed = {}, []
     made: list[dict[str, Tensor]] = []
     for index in range(count):

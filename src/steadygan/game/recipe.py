@@ -306,7 +306,7 @@ class Recipe(Spec):
         """One optimizer step of the context's player, on the sum of its losses. `guard` is called
         with the result before the optimizer moves a weight."""
         player = context.state.players[context.player]
-        if self.microbatch is None:
+        if self.microbatch in (None, self.batch):
             losses, gradients = self.computed(context)
         else:
             losses, gradients = accumulated(context, self.computed)
@@ -371,12 +371,9 @@ class Recipe(Spec):
     def reads_batch(self) -> str | None:
         """What of this recipe reads a batch as a whole, by name, or None: the gradient is then no
         mean of those of its pieces."""
-        readers = (part.name for part in self.parts() if part.reads_batch)
-        return (
-            f"objective {self.objective.name}"
-            if self.objective.reads_batch
-            else next(readers, None)
-        )
+        if self.objective.reads_batch:
+            return f"objective {self.objective.name}"
+        return next((part.name for part in self.parts() if part.reads_batch), None)
 
     def gathered(self, context: StepContext, *scores: Tensor) -> list[Tensor]:
         """Scores as the objective wants them: of the whole batch where it reads that, else of what
