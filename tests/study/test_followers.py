@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -187,6 +188,18 @@ def test_a_follower_says_when_it_is_ready_and_why_it_fails(group):
     with pytest.raises(UserError):
         follow()
     assert group.store.get("why 1") == b"2 no such data"
+
+
+def test_a_follower_goes_on_when_the_store_has_its_word(group, monkeypatch):
+    class Late(torch.distributed.TCPStore):
+        def set(self, key, value):  # returns before the store has it, as the real one may
+            threading.Timer(0.2, group.store.set, (key, value)).start()
+
+    monkeypatch.setattr(followers.dist, "TCPStore", Late)
+    with following() as is_ready:
+        is_ready()
+        assert group.store.check(["ready 1"])
+        raise Stopped("stopped by SIGTERM, state saved", 143)
 
 
 def test_a_follower_that_is_stopped_says_nothing(group):

@@ -180,14 +180,21 @@ def following() -> Iterator[Callable[[], None]]:
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = dist.TCPStore(address, port, is_master=False, wait_for_workers=False)
     try:
-        yield lambda: store.set(f"ready {rank}", "")
+        yield lambda: _tell(store, f"ready {rank}", "")
     except Stopped:
         return
     except Exception as error:
         text, code = in_a_line(error)
         with suppress(RuntimeError):  # the store is gone with the first process
-            store.set(f"why {rank}", f"{code} {text}")
+            _tell(store, f"why {rank}", f"{code} {text}")
         raise
+
+
+def _tell(store: dist.TCPStore, key: str, value: str) -> None:
+    """Set and wait for it: `set` alone returns before the store has it, so that the first process
+    could find this one ended, and not yet why."""
+    store.set(key, value)
+    store.get(key)
 
 
 def _until_stdin_ends() -> None:
