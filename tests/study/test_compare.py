@@ -65,6 +65,19 @@ def test_a_method_with_steps_of_its_own_trains_so_many(made, hooks, tmp_path):
         replace(study, steps=None, budget_minutes=1.0)
 
 
+def test_a_study_of_an_earlier_version_goes_on_where_its_recipes_mean_the_same(made, tmp_path):
+    study, path = made.planned("gan", "wgan", steps=4), tmp_path / "s" / "study.json"
+    begin(study, path.parent)
+    facts = json.loads(path.read_text())
+    del facts["methods"]["gan"]["microbatch"]  # of a time before that field, and none by default
+    path.write_text(json.dumps(facts))
+    begin(study, path.parent)
+    facts["methods"]["gan"]["d_steps"] += 1
+    path.write_text(json.dumps(facts))
+    with pytest.raises(UserError, match=r"holds another study \(methods\)"):
+        begin(study, path.parent)
+
+
 def test_a_run_of_a_study_is_the_run_that_train_makes(made, hooks, tmp_path):
     from steadygan import train
     from tests.reliability import games

@@ -26,6 +26,7 @@ from steadygan.records import read_study
 from steadygan.spec import Spec, read_pairs
 from steadygan.study.compose import compose, keys_taken
 from steadygan.study.request import Request
+from steadygan.training.recorded import recipe_now
 from steadygan.training.runs import goal_of
 
 #: What may differ between two calls of one study: how it was typed, how it is spread over cores,
@@ -197,6 +198,7 @@ def begin(study: Study, out: Path) -> dict[str, Any]:
         _write(path, facts)
         return facts
     known = read_study(out)
+    known["methods"] = {name: recipe_now(recipe, path) for name, recipe in known["methods"].items()}
     if differing := _differing(known, facts):
         raise UserError(
             f"--out {out}: holds another study ({', '.join(differing)}); give another folder"

@@ -12,7 +12,7 @@ from typing import Any
 
 from steadygan.data import Dataset, DataSettings, open_data
 from steadygan.errors import UserError
-from steadygan.game.recipe import Recipe
+from steadygan.game.recipe import Recipe, named_now
 from steadygan.methods import methods
 from steadygan.networks.own import imports_of, own_members
 from steadygan.records import named_in
@@ -26,6 +26,16 @@ def read_recipe(fields: dict[str, Any], where: Path) -> Recipe:
     method = fields.get("method")
     known = methods().get(method) if isinstance(method, str) else None
     return checked(f"{where}: recipe", type(known.recipe) if known else Recipe, **fields)
+
+
+def recipe_now(fields: dict[str, Any], where: Path) -> dict[str, Any]:
+    """The fields of a recipe that the file `where` holds with those that recipes have now, at what
+    was meant before they were there; unchanged where it cannot be read."""
+    fields = named_now(fields)
+    try:
+        return read_recipe(fields, where).model_dump(mode="json")
+    except UserError:
+        return fields
 
 
 def recorded_recipe(

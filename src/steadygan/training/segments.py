@@ -8,20 +8,19 @@ step can be told, and a checkpoint of before the change is known for one of this
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steadygan.data import DataSettings
 from steadygan.errors import UserError, did_you_mean
-from steadygan.game.recipe import Recipe, named_now
+from steadygan.game.recipe import Recipe
 from steadygan.recipes.overrides import flat, keys_of, override
 from steadygan.spec import checked
 from steadygan.training import facts
 from steadygan.training.checkpoint import Checkpoint
 from steadygan.training.goals import Goal, LogSchedule
-from steadygan.training.recorded import read_recipe
+from steadygan.training.recorded import recipe_now
 
 if TYPE_CHECKING:
     from steadygan.training.loop import Trainer
@@ -162,10 +161,8 @@ def unlike(
     """How the identity of a checkpoint differs from what is here. `was` are the settings before
     any change that is asked for now, which is no difference."""
     known = {**found.info("identity"), "device": recorded["device"].partition(":")[0]}
-    known["recipe"] = named_now(known.get("recipe", {}))
+    known["recipe"] = recipe_now(known.get("recipe", {}), trainer.folder.path)
     known.setdefault("processes", 1)  # of a time when there was no other number
-    with suppress(UserError):  # with the fields that recipes have now
-        known["recipe"] = read_recipe(known["recipe"], trainer.folder.path).model_dump(mode="json")
     here = {**trainer.info()["identity"], "recipe": was.recipe.model_dump(mode="json")}
     for recipe in taken_up(was, segments, turn_of(found)):
         if not facts.differences(known["recipe"], recipe.model_dump(mode="json")):
