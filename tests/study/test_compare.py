@@ -114,18 +114,19 @@ def test_called_again_it_trains_nothing_twice(made, hooks, tmp_path, monkeypatch
     assert again.events == []
 
 
-def test_a_study_that_was_stopped_goes_on(made, hooks, tmp_path):
-    looks = []
+@pytest.mark.parametrize("horizon", ["recipe", "budget"])
+def test_a_study_that_was_stopped_goes_on(horizon, made, hooks, tmp_path):
+    settings, looks = ("log_every=1", f"horizon={horizon}"), []
 
     def stop():
         looks.append(1)
         return Stopped("stopped", 143) if len(looks) == 2 else None
 
     with pytest.raises(Stopped):
-        run_study(made.planned("gan", "wgan"), tmp_path / "s", hooks(stop=stop))
+        run_study(made.planned("gan", "wgan", settings=settings), tmp_path / "s", hooks(stop=stop))
     assert made.status(tmp_path / "s", "gan-s0")["state"] == "stopped"
     assert not (tmp_path / "s/runs/wgan-s0").exists()
-    run_study(made.planned("gan", "wgan"), tmp_path / "s", hooks())
+    run_study(made.planned("gan", "wgan", settings=settings), tmp_path / "s", hooks())
     assert made.status(tmp_path / "s", "wgan-s0")["state"] == "finished"
     steps = [line["step"] for line in read_history(tmp_path / "s/runs/gan-s0")]
     assert steps == [0, 1, 2, 3]

@@ -139,7 +139,11 @@ def train_or_resume(task: Task, hooks: Hooks, say: Callable[[str], None]) -> Non
     """Train a run to its goal with all its processes, each of which calls this."""
     processes, device = join(task.facts["device"])
     if processes.most(bool(listed(task.path / "checkpoints")))[0]:
-        resume(task.path, recipe=task.recipe, data=task.data, hooks=hooks, say=say)
+        recipe = task.recipe
+        if task.settings.horizon == "budget":  # fitted when the run began
+            horizon = read_facts(task.path)["recipe"]["horizon_images"]
+            recipe = recipe.changed(horizon_images=horizon)
+        resume(task.path, recipe=recipe, data=task.data, hooks=hooks, say=say)
     else:
         start(task, device, hooks)
 
