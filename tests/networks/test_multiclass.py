@@ -47,6 +47,25 @@ def test_the_players_have_maps_of_their_own():
     assert not torch.equal(one, other)
 
 
+@pytest.mark.parametrize(("side", "key"), [("generator", "g_norm"), ("discriminator", "d_norm")])
+def test_each_side_can_leave_batch_normalisation_out(side, key):
+    def norms(networks):
+        kinds = nn.BatchNorm1d, nn.BatchNorm2d
+        return {
+            name: sum(isinstance(layer, kinds) for layer in network.modules())
+            for name, network in networks.items()
+        }
+
+    shape = (1, 64, 64)  # one halving more than 28 px has
+    assert norms(built(shape)) == {"generator": 3, "discriminator": 3}
+    bare = built(shape, **{key: "none"})
+    assert norms(bare) == norms(built(shape)) | {side: 0}
+    labels = torch.arange(4)
+    images = bare["generator"](with_class(torch.randn(4, 8), labels))
+    bare["discriminator"](images, labels).sum().backward()
+    assert all(weight.grad is not None for weight in bare[side].parameters())
+
+
 @pytest.mark.parametrize("classes", [10, 3740])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("pixels", [16, 20, 28, 32, 36, 48, 64, 100])

@@ -7,6 +7,8 @@ here end in tanh where theirs end in a sigmoid.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -43,21 +45,24 @@ class LabelledDiscriminator(nn.Module):
     before each fully connected layer. Its features (B, hidden + label_dim) end in the label's."""
 
     def __init__(
-        self, labels: LabelMap, channels: list[int], sizes: list[int], hidden: int
+        self, labels: LabelMap, channels: list[int], sizes: list[int], hidden: int, norm: bool
     ) -> None:
         super().__init__()
         extra = labels.rows.embedding_dim
         self.labels = labels
         self.first = down_conv(channels[0], channels[1], 5, sizes[0])
         self.second = LabelledConv(channels[1], extra, channels[2])
-        later: list[nn.Module] = [nn.BatchNorm2d(channels[2]), nn.LeakyReLU(0.2, inplace=True)]
+        later = [*normed(nn.BatchNorm2d(channels[2]), norm), nn.LeakyReLU(0.2, inplace=True)]
         for i in range(2, len(sizes) - 1):
             later.append(down_conv(channels[i], channels[i + 1], 5, sizes[i]))
-            later += [nn.BatchNorm2d(channels[i + 1]), nn.LeakyReLU(0.2, inplace=True)]
+            later += normed(nn.BatchNorm2d(channels[i + 1]), norm)
+            later.append(nn.LeakyReLU(0.2, inplace=True))
         self.later = nn.Sequential(*later, nn.Flatten())
         flat = channels[-1] * sizes[-1] ** 2
         self.joint = nn.Sequential(
-            nn.Linear(flat + extra, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2, inplace=True)
+            nn.Linear(flat + extra, hidden),
+            *normed(nn.BatchNorm1d(hidden), norm),
+            nn.LeakyReLU(0.2, inplace=True),
         )
         self.head = nn.Linear(hidden + extra, 1)
 
@@ -71,12 +76,17 @@ class LabelledDiscriminator(nn.Module):
         return self.head(self.features(x, labels))
 
 
+def normed(layer: nn.Module, norm: bool) -> list[nn.Module]:
+    return [layer] if norm else []
+
+
 class MulticlassNetworks(Networks):
     """G: FC, then transposed convolutions 5x5; D: convolutions 5x5, FC `hidden`, FC.
 
     `label_dim` is what a label is mapped to, by a map of its own in G and in D. `width` is the
     channels of D's second convolution before the label adds its `label_dim`, and half of those
-    inside G. Images of up to 32 px are halved twice, larger ones down to 8 px.
+    inside G. Images of up to 32 px are halved twice, larger ones down to 8 px. `g_norm` and
+    `d_norm` can leave batch normalisation out, as the paper's experiments on stability do.
     """
 
     name = "multiclass"
@@ -85,6 +95,8 @@ class MulticlassNetworks(Networks):
     width: int = Field(64, ge=1, le=1024)
     hidden: int = Field(1024, ge=1, le=65536)
     label_dim: int = Field(256, ge=1, le=65536)
+    g_norm: Literal["batch", "none"] = "batch"
+    d_norm: Literal["batch", "none"] = "batch"
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
         networks = {
@@ -106,15 +118,16 @@ class MulticlassNetworks(Networks):
         sizes = self.sizes_for(shape[1])[::-1]
         inside = 2 * self.width
         flat = inside * sizes[0] ** 2
+        norm = self.g_norm == "batch"
         layers: list[nn.Module] = [
             nn.Linear(latent_dim + self.label_dim, flat),
-            nn.BatchNorm1d(flat),
+            *normed(nn.BatchNorm1d(flat), norm),
             nn.ReLU(inplace=True),
             nn.Unflatten(1, (inside, sizes[0], sizes[0])),
         ]
         for i in range(len(sizes) - 2):
             layers.append(double_conv(inside, inside, 5, sizes[i], sizes[i + 1]))
-            layers += [nn.BatchNorm2d(inside), nn.ReLU(inplace=True)]
+            layers += [*normed(nn.BatchNorm2d(inside), norm), nn.ReLU(inplace=True)]
         layers += [double_conv(inside, shape[0], 5, sizes[-2], sizes[-1]), nn.Tanh()]
         return LabelledGenerator(LabelMap(classes, self.label_dim), nn.Sequential(*layers))
 
@@ -123,4 +136,5 @@ class MulticlassNetworks(Networks):
         later = [self.width * 2**i + self.label_dim for i in range(len(sizes) - 2)]
         channels = [shape[0], shape[0] + self.label_dim, *later]
         labels = LabelMap(classes, self.label_dim)
-        return LabelledDiscriminator(labels, channels, sizes, self.hidden)
+        norm = self.d_norm == "batch"
+        return LabelledDiscriminator(labels, channels, sizes, self.hidden, norm)
