@@ -65,6 +65,13 @@ def test_a_method_with_steps_of_its_own_trains_so_many(made, hooks, tmp_path):
         replace(study, steps=None, budget_minutes=1.0)
 
 
+def test_a_method_can_be_in_a_study_for_longer_too(made):
+    study = made.planned("gan", "gan:steps=8", "gan:d_steps=2", steps=4)
+    assert [entry.name for entry in study.entries] == ["gan", "gan-steps-8", "gan-d_steps-2"]
+    with pytest.raises(UserError, match="gan:steps=8: is in the study twice"):
+        made.planned("gan", "gan:steps=8", "gan:steps=8", steps=4)
+
+
 def test_a_study_of_an_earlier_version_goes_on_where_its_recipes_mean_the_same(made, tmp_path):
     study, path = made.planned("gan", "wgan", steps=4), tmp_path / "s" / "study.json"
     begin(study, path.parent)

@@ -152,6 +152,8 @@ def entries_of(
         general = keys_taken(method, shape, own, shared)
         used |= set(general)
         label = "-".join([method.name, *(f"{k}-{v}" for k, v in own.items())])
+        if steps is not None and _path_safe(label) in [e.name for e in found]:
+            label += f"-steps-{steps}"  # the same recipe for longer
         recipe = compose(method, shape, {**general, **own})
         entry = Entry(_path_safe(label), method, recipe, steps)
         if entry.name in [e.name for e in found]:
