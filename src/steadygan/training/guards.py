@@ -82,7 +82,7 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
     groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for tensor in tensors:
         if tensor.is_floating_point():
-            groups.setdefault((tensor.device, tensor.dtype), []).append(tensor.detach())
+            groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
     return all(_norms_finite(each) or _sums_finite(each) for each in groups.values())
 
 
