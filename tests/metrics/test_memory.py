@@ -59,7 +59,7 @@ def test_an_image_of_both_parts_counts_half():
 
 def test_the_nearest_image_is_scipys_whatever_the_blocks(monkeypatch):
     monkeypatch.setattr(memorisation, "BLOCK", 7)
-    monkeypatch.setattr(distances, "CHUNK", 5)
+    monkeypatch.setattr(distances, "BLOCK", 5 * 7)
     samples, known = drawn(12, 0), drawn(30, 1)
     far, row = memorisation.nearest(as_points(samples), known)
     exact = cdist(samples.reshape(12, -1) / 255, known.reshape(30, -1) / 255)
@@ -116,8 +116,8 @@ def test_real_images_against_themselves_have_no_duplicate():
 def test_pairs_are_scipys_whatever_the_blocks(monkeypatch):
     values = features(40, 0)
     exact = np.sort(pdist(values.numpy()))
-    for size in (1000, 9):
-        monkeypatch.setattr(distances, "CHUNK", size)
+    for rows in (1000, 9):
+        monkeypatch.setattr(distances, "BLOCK", 40 * rows)
         pairs, far, nearer = nearest_pairs(values, float(np.mean(exact[9:11])), 15)
         assert far.numpy() == pytest.approx(exact[:15], rel=1e-9)
         own = [float((values[a] - values[b]).norm()) for a, b in pairs.tolist()]

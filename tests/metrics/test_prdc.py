@@ -95,7 +95,7 @@ def test_it_is_what_the_definitions_say(shape, shift):
 def test_blocks_change_nothing(monkeypatch):
     real, fake = normal(83, 4), normal(61, 4, 1, 0.5)
     whole = prdc(real, fake)
-    monkeypatch.setattr(distances, "CHUNK", 7)
+    monkeypatch.setattr(distances, "BLOCK", 7 * 61)
     assert prdc(real, fake) == whole
 
 

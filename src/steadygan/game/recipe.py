@@ -266,6 +266,11 @@ class Recipe(Spec):
                 state.part_states[part.name] = own
         return state
 
+    def averaged(self, shape: tuple[int, ...], classes: int = 0) -> nn.Module:
+        """The averaged generator of a fresh game alone: what samples are drawn from. Overridden
+        beside a `start` that builds another one. No optimizer: a process's first takes seconds."""
+        return self.ema.start(self.build(shape, classes)["generator"])
+
     def stage_length(self, stage: str) -> int:
         """How many steps a pre-training stage takes."""
         raise NotImplementedError(f"{self.method} lists the stage '{stage}' without its length")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-#: Rows of a block: a block against 10,000 features is 80 MB.
-CHUNK = 1000
+#: Distances of a block, 32 MB: more are slower, since each block's memory is asked for anew.
+BLOCK = 2**22
 #: Squared distances below this share of the squared lengths are rounding, and count as 0.
 ROUNDING = 1e-12
 
@@ -28,8 +28,9 @@ def centred(*sets: Tensor) -> list[Tensor]:
 
 def blocks(a: Tensor, b: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Each block of rows of `a` with its squared distances to all of `b`."""
-    for start in range(0, len(a), CHUNK):
-        rows = slice(start, min(start + CHUNK, len(a)))
+    count = max(1, BLOCK // max(1, len(b)))
+    for start in range(0, len(a), count):
+        rows = slice(start, min(start + count, len(a)))
         yield rows, squared_distances(a[rows], b)
 
 

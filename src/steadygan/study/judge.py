@@ -18,7 +18,7 @@ from steadygan.features.cached import cached_facts
 from steadygan.features.classifier import classifier_of
 from steadygan.features.extract import Extractor, Progress, extract, find_features, quiet
 from steadygan.metrics import legibility, nearest, recognisable, sharpness
-from steadygan.metrics.energy_distance import energy_distance
+from steadygan.metrics.energy_distance import energy_distance, mean_distance
 from steadygan.metrics.evaluate import Bar, evaluate, evaluate_points, ordered, quality
 from steadygan.metrics.frechet import frechet_distance, moments, too_few
 from steadygan.metrics.inception_score import inception_score
@@ -67,6 +67,7 @@ class Judge:
         self.trust_code = trust_code
         self.device = find_device(device)
         self.images = len(data.shape) == 3
+        self._held_out: dict[int, tuple[Tensor, float]] = {}
 
     def prepare(self) -> None:
         """Make and cache what every run needs."""
@@ -187,8 +188,16 @@ class Judge:
 
     def from_real(self, points: Tensor | np.ndarray) -> float:
         """The energy distance of points to as many held-out ones."""
-        real = some_of(self.data.test.items, len(points))
-        return energy_distance(torch.as_tensor(points), torch.from_numpy(real))
+        real, within = self.held_out(len(points))
+        return energy_distance(torch.as_tensor(points), real, within)
+
+    def held_out(self, count: int) -> tuple[Tensor, float]:
+        """`count` held-out points and the mean distance between two of them, which is taken once
+        for all evaluations."""
+        if count not in self._held_out:
+            points = torch.from_numpy(some_of(self.data.test.items, count))
+            self._held_out[count] = points, mean_distance(points, points)
+        return self._held_out[count]
 
     # ---- when it is done ---------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ def load_at(
         classes = len(facts["data"].get("class_names") or ())
         shape = tuple(facts["data"]["shape"])
         with named_in(str(where)):
-            g_ema = checked("networks", recipe.start, shape, classes).g_ema
+            g_ema = checked("networks", recipe.averaged, shape, classes)
     saved = {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
     try:
         restore_module(g_ema, saved, "average")
