@@ -27,6 +27,8 @@ from steadygan.errors import SteadyGanError
 T = TypeVar("T")
 #: The longest text that processes tell each other, in bytes.
 LONGEST = 1_000_000
+#: Elements of all processes' messages up to which gathering them is quicker than their sum.
+SMALL = 2**17
 
 
 class ProcessLostError(SteadyGanError):
@@ -87,10 +89,19 @@ class Processes:
         """The means over the processes of `tensors`, in one message."""
         if self.size == 1:
             return list(tensors)
-        flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
-        _reached(lambda: dist.all_reduce(flat))
+        flat = self.summed(torch.cat([tensor.detach().flatten() for tensor in tensors]))
         pieces = flat.div_(self.size).split([tensor.numel() for tensor in tensors])
         return [p.view(tensor.shape) for p, tensor in zip(pieces, tensors, strict=True)]
+
+    def summed(self, own: Tensor) -> Tensor:
+        """The sum of contiguous tensors of one shape over the processes; `own` may be lost. Small
+        ones are gathered and added here: one trip, where gloo's sum takes several."""
+        if own.numel() * self.size > SMALL:
+            _reached(lambda: dist.all_reduce(own))
+            return own
+        found = [torch.empty_like(own) for _ in range(self.size)]
+        _reached(lambda: dist.all_gather(found, own))
+        return torch.stack(found).sum(0)
 
     def most(self, *values: float) -> list[float]:
         """The largest of each value over the processes."""
@@ -175,8 +186,7 @@ class _ShareOfSum(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, whole: Tensor, processes: Processes) -> Tensor:
         context.processes = processes
-        total = whole.clone(memory_format=torch.contiguous_format)
-        _reached(lambda: dist.all_reduce(total))
+        total = processes.summed(whole.clone(memory_format=torch.contiguous_format))
         return processes.share_of(total).clone()
 
     @staticmethod
