@@ -6,7 +6,8 @@
 Each run is a `steadygan train` of its own: one process with as many threads as there are processes,
 and as many processes with one thread each, by torchrun. They alternate. images/s are those of the
 training loop after the first tenth of the steps, as its history has them; medians, and their
-smallest and largest.
+smallest and largest. First, how long the processes take to add a message of some sizes
+(`game.processes.Processes.summed`), and how long gloo's own sum takes.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 
+from steadygan.launch import rank_and_count
+from steadygan.training.joining import join
 from steadygan.training.runfolder import read_history
 
 
@@ -46,6 +51,25 @@ def trained(words: list[str], data: str, steps: int, processes: int, threads: in
         return images_a_second(run, steps)
 
 
+#: Numbers of a message, and how often each is sent.
+SIZES, TIMES = (64, 4096, 65_536, 1_048_576), 100
+
+
+def messages() -> None:
+    """In each process that torchrun starts: milliseconds a message, said by the first."""
+    processes, _ = join("cpu")
+    for size in SIZES:
+        taken = []
+        for add in (processes.summed, dist.all_reduce):
+            processes.wait()
+            started = time.perf_counter()
+            for _ in range(TIMES):
+                add(torch.ones(size))
+            taken.append((time.perf_counter() - started) / TIMES * 1e3)
+        if processes.first:
+            print(f"{size:,} numbers: {taken[0]:.2f} ms added, {taken[1]:.2f} ms by gloo's sum")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--processes", type=int, default=2)
@@ -54,7 +78,14 @@ def main() -> None:
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--runs", nargs="+", default=["dcgan preset=light", "wgan-gp preset=light"])
     asked = parser.parse_args()
-    print(f"torch {torch.__version__}, {os.cpu_count()} cores, --data {asked.data}")
+    if rank_and_count()[1] > 1:
+        return messages()
+    print(f"torch {torch.__version__}, {os.cpu_count()} cores, --data {asked.data}", flush=True)
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"]
+    subprocess.run(
+        [*start, str(asked.processes), "-m", "benchmarks.processes"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
     for run in asked.runs:
         one, several = [], []
         for _ in range(asked.repeats):
