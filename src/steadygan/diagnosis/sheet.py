@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from steadygan.errors import UserError
@@ -27,11 +27,13 @@ def changes_of(method: str, recipe: Mapping[str, Any]) -> dict[str, tuple[Any, A
     return min(found, key=len)
 
 
-def _sheets(method: Method) -> list[Recipe]:
-    """The default and every preset; on points, with the networks for those."""
-    points = [] if method.vector_networks is None else [method.fitted((2,))]
-    presets = [override_all(method.recipe, keys, name) for name, keys in method.presets.items()]
-    return [method.recipe, *points, *presets]
+def _sheets(method: Method) -> Iterator[Recipe]:
+    """The default and every preset, for images and, where the method can learn them, for points."""
+    for shape in [(1, 28, 28), (2,)] if method.vector_networks else [(1, 28, 28)]:
+        fitted = method.fitted(shape)
+        yield fitted
+        for preset in method.presets:
+            yield override_all(fitted, method.keys_of(preset, shape), f"preset {preset}")
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

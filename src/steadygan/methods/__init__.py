@@ -65,6 +65,16 @@ class Method:
         recipe = self.recipe.changed(networks=self.vector_networks)
         return override_all(recipe, self.vector_settings, f"method {self.name}")
 
+    def keys_of(self, preset: str, shape: tuple[int, ...]) -> dict[str, Any]:
+        """The keys of a preset for data of `shape`; those of image networks are left out for
+        vectors. Raises UserError for a preset that the method does not have."""
+        if preset not in self.presets:
+            near = did_you_mean(preset, self.presets)
+            raise UserError(f"preset={preset}: method {self.name} has no such preset{near}")
+        of_images = {"networks", *type(self.recipe.networks).model_fields}
+        foreign = of_images if len(shape) == 1 else set()
+        return {k: v for k, v in self.presets[preset].items() if k not in foreign}
+
 
 @cache
 def methods() -> dict[str, Method]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from steadygan.errors import UserError, did_you_mean
+from steadygan.errors import UserError
 from steadygan.game.part import Part
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method
@@ -32,7 +32,7 @@ def compose(
     recipe = method.fitted(shape)
     keys = dict(keys)
     if (preset := keys.pop("preset", None)) is not None:
-        recipe = override_all(recipe, preset_of(method, preset, shape), f"preset {preset}")
+        recipe = override_all(recipe, method.keys_of(preset, shape), f"preset {preset}")
     whose = f"method {method.name}"
     waiting: list[Change] = [
         *(partial(_without_part, name=name) for name in drop),
@@ -61,16 +61,6 @@ def _without_part(recipe: Recipe, name: str) -> Recipe:
 def _with_part(recipe: Recipe, text: str) -> Recipe:
     part = checked(f"--add {text}", Part.read, text)
     return checked(f"--add {text}", recipe.with_, part)
-
-
-def preset_of(method: Method, preset: str, shape: tuple[int, ...]) -> dict:
-    """The keys of a preset; those of image networks are left out where the data are vectors."""
-    if preset not in method.presets:
-        near = did_you_mean(preset, method.presets)
-        raise UserError(f"preset={preset}: method {method.name} has no such preset{near}")
-    of_images = {"networks", *type(method.recipe.networks).model_fields}
-    foreign = of_images if len(shape) == 1 else set()
-    return {k: v for k, v in method.presets[preset].items() if k not in foreign}
 
 
 @importing_members()
