@@ -89,6 +89,7 @@ CASES = {
     "noise-too-strong": {"late": BAD, "settings": {"instance-noise": "true",
                                                  "instance-noise.sigma": "5"}},
     "batch-too-small": {"late": BAD, "settings": {"batch": "2"}},
+    "mixed-batches": {"late": {**BAD, "auc": 0.0}, "settings": {"joint_batches": "true"}},
     "saturated-output": {"late": {**BAD, "saturated": 0.7}},
     "start-too-large": {"late": BAD, "start": {"saturated": 0.6}},
     "start-too-small": {"late": BAD, "start": {"diversity": 0.001}},

@@ -57,7 +57,8 @@ def test_nothing_holds_of_a_healthy_run(method):
 def test_good_samples_are_no_fault_whatever_the_settings():
     """lr x 50, batch norm under a penalty, swapped labels: harmless where samples are good."""
     for name in ("g-rate-too-high", "beta1-too-high", "d-steps-too-many", "batch-too-small",
-                 "critic-unbounded", "spectral-norm-missing", "capacity"):  # fmt: skip
+                 "mixed-batches", "critic-unbounded", "spectral-norm-missing",
+                 "capacity"):  # fmt: skip
         case = {**CASES[name], "late": {}}
         assert diagnosed(evidence(**case)).verdict == "healthy", name
     swapped = {"auc": 0.0, "d_gain": -0.3}
@@ -65,6 +66,14 @@ def test_good_samples_are_no_fault_whatever_the_settings():
     memorised = diagnosed(evidence(late={"auc_memory": 0.95}))
     assert memorised.verdict == "healthy"
     assert [finding.name for finding in memorised.others] == ["d-memorises"]
+
+
+def test_a_joint_batch_is_no_cause_where_d_has_no_batch_norm():
+    settings = {"joint_batches": "true", "d_norm": "none"}
+    found = diagnosed(evidence(late={**BAD, "auc": 0.5}, settings=settings))
+    assert found.headline.name == "d-too-weak"
+    (advice,) = diagnosed(evidence(**CASES["mixed-batches"])).headline.advice
+    assert advice.settings == "joint_batches=false", "as it is typed"
 
 
 def test_without_probes_only_facts_decide():

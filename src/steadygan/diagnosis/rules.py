@@ -141,6 +141,8 @@ def typed(value: Any) -> str:
     """A value as one types it."""
     if isinstance(value, (list, tuple)):
         return ",".join(typed(each) for each in value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
