@@ -150,6 +150,15 @@ def test_batch_norm_under_a_penalty_is_said_once_of_every_kind_of_network():
 # ---- how they look -------------------------------------------------------------------------
 
 
+def test_a_batch_of_both_kinds_is_said_where_d_has_batch_norm():
+    recipe = find("dcgan").recipe
+    joint = recipe.changed(joint_batches=True)
+    (said,) = set(notes(joint, (3, 32, 32))) - set(notes(recipe, (3, 32, 32)))
+    assert said.startswith("joint_batches lets batch norm in the discriminator tell real from")
+    bare = compose(find("dcgan"), (3, 32, 32), {"joint_batches": "true", "d_norm": "none"})
+    assert not any("joint_batches" in note for note in notes(bare, (3, 32, 32)))
+
+
 def test_looking_draws_nothing_and_builds_without_memory_where_it_can(monkeypatch):
     devices = []
 

@@ -43,6 +43,7 @@ def notes(recipe: Recipe, shape: tuple[int, ...], classes: int = 0) -> Iterator[
         yield from output_range(last)
         yield from sparse_gradients(built)
     yield from batch_norm_under_penalty(recipe, built)
+    yield from batch_norm_of_both(recipe, built)
 
 
 def notes_on_all(
@@ -101,13 +102,26 @@ def batch_norm_under_penalty(recipe: Recipe, built: Built) -> Iterator[str]:
     """As `Penalty.advice`, where no setting of the networks says whether D has batch norm."""
     if hasattr(recipe.networks, "d_norm"):
         return
-    if any(isinstance(layer, _BatchNorm) for layer in built["discriminator"].modules()):
+    if has_batch_norm(built["discriminator"]):
         for part in recipe.parts():
             if isinstance(part, Penalty):
                 yield (
                     f"{part.name} penalises each sample's own gradient, and batch norm in the "
                     "discriminator mixes samples"
                 )
+
+
+def batch_norm_of_both(recipe: Recipe, built: Built) -> Iterator[str]:
+    """Batch norm over real and generated samples says of each sample which kind it is."""
+    if recipe.joint_batches and has_batch_norm(built["discriminator"]):
+        yield (
+            "joint_batches lets batch norm in the discriminator tell real from generated samples "
+            "by the batch that they share: joint_batches=false, or no batch norm in D"
+        )
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    return any(isinstance(layer, _BatchNorm) for layer in network.modules())
 
 
 # ---- looking at networks -------------------------------------------------------------------
