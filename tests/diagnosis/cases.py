@@ -68,6 +68,7 @@ CASES = {
     "pretraining-failed": {"late": {**BAD, "reconstruction": 0.95}, "method": "decoding"},
     "constant-border": {"late": {**BAD, "auc": 1.0, "border_fake": 0.4}},
     "checkerboard": {"late": {**BAD, "nyquist": 1.6, "fine": 0.3}},
+    "noisy-samples": {"late": {**BAD, "nyquist": 0.8, "fine": 0.5}},
     "oscillation": {"late": {"way": [0.9, 0.4, 0.9, 0.4, 0.9, 0.4], "ema_way": 0.6},
                     "probes": 12},
     "codes-ignored": {"late": {"code_effect": 0.02}, "method": "infogan"},

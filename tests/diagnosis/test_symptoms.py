@@ -76,6 +76,17 @@ def test_a_joint_batch_is_no_cause_where_d_has_no_batch_norm():
     assert advice.settings == "joint_batches=false", "as it is typed"
 
 
+def test_noise_is_said_of_good_samples_and_is_no_checkerboard():
+    """As of a fully connected GAN on digits: recognised, and covered with specks."""
+    found = diagnosed(evidence(late={"nyquist": 0.84, "fine": 0.52}))
+    assert found.verdict == "healthy"
+    assert [each.name for each in found.others] == ["noisy-samples"]
+    assert "3.3 times the fine detail" in found.others[0].says
+    names = [each.name for each in findings(evidence(late={**BAD, "nyquist": 1.6, "fine": 0.5}))]
+    assert "checkerboard" in names
+    assert "noisy-samples" not in names
+
+
 def test_without_probes_only_facts_decide():
     bare = evidence(reason=CASES["non-finite"]["reason"])
     assert diagnosed(Evidence(bare.facts, [])).headline.name == "non-finite"

@@ -11,7 +11,7 @@ from steadygan.diagnosis.finding import Advice, Finding, Kind, Number
 #: The effects of a game that does not get anywhere.
 ON_SAMPLES = ("bad-samples", "total-collapse", "partial-collapse", "still-improving",
               "saturated-output", "plateau", "classes-missing", "within-class-collapse",
-              "checkerboard", "oscillation")  # fmt: skip
+              "checkerboard", "noisy-samples", "oscillation")  # fmt: skip
 #: Those, and what a bad game does to D.
 ON_GAME = (*ON_SAMPLES, "d-overpowers", "d-too-weak", "hardly-moved", "dead-units")
 
