@@ -12,7 +12,7 @@ What helps: a generator of convolutions (`dcgan` beside `gan`), and an average o
 InfoGAN, WGAN-GP and DCGAN have 1.1 times (docs/claims.md).
 
 Source: ours (`python -m benchmarks.claims run digits`); Radford et al. 2016, arXiv:1511.06434,
-section 1 (samples of early GANs are noisy).
+section 2.2 (images of the first GANs are noisy and incomprehensible).
 """
 
 from __future__ import annotations
