@@ -1,7 +1,8 @@
-"""Draw the last sample grid of each method of a study, side by side.
+"""Draw the last sample grid of each method of a study, side by side, five in a row.
 
     python tools/draw_demo.py runs/compare-mnist docs/images/demo.png
     python tools/draw_demo.py claims/digits docs/images/claims-digits.png
+    python tools/draw_demo.py claims/tricks docs/images/claims-tricks.png
 
 Takes the study's first seed, and needs nothing but its folder.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 GAP, HEAD, FOOT = 24, 30, 26
+IN_A_ROW = 5
 ORDER = ("gan", "dcgan", "infogan", "wgan", "wgan-gp")
 
 
@@ -25,7 +27,10 @@ def panel(run: Path, name: str) -> Image.Image:
     made = Image.new("RGB", (grid.width + GAP, grid.height + HEAD + FOOT), "white")
     made.paste(grid, (GAP // 2, HEAD))
     draw = ImageDraw.Draw(made)
-    draw.text((GAP // 2, 6), name, "black", ImageFont.load_default(18))
+    font = ImageFont.load_default(18)
+    while draw.textlength(name, font) > grid.width:
+        name = name.rstrip("…")[:-1] + "…"
+    draw.text((GAP // 2, 6), name, "black", font)
     seen = f"step {status['step']:,} · {status['images']:,} images"
     draw.text((GAP // 2, HEAD + grid.height + 6), seen, "#555555", ImageFont.load_default(14))
     return made
@@ -38,9 +43,12 @@ def main() -> None:
     names += [name for name in facts["methods"] if name not in ORDER]
     seed = facts["seeds"][0]
     panels = [panel(study / "runs" / f"{name}-s{seed}", name) for name in names]
-    whole = Image.new("RGB", (sum(p.width for p in panels), panels[0].height), "white")
-    for k, each in enumerate(panels):
-        whole.paste(each, (sum(p.width for p in panels[:k]), 0))
+    rows = [panels[at : at + IN_A_ROW] for at in range(0, len(panels), IN_A_ROW)]
+    width = max(sum(panel.width for panel in row) for row in rows)
+    whole = Image.new("RGB", (width, len(rows) * panels[0].height), "white")
+    for down, row in enumerate(rows):
+        for across, each in enumerate(row):
+            whole.paste(each, (across * each.width, down * each.height))
     whole.save(out, optimize=True)
 
 
