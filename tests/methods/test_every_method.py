@@ -111,6 +111,19 @@ def test_every_run_has_a_light_preset_that_is_lighter(method):
 # ---- the game ------------------------------------------------------------------------------
 
 
+@EACH_SHORT
+def test_what_samples_come_from_is_built_without_the_game(method, shape, monkeypatch):
+    """Bit for bit that of a fresh game, and no player: a process's first optimizer is slow."""
+    recipe = shrunk(method.fitted(shape))
+    torch.manual_seed(0)
+    whole = recipe.start(shape, 3).g_ema.state_dict()
+    monkeypatch.setattr("steadygan.game.recipe.Player", None)
+    torch.manual_seed(0)
+    alone = recipe.averaged(shape, 3).state_dict()
+    assert list(alone) == list(whole)
+    assert all(torch.equal(alone[name], whole[name]) for name in whole)
+
+
 @EACH_SHAPE
 def test_it_builds_and_a_turn_is_finite_and_moves_every_module(method, shape):
     game = trainer(shrunk(method.fitted(shape)), shape)

@@ -39,6 +39,11 @@ def gan(tmp_path_factory):
     return run_of("gan", tmp_path_factory.mktemp("sampling"))
 
 
+def test_a_generator_is_read_without_its_game(gan, monkeypatch):
+    monkeypatch.setattr("steadygan.game.recipe.Player", None)
+    assert load_parts(gan)[2]["method"] == "gan"
+
+
 @pytest.fixture(scope="module")
 def infogan(tmp_path_factory):
     return run_of("infogan", tmp_path_factory.mktemp("sampling"))
