@@ -4,13 +4,14 @@
     python -m benchmarks.claims run ring --out claims [--jobs 2]
     steadygan table claims/ring
     python -m benchmarks.claims table ring --out claims
+    python -m benchmarks.claims cost tricks
 
 `list` prints each study's command, which can be pasted; `run` runs one, and goes on where an
 earlier call was cut off; `table` prints a line for each claim from the study's folder: what was
 measured over the seeds, the difference with its 95 % interval and p (`study/statistics.py`), the
 verdict, and how many seeds would show a difference of this size with a power of .8 at the observed
-spread. All runs count steps and compute with one thread, so what they learn depends on no other
-work of the machine.
+spread; `cost` times the iterations of its methods in turn, with nothing else computing. All runs
+count steps and compute with one thread, so what they learn depends on no other work of the machine.
 """
 
 from __future__ import annotations
@@ -25,9 +26,14 @@ from pathlib import Path
 from statistics import mean, median, stdev
 
 import numpy as np
+import torch
 
 from benchmarks.characters import saturation
+from benchmarks.overhead import timed, trainer_of
+from steadygan.data import open_data
 from steadygan.report.settle import running_median, settle, smoothing_window
+from steadygan.study.plan import entries_of
+from steadygan.study.request import read_request
 from steadygan.study.results import Results, RunResult, read_results
 from steadygan.study.statistics import Difference, difference
 from steadygan.training.runfolder import read_history
@@ -445,7 +451,7 @@ def course(study: str, out: Path) -> Iterator[str]:
         if list(seen) != heads:  # of another length
             continue
         cells = [f"{mean(v):.3g} ± {stdev(v):.2g}" if len(v) > 1 else "" for v in seen.values()]
-        yield f"| `{entry.name}` | {' | '.join(cells)} |"
+        yield f"| `{called(entry.name)}` | {' | '.join(cells)} |"
 
 
 def in_words(study: str, results: Results) -> Results:
@@ -469,6 +475,11 @@ def by_seed(results: Results, claim: Claim, name: str) -> dict[int, float | None
     return {seed: None if value is None else abs(value - middle) for seed, value in found.items()}
 
 
+def called(word: str) -> str:
+    """A method of a study for a table: one with every trick is too long."""
+    return word if word.count(",") < 5 else f"{word.partition(':')[0]}:all"
+
+
 def head(claim: Claim) -> str:
     return f"| {claim.says} | {claim.source} | {claim.unit} |"
 
@@ -489,13 +500,13 @@ def compared(
     a, b = ({s: v for s, v in each.items() if v is not None} for each in (one, other))
     found = difference(claim.one, a, name, b)
     if found is None or found.low is None or found.high is None:
-        return f"{head(claim)} `{claim.one}`, `{name}` | 0 | | | no runs yet | |"
+        return f"{head(claim)} `{called(claim.one)}`, `{called(name)}` | 0 | | | no runs yet | |"
     as_claimed = (found.mean > 0) == claim.more
     verdict = found.verdict
     if verdict != "open" and not as_claimed:
         verdict = f"the reverse: {verdict}"
     return (
-        f"{head(claim)} `{claim.one}` {shown(a)}, `{name}` {shown(b)} "
+        f"{head(claim)} `{called(claim.one)}` {shown(a)}, `{called(name)}` {shown(b)} "
         f"| {found.n} | {found.mean:.3g} ({found.low:.3g} to {found.high:.3g}) | {found.p:.2g} "
         f"| {verdict} | {needed(found, a, b)} |"
     )
@@ -515,11 +526,35 @@ def needed(found: Difference, a: dict[int, float], b: dict[int, float]) -> str:
     return f"{max(6, int(np.ceil(((1.96 + 0.84) * spread / found.mean) ** 2))):,}"
 
 
+def costs(study: Study) -> Iterator[str]:
+    """What an iteration of each method of a study takes, on one thread, in turn."""
+    torch.set_num_threads(1)
+    words = shlex.split(study.shared)
+    request = read_request([word for word in words if "=" in word])
+    data = open_data(words[words.index("--data") + 1], request.data)
+    trainers = {
+        word: trainer_of(entry.recipe, data)
+        for word, entry in zip(
+            study.methods, entries_of(study.methods, data.shape, request.recipe), strict=True
+        )
+    }
+    for trainer in trainers.values():
+        for stage, done in trainer.stage_steps.items():
+            for _ in range(done, trainer.recipe.stage_length(stage)):
+                trainer.take_stage_step(stage)
+    taken = timed({word: each.iterate for word, each in trainers.items()}, steps=8, repeats=9)
+    first = median(taken[study.methods[0]])
+    yield f"| method | ms an iteration | times `{study.methods[0]}` |"
+    yield "|---" * 3 + "|"
+    for word, seconds in taken.items():
+        yield f"| `{called(word)}` | {median(seconds) * 1e3:.1f} | {median(seconds) / first:.2f} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=["list", "run", "table"])
+    parser.add_argument("action", choices=["list", "run", "table", "cost"])
     parser.add_argument("study", nargs="?", choices=list(STUDIES))
     parser.add_argument("--out", type=Path, default=Path("claims"))
     parser.add_argument("--jobs", type=int, default=1)
@@ -531,6 +566,9 @@ def main() -> None:
         return
     if args.study is None:
         parser.error(f"{args.action} needs the name of a study: {', '.join(STUDIES)}")
+    if args.action == "cost":
+        print("\n".join(costs(STUDIES[args.study])))
+        return
     if args.action == "table":
         out = args.out / args.study
         print("\n".join([*lines(args.study, out), "", *course(args.study, out)]))

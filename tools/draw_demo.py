@@ -13,6 +13,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 GAP, HEAD, FOOT = 24, 30, 26
@@ -49,6 +50,9 @@ def main() -> None:
     for down, row in enumerate(rows):
         for across, each in enumerate(row):
             whole.paste(each, (across * each.width, down * each.height))
+    grey = whole.convert("L")
+    if not np.any(np.asarray(whole) != np.asarray(grey)[..., None]):
+        whole = grey
     whole.save(out, optimize=True)
 
 
