@@ -52,6 +52,7 @@ def counted(monkeypatch):
 KILLED = """
 import os, signal, sys
 from steadygan.data import DataSettings, open_data
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 def kill(phase, done, total):
     if (phase, done) == (sys.argv[2], int(sys.argv[3])):
         os.kill(os.getpid(), int(sys.argv[4]))
