@@ -419,7 +419,7 @@ CLAIMS: dict[str, list[Claim]] = {
 def lines(study: str, out: Path) -> Iterator[str]:
     """The table of a study's claims as Markdown."""
     results = in_words(study, read_results(out))
-    yield "| claim | source | measured | | n | difference | p | verdict | seeds for power .8 |"
+    yield "| claim | verdict | measured | | difference | p | n | seeds for power .8 | source |"
     yield "|---" * 9 + "|"
     for claim in CLAIMS[study]:
         one = by_seed(results, claim, claim.one)
@@ -480,18 +480,17 @@ def called(word: str) -> str:
     return word if word.count(",") < 5 else f"{word.partition(':')[0]}:all"
 
 
-def head(claim: Claim) -> str:
-    return f"| {claim.says} | {claim.source} | {claim.unit} |"
+def row(claim: Claim, verdict: str, values: str, *cells: str) -> str:
+    """A line of the table: the verdict first, since wide tables are cut off on narrow screens."""
+    return f"| {' | '.join((claim.says, verdict, claim.unit, values, *cells, claim.source))} |"
 
 
 def alone(claim: Claim, values: dict[int, float | None]) -> str:
     said = ", ".join("none" if v is None else f"{v:.4g}" for v in values.values())
     assert claim.holds is not None
     yes = sum(claim.holds(value) for value in values.values())
-    return (
-        f"{head(claim)} `{claim.one}`: {said} | {len(values)} | | | "
-        f"in {yes} of {len(values)} seeds | |"
-    )
+    verdict = f"in {yes} of {len(values)} seeds"
+    return row(claim, verdict, f"`{claim.one}`: {said}", "", "", str(len(values)), "")
 
 
 def compared(
@@ -499,17 +498,16 @@ def compared(
 ) -> str:
     a, b = ({s: v for s, v in each.items() if v is not None} for each in (one, other))
     found = difference(claim.one, a, name, b)
+    names = f"`{called(claim.one)}`", f"`{called(name)}`"
     if found is None or found.low is None or found.high is None:
-        return f"{head(claim)} `{called(claim.one)}`, `{called(name)}` | 0 | | | no runs yet | |"
-    as_claimed = (found.mean > 0) == claim.more
+        return row(claim, "no runs yet", ", ".join(names), "", "", "0", "")
     verdict = found.verdict
-    if verdict != "open" and not as_claimed:
+    if verdict != "open" and (found.mean > 0) != claim.more:
         verdict = f"the reverse: {verdict}"
-    return (
-        f"{head(claim)} `{called(claim.one)}` {shown(a)}, `{called(name)}` {shown(b)} "
-        f"| {found.n} | {found.mean:.3g} ({found.low:.3g} to {found.high:.3g}) | {found.p:.2g} "
-        f"| {verdict} | {needed(found, a, b)} |"
-    )
+    values = f"{names[0]} {shown(a)}, {names[1]} {shown(b)}"
+    apart = f"{found.mean:.3g} ({found.low:.3g} to {found.high:.3g})"
+    seeds = needed(found, a, b)
+    return row(claim, verdict, values, apart, f"{found.p:.2g}", str(found.n), seeds)
 
 
 def shown(values: dict[int, float]) -> str:
