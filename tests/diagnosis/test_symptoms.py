@@ -68,12 +68,17 @@ def test_good_samples_are_no_fault_whatever_the_settings():
     assert [finding.name for finding in memorised.others] == ["d-memorises"]
 
 
-def test_a_joint_batch_is_no_cause_where_d_has_no_batch_norm():
-    settings = {"joint_batches": "true", "d_norm": "none"}
-    found = diagnosed(evidence(late={**BAD, "auc": 0.5}, settings=settings))
+@pytest.mark.parametrize(("method", "more"), [("dcgan", {"d_norm": "none"}), ("sngan", {}),
+                                              ("gan", {})])  # fmt: skip
+def test_a_joint_batch_is_no_cause_where_d_has_no_batch_norm(method, more):
+    settings = {"joint_batches": "true", **more}
+    found = diagnosed(evidence(late={**BAD, "auc": 0.5}, method=method, settings=settings))
     assert found.headline.name == "d-too-weak"
+
+
+def test_a_switch_is_advised_as_it_is_typed():
     (advice,) = diagnosed(evidence(**CASES["mixed-batches"])).headline.advice
-    assert advice.settings == "joint_batches=false", "as it is typed"
+    assert advice.settings == "joint_batches=false"
 
 
 def test_noise_is_said_of_good_samples_and_is_no_checkerboard():

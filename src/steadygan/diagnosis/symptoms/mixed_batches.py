@@ -27,8 +27,8 @@ KEY = "joint_batches"
 
 def look(evidence: Evidence) -> Finding | None:
     joint = evidence.changes.get(KEY) == (False, True)
-    bare = evidence.spec("networks").get("d_norm") == "none"
-    if not joint or bare or evidence.is_good:
+    has_norm = evidence.spec("networks").get("d_norm") == "batch"  # where a recipe can say it
+    if not joint or not has_norm or evidence.is_good:
         return None
     says = "the discriminator can tell real from generated samples by the batch that they share"
     known = evidence.late("auc") is not None
