@@ -34,7 +34,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.step import Textbook, conv_peak, images, ours, synchronise
+from benchmarks.step import Textbook, conv_peak, images, matmul_peak, ours, synchronise
 from steadygan.data import Dataset
 from steadygan.game.optimizers import Adam
 from steadygan.game.recipe import Recipe
@@ -89,7 +89,7 @@ class Mimicry:
         self.data, self.batch, self.device, self.log = data, batch, device, Log()
         # The SNGAN net of mimicry is that of its DCGAN with spectral norm in each layer.
         plain = importlib.import_module("torch_mimicry.nets.dcgan.dcgan_32")
-        bare = plain.DCGANDiscriminator32() if name == "sngan" else self.d
+        bare = plain.DCGANDiscriminator32().to(device) if name == "sngan" else self.d
         self.recipe = self._recipe(bare, betas)
 
     def _recipe(self, d: nn.Module, betas: tuple[float, float]) -> Recipe:
@@ -220,22 +220,6 @@ def table(times: dict[str, list[float]], images_seen: int) -> None:
               f"{images_seen / middle:8.1f} images/s  {peer / middle:.2f}x")  # fmt: skip
 
 
-def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """The best rate of a square product here, in FLOP/s."""
-    best = 0.0
-    for side in (1024, 2048, 4096):
-        a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-        times = []
-        for _ in range(3):
-            synchronise()
-            started = time.perf_counter()
-            a @ b
-            synchronise()
-            times.append(time.perf_counter() - started)
-        best = max(best, 2 * side**3 / min(times))
-    return best
-
-
 def of_mimicry(checkout: Path, asked: argparse.Namespace, device: torch.device) -> None:
     data = images()
     for name in MIMICRY:
@@ -270,7 +254,9 @@ def alone(turn: Turn, began: float) -> None:
     taken = time.time() - began
     turn()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"first iteration after {taken:.1f} s, peak memory {peak:,.0f} MiB")
+    there = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0
+    held = f", {there:,.0f} MiB of the GPU" if there else ""
+    print(f"first iteration after {taken:.1f} s, peak memory {peak:,.0f} MiB{held}")
 
 
 def of_script(checkout: Path, asked: argparse.Namespace, device: torch.device) -> None:

@@ -1,6 +1,6 @@
 """Speed of a training step against a textbook loop, as ratios in one run.
 
-    python -m benchmarks.step [--device auto] [--repeats 5] [--steps 10]
+    python -m benchmarks.step [--device auto] [--repeats 5] [--steps 10] [--batch 64]
 
 The textbook loop is what the well-known tutorials write: eager float32, a fresh fake batch for
 each player, `backward()` through everything (so D gets weight gradients in G's step too), default
@@ -36,11 +36,13 @@ SHAPE = (3, 32, 32)
 
 
 def images(count: int = 4096) -> Dataset:
-    """Random pictures: the speed of a step does not depend on what they show."""
+    """Random pictures of ten classes: the speed of a step does not depend on what they show."""
     rng = np.random.default_rng(0)
-    split = Split(rng.integers(0, 256, (count, *SHAPE), dtype=np.uint8), None)
+    pictures = rng.integers(0, 256, (count, *SHAPE), dtype=np.uint8)
+    split = Split(pictures, rng.integers(0, 10, count))
     return Dataset(
-        name="random", spec="random", shape=SHAPE, train=split, test=split, class_names=None,
+        name="random", spec="random", shape=SHAPE, train=split, test=split,
+        class_names=tuple("0123456789"),
         fingerprint="0" * 64, quarantine=(), settings=DataSettings(),
     )  # fmt: skip
 
@@ -111,9 +113,12 @@ def normalise(network: nn.Module) -> None:
             torch.nn.utils.parametrizations.spectral_norm(layer)
 
 
-def ours(recipe: Recipe, data: Dataset, device: str, precision: str) -> Callable[[], None]:
+def ours(
+    recipe: Recipe, data: Dataset, device: str, precision: str, exact: bool = False,
+    graphs: bool = True,
+) -> Callable[[], None]:  # fmt: skip
     """The library's own turn, guards and all."""
-    placed = place(device, precision, needs_double_backward(recipe))
+    placed = place(device, precision, needs_double_backward(recipe), exact, graphs)
     trainer = Trainer(recipe, data, RunFolder(Path("unused")), 0, placed)
     return trainer.iterate
 
@@ -153,32 +158,49 @@ def conv_peak(device: torch.device, dtype: torch.dtype) -> float:
     return best
 
 
+def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """The best rate of a square product here, in FLOP/s."""
+    best = 0.0
+    for side in (1024, 2048, 4096):
+        a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+        times = []
+        for _ in range(3):
+            synchronise()
+            started = time.perf_counter()
+            a @ b
+            synchronise()
+            times.append(time.perf_counter() - started)
+        best = max(best, 2 * side**3 / min(times))
+    return best
+
+
 def share_of_peak(iteration: Callable[[], None], seconds: float, precision: str) -> str:
     """What share of the convolution peak a turn reaches (torch counts no double backward)."""
-    device = iteration.__self__.device_config.device
+    trainer = iteration.__self__
+    graphs, trainer.graphs = trainer.graphs, None  # a graph's kernels cannot be counted
     with FlopCounterMode(display=False) as counter:
         iteration()
+    trainer.graphs = graphs
     rate = counter.get_total_flops() / seconds
-    peak = conv_peak(device, torch.bfloat16 if precision == "bf16" else torch.float32)
-    return (
-        f"; {rate / 1e12:.2f} TFLOP/s of a convolution peak of {peak / 1e12:.2f} here: "
-        f"{rate / peak:.0%}"
-    )
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    device = trainer.device_config.device
+    peaks = (("convolution", conv_peak(device, kind)), ("matmul", matmul_peak(device, kind)))
+    shares = (f"{rate / peak:.0%} of a {name} peak of {peak / 1e12:.2f}" for name, peak in peaks)
+    return f"; {rate / 1e12:.2f} TFLOP/s: {' and '.join(shares)} here"
 
 
-def recipes() -> dict[str, Recipe]:
-    """One game of each kind at 32x32x3, batch 64: plain, double backward, spectral norm, an
-    auto-encoder for D, attention."""
-    dcgan = find("dcgan").recipe
+def recipes(batch: int = 64) -> dict[str, Recipe]:
+    """One game of each kind at 32x32x3, by default of batch 64: plain, double backward, spectral
+    norm, an auto-encoder for D, attention."""
+    dcgan, wgan_gp = find("dcgan").recipe, find("wgan-gp").recipe
     four = dcgan.networks.model_copy(update={"kernel": 4})
-    three = find("wgan-gp").recipe.networks.model_copy(update={"stages": 3})
-    return {
+    three = wgan_gp.networks.model_copy(update={"stages": 3})
+    found = {
         "dcgan 4x4 width 64": dcgan.changed(networks=four),
-        "wgan-gp width 64, three stages": find("wgan-gp").recipe.changed(networks=three),
-        "sngan": find("sngan").recipe.changed(batch=64),
-        "began": find("began").recipe.changed(batch=64),
-        "sagan-hinge": find("sagan-hinge").recipe.changed(batch=64),
+        "wgan-gp width 64, three stages": wgan_gp.changed(networks=three),
+        **{name: find(name).recipe for name in ("sngan", "began", "sagan-hinge")},
     }
+    return {name: recipe.changed(batch=batch) for name, recipe in found.items()}
 
 
 def main() -> None:
@@ -186,6 +208,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--only", help="the games whose name begins so")
     asked = parser.parse_args()
     device = find_device(asked.device)
@@ -195,7 +218,7 @@ def main() -> None:
         f"{torch.get_num_threads()} threads, bf16 hardware: {'yes' if bf16 else 'no'}"
     )
     data = images()
-    for name, recipe in recipes().items():
+    for name, recipe in recipes(asked.batch).items():
         if asked.only and not name.startswith(asked.only):
             continue
         textbook = Textbook(recipe, data, device)

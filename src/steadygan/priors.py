@@ -8,6 +8,7 @@ what makes sample grids of different methods comparable.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from pydantic import Field, SerializeAsAny
@@ -37,8 +38,11 @@ class Prior(Spec):
         raise NotImplementedError
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """`count` latents, float32 on the CPU, shape (count, total_dim)."""
-        return self.latents(torch.randn(count, self.dim, generator=generator))
+        """`count` latents, float32 on the device of `generator`, shape (count, total_dim)."""
+        return self.latents(self._normal(count, generator))
+
+    def _normal(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(count, self.dim, generator=generator, device=generator.device)
 
 
 def uniform_from_normal(normal: Tensor) -> Tensor:
@@ -101,9 +105,10 @@ class Coded(Prior):
         return self.with_codes(uniform_from_normal(normal), category, continuous)
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        noise = uniform_from_normal(torch.randn(count, self.dim, generator=generator))
-        category = torch.randint(self.categories, (count,), generator=generator)
-        continuous = torch.rand(count, self.continuous, generator=generator) * 2 - 1
+        drawn: Any = {"generator": generator, "device": generator.device}
+        noise = uniform_from_normal(self._normal(count, generator))
+        category = torch.randint(self.categories, (count,), **drawn)
+        continuous = torch.rand(count, self.continuous, **drawn) * 2 - 1
         return self.with_codes(noise, category, continuous)
 
     def with_codes(self, noise: Tensor, category: Tensor, continuous: Tensor) -> Tensor:
@@ -146,4 +151,5 @@ class ClassConditionalPrior(Prior):
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         noise = self.base.sample(count, generator)
-        return with_class(noise, torch.randint(self.classes, (count,), generator=generator))
+        drawn = torch.randint(self.classes, (count,), generator=generator, device=generator.device)
+        return with_class(noise, drawn)

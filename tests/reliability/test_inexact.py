@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from steadygan.errors import UserError
-from steadygan.training import Hooks, checkpoint, facts, resume, train
+from steadygan.training import Hooks, checkpoint, precision, resume, train
 from tests.reliability import children, files, games
 
 
@@ -52,7 +52,7 @@ def another_torch(run, monkeypatch):
 
 
 def another_machine(run, monkeypatch):
-    monkeypatch.setattr(facts, "arithmetic_of", lambda device, precision: "ABACUS")
+    monkeypatch.setattr(precision, "arithmetic_of", lambda device, precision: "ABACUS")
 
 
 DIFFERENT = [

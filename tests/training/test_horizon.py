@@ -50,6 +50,9 @@ def test_the_speed_is_that_of_iterations_after_a_warm_up(monkeypatch):
             self.done += 1
             self.images += 32
 
+        def settle(self):
+            pass
+
     monkeypatch.setattr(horizon, "Trainer", Stub)
     monkeypatch.setattr(horizon.time, "perf_counter", lambda: now[0])
     speed = horizon.images_a_second(games.small("dcgan"), games.images(), "cpu", "fp32")

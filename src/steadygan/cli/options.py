@@ -25,7 +25,7 @@ DATA_HELP = "mnist, folder:DIR, zip:FILE, ...; `steadygan data list` names all."
 KEYS_HELP = (
     "key=value settings: size= channels= flip= holdout= attribute= (data), batch= width= lr= "
     "objective= ... (method; `steadygan methods NAME` lists them), preset=light|paper, "
-    "precision= threads= "
+    "precision= threads= exact= graphs= "
     "log_every= save_every= sample_every= (run)."
 )
 ALLOWED = {False: [], True: ["allow_bad=true"]}

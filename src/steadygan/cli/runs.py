@@ -139,7 +139,8 @@ def train(
     recipe = compose(chosen, dataset.shape, request.recipe, add or [], drop or [])
     if request.run.horizon == "budget":
         with bars() as progress, phase(progress, "measuring the speed"):
-            recipe = fitted_to(recipe, dataset, goal, device, request.run.precision, say)
+            told = request.run.precision, request.run.exact, say
+            recipe = fitted_to(recipe, dataset, goal, device, *told)
     for note in notes(recipe, dataset.shape, dataset.classes):
         say(f"note: {note}")
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")
@@ -153,7 +154,8 @@ def train(
     with follow(out, name, goal, evaluate, stop, track, stop_on_fault) as followed:
         training.train(
             recipe, dataset, out=out, steps=steps, budget_minutes=budget_minutes, seed=seed,
-            device=device, precision=request.run.precision, schedule=request.schedule(),
+            device=device, precision=request.run.precision, exact=request.run.exact,
+            graphs=request.run.graphs, schedule=request.schedule(),
             hooks=followed.hooks, command=command_line(), title=chosen.title,
         )  # fmt: skip
     say_how_it_stands(judge, out, followed)

@@ -50,6 +50,7 @@ class GameProbe:
     reference: Reference | None = None
 
     def __call__(self, trainer: Trainer) -> dict[str, float]:
+        trainer.settle()
         with _nothing_moved(trainer):
             context, heldout = context_of(trainer), heldout_of(trainer)
             if self.reference is None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from steadygan.errors import UserError
+from steadygan.errors import SteadyGanError, UserError
 from steadygan.game.processes import ALONE, Processes
-from steadygan.game.state import GameState, Guard
+from steadygan.game.state import GameState, Guard, StepResult
 from steadygan.networks.labels import split_class, with_class
 
 if TYPE_CHECKING:
@@ -29,6 +29,29 @@ DOutput = tuple[Tensor | None, Tensor, tuple[Tensor, ...]]
 Condition = tuple[Tensor, ...]
 
 
+class UnrepeatableError(SteadyGanError):
+    """A step reads on the host what differs between iterations: no CUDA graph can repeat it."""
+
+
+class Varying:
+    """A count that is another one in each iteration. `int(it)` is its value now; arithmetic with it
+    raises `UnrepeatableError`, since a captured step would keep the result."""
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+
+    def __int__(self) -> int:
+        return self._now
+
+    def _refuse(self, *others: object) -> Any:
+        raise UnrepeatableError("a step follows how far the run is")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __rmod__ = _refuse
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __divmod__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __bool__ = __float__ = _refuse
+    __hash__ = object.__hash__
+
+
 class RealBatch(NamedTuple):
     """A batch of the train part: `samples` (B, ...) in [-1, 1] if images, `labels` (B,) int64 or
     None, both on the game's device, and `rows` (B,) int64 on the CPU: which items of the data they
@@ -37,6 +60,17 @@ class RealBatch(NamedTuple):
     samples: Tensor
     labels: Tensor | None = None
     rows: Tensor | None = None
+
+
+class Turn(NamedTuple):
+    """Step `k` of `steps` an iteration, for what acts in one of `every` steps."""
+
+    steps: int
+    k: int
+    every: int
+
+    def is_now(self, iteration: int) -> bool:
+        return (iteration * self.steps + self.k + 1) % self.every == 0
 
 
 #: The fields of a real batch as `StepContext.used` calls them.
@@ -49,9 +83,10 @@ class StepInputs:
 
     `real()` gives the player's next real batch: each player goes through the data in an order of
     its own, so a part on G that reads real samples leaves D's order alone. `generator(stream)` is
-    the random stream of that name for this step, on the CPU. `autocast()` is entered around network
-    forwards. `device` is that of the networks. With several `processes`, batches are this one's
-    share.
+    the random stream of that name for this step, on `device`, which is that of the networks.
+    `autocast()` is entered around network forwards. With several `processes`, batches are this
+    one's share. `asks(turn)` is told each `Turn` that the step asks after; `holds(schedule)` gives
+    a step that is captured a tensor () which follows a function of the progress.
     """
 
     real: Callable[[], RealBatch]
@@ -59,6 +94,8 @@ class StepInputs:
     autocast: Callable[[], AbstractContextManager]
     device: torch.device
     processes: Processes = ALONE
+    asks: Callable[[Turn], None] = lambda turn: None
+    holds: Callable[[Callable[[float], float]], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,21 +106,29 @@ class Iteration:
     `index` counts from 0 (in a pre-training stage, its steps); `images` is how many real images D
     had seen before. `inputs(player, k)` gives those of step `k` of a player; asking draws nothing.
     `guard` is called with each step's result before the optimizer moves a weight, and raises to
-    stop training with all weights as they are.
+    stop training with all weights as they are. `repeat`, if there is one, takes the iteration in
+    the place of `Recipe.play` (`training/graphs.py`). An iteration that is `captured` is played
+    once to be repeated: nothing in it may follow its counts.
     """
 
     index: int
     images: int
     inputs: Callable[[str, int], StepInputs]
     guard: Guard
+    repeat: Callable[[Iteration], dict[str, StepResult]] | None = None
+    captured: bool = False
 
     def context(
         self, recipe: Recipe, state: GameState, player: str, k: int = 0, keeps_graph: bool = False
     ) -> StepContext:
         """The context of step `k` of `player`, with its real batch. G's is drawn only where a loss
         of G asks for real samples."""
-        given = self.inputs(player, k), self.images, self.index, k
-        context = StepContext(recipe, state, player, *given, keeps_graph)
+        images: Any = self.images
+        index: Any = self.index
+        if self.captured:
+            images, index = Varying(images), Varying(index)
+        given = self.inputs(player, k), images, index, k
+        context = StepContext(recipe, state, player, *given, keeps_graph, captured=self.captured)
         if player != "g":
             context.batch = context.inputs.real()
         return context
@@ -114,6 +159,7 @@ class StepContext:
     keeps_graph: bool = False
     #: These fakes were made before, in D's step, which has moved G's running statistics.
     makes_again: bool = False
+    captured: bool = False
     signals: dict[str, Tensor] = field(default_factory=dict)
     parts: list[Part] = field(init=False, repr=False)
     #: The modules whose spectral norm has taken its power iteration in this step.
@@ -130,8 +176,23 @@ class StepContext:
     def index(self) -> int:
         """The number of this step among those of its player, from 0, at the recipe's steps an
         iteration (a warm-up with more of them aside)."""
-        steps = self.recipe.d_steps if self.player == "d" else self.recipe.g_steps
-        return self.iteration * steps + self.k
+        return self.iteration * self._steps + self.k
+
+    @property
+    def _steps(self) -> int:
+        return self.recipe.d_steps if self.player == "d" else self.recipe.g_steps
+
+    def is_turn(self, every: int) -> bool:
+        """Whether this is the player's step `every`, 2 `every`, ...: for what acts seldom."""
+        turn = Turn(self._steps, self.k, every)
+        self.inputs.asks(turn)
+        return turn.is_now(int(self.iteration))
+
+    def follow(self, schedule: Callable[[float], float]) -> float | Tensor:
+        """`schedule(progress)`: a number, or in a captured step a tensor () that follows it."""
+        if self.captured and self.inputs.holds is not None:
+            return self.inputs.holds(schedule)
+        return schedule(self.progress)
 
     # ---- forwards ----------------------------------------------------------------------------
 

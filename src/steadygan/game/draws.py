@@ -1,9 +1,9 @@
-"""Random draws that parts and losses share: on the CPU whatever the device of what they are for, so
-that a run draws the same on any machine."""
+"""Random draws that parts and losses share, on the device of the generator that they come from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from steadygan.game.processes import ALONE, Processes
 
 
 class Stream(torch.Generator):
-    """A generator of one step, in a run of several processes.
+    """A generator of one step, on the device of the networks, in a run of several processes.
 
     The functions below draw for the whole batch and give the process its share, so that a sample's
     draws are those that it would have in a run of one. What is drawn from it directly is the same
@@ -37,10 +37,7 @@ def integers(
 ) -> Tensor:
     """int64 from `low` to `high` - 1 of `shape` (B, ...), B the samples that this process holds."""
 
-    def draw(size: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
-        return torch.randint(low, high, size, generator=generator)
-
-    return _share(draw, shape, generator)
+    return _share(partial(torch.randint, low, high), shape, generator)
 
 
 def one_per_sample(batch: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -54,4 +51,9 @@ def _share(
 ) -> Tensor:
     processes = getattr(generator, "processes", ALONE)
     whole = (processes.size * shape[0], *shape[1:])
-    return processes.share_of(draw(whole, generator=generator))
+    return processes.share_of(draw(whole, generator=generator, device=device_of(generator)))
+
+
+def device_of(generator: torch.Generator | None) -> torch.device:
+    """Where what is drawn from `generator` lies; torch's own draws on the CPU."""
+    return torch.device("cpu") if generator is None else generator.device

@@ -107,10 +107,27 @@ class Player:
         states = self.optimizer.state.values()
         return [value for each in states for value in each.values() if isinstance(value, Tensor)]
 
-    def step(self, gradients: list[Tensor], settings: dict[str, object]) -> None:
-        """One optimizer step along `gradients` (one a parameter), at the given settings."""
+    def hold_rate_on(self, device: torch.device) -> None:
+        """Let the optimizer read its rate, and count its steps, on `device` (a GPU): its step then
+        waits for nothing on the host, and a CUDA graph of it follows the rate."""
         for group in self.optimizer.param_groups:
-            group.update(settings)
+            rate = torch.tensor(float(group["lr"]), dtype=torch.float32, device=device)
+            group.update(lr=rate, capturable=True)
+
+    def adopt(self, settings: Mapping[str, Any]) -> None:
+        """Set the optimizer's settings, such as its rate, from here on."""
+        for group in self.optimizer.param_groups:
+            for key, value in settings.items():
+                if isinstance(held := group[key], Tensor):
+                    held.copy_(value) if isinstance(value, Tensor) else held.fill_(value)
+                else:
+                    group[key] = value
+
+    def step(self, gradients: list[Tensor], settings: Mapping[str, Any] | None = None) -> None:
+        """One optimizer step along `gradients` (one a parameter), at the given settings, or at
+        those of now."""
+        if settings is not None:
+            self.adopt(settings)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             same = gradient.stride() == parameter.stride()
             parameter.grad = gradient if same else _laid_out_like(parameter, gradient)

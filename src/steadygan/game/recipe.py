@@ -283,7 +283,18 @@ class Recipe(Spec):
         )
 
     def iterate(self, state: GameState, iteration: Iteration) -> dict[str, StepResult]:
-        """One iteration: all steps of D, then those of G. The last result of each, by player."""
+        """One iteration: all steps of D, then those of G, then the moving average. The last result
+        of each, by player."""
+        repeat = iteration.repeat
+        results = self.play(state, iteration) if repeat is None else repeat(iteration)
+        seen, g = self.batch * self.steps("d", iteration.index), state.players["g"]
+        self.ema.follow(state.averaged, iteration.images + seen, seen)
+        if g.normalised["generator"]:
+            power_iteration(state.g_ema)  # averaged singular vectors then fit the averaged weights
+        return results
+
+    def play(self, state: GameState, iteration: Iteration) -> dict[str, StepResult]:
+        """The steps of an iteration."""
         results: dict[str, StepResult] = {}
         d_steps, shared = self.steps("d", iteration.index), None
         for k in range(d_steps):
@@ -297,10 +308,6 @@ class Recipe(Spec):
                 context.take_fake_of(shared)
                 shared = None
             results["g"] = self.step(context, iteration.guard)
-        seen, g = self.batch * d_steps, state.players["g"]
-        self.ema.follow(state.averaged, iteration.images + seen, seen)
-        if g.normalised["generator"]:
-            power_iteration(state.g_ema)  # averaged singular vectors then fit the averaged weights
         return results
 
     def images_in(self, iteration: int) -> int:
@@ -323,7 +330,9 @@ class Recipe(Spec):
         guard(result)
         for part in context.parts:
             part.adjust(result)
-        player.step(result.gradients, self.settings(player, context))
+        # A captured step is given its settings before each repetition.
+        settings = None if context.captured else self.settings(player, context)
+        player.step(result.gradients, settings)
         for part in self.on_side(context.player):
             part.after_step(player, context.state)
         return result

@@ -72,6 +72,9 @@ class GameState:
         for module in self.networks().values():
             # torch's stubs do not know memory_format.
             module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
+        if device.type == "cuda":
+            for player in self.players.values():
+                player.hold_rate_on(device)
 
 
 @dataclass

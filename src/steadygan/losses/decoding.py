@@ -51,10 +51,10 @@ class Features(nn.Module):
 
     def standardised(self, features: Tensor) -> Tensor:
         """Features (B, dim) with mean 0 and spread 1 over the images seen; as they are before."""
-        if not self.count:
-            return features
-        spread = (self.squares / self.count).sqrt().clamp_min(LEAST_SPREAD)
-        return ((features - self.mean) / spread).float()
+        # No host reads the count: on a GPU it would wait.
+        spread = (self.squares / self.count.clamp_min(1)).sqrt().clamp_min(LEAST_SPREAD)
+        standard = ((features - self.mean) / spread).float()
+        return torch.where(self.count > 0, standard, features)
 
     def remember(self, loss: Tensor, step: int, steps: int) -> None:
         """Add the loss of step `step` of `steps` to its hundredth of the stage, as a share of the

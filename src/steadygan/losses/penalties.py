@@ -165,12 +165,12 @@ class Penalty(Part):
         context.signals["critic_gradient_norm_std"] = norms.std(correction=0)
         return squares
 
-    def weight_in(self, context: StepContext) -> float:
+    def weight_in(self, context: StepContext) -> float | Tensor:
         """The weight in this step."""
         return self.weight
 
     def loss(self, context: StepContext) -> Tensor | None:
-        if (context.index + 1) % self.every:
+        if not context.is_turn(self.every):
             return None
         return self.weight_in(context) * self.every * self.cost(self.squares(context)).mean()
 
@@ -260,8 +260,8 @@ class R1(Penalty):
         """The weight when a share `progress` of the horizon is behind."""
         return self.weight * (1.0 + (self.weight_end - 1.0) * progress)
 
-    def weight_in(self, context: StepContext) -> float:
-        return self.gamma(context.progress) / 2
+    def weight_in(self, context: StepContext) -> float | Tensor:
+        return context.follow(lambda progress: self.gamma(progress) / 2)
 
     def squares(self, context: StepContext) -> Tensor:
         (kind,) = self.input_gradients

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
+from steadygan.game.draws import device_of
 from steadygan.game.part import Part
 
 if TYPE_CHECKING:
@@ -38,11 +39,14 @@ def same_part(
     side, size = maps.shape[-1], images.shape[-1]
     half = side // 2
     scale = size / side
-    pixels = int(half * scale + 0.5)
+    pixels, device = int(half * scale + 0.5), device_of(generator)
     for axis in (2, 3):
-        first = int(torch.randint(0, side - half + 1, (), generator=generator))
-        maps = maps.narrow(axis, first, half)
-        images = images.narrow(axis, min(int(first * scale + 0.5), size - pixels), pixels)
+        # The place stays on the device: to read it would make the host wait for all before it.
+        drawn = torch.randint(0, side - half + 1, (), generator=generator, device=device)
+        first = drawn.to(maps.device)
+        start = (first * scale + 0.5).long().clamp_max(size - pixels)
+        maps = maps.index_select(axis, first + torch.arange(half, device=maps.device))
+        images = images.index_select(axis, start + torch.arange(pixels, device=maps.device))
     return maps, images
 
 

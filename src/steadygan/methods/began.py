@@ -75,8 +75,10 @@ class Began(Recipe):
         return began_d_loss(context.real_scores, context.fake_scores, balance_of(context.state).k)
 
     def settings(self, player: Player, context: StepContext) -> dict[str, Any]:
-        settings = super().settings(player, context)
-        return {**settings, "lr": settings["lr"] * balance_of(context.state).rate.item()}
+        settings, rate = super().settings(player, context), balance_of(context.state).rate
+        # On a GPU the rate is read there: to fetch it would make the host wait.
+        scale = rate.item() if rate.device.type == "cpu" else rate
+        return {**settings, "lr": settings["lr"] * scale}
 
     def iterate(self, state: GameState, iteration: Iteration) -> dict[str, StepResult]:
         """An iteration, then k, M and the learning rates by the errors of D's last step: of one and

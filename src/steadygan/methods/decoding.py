@@ -68,13 +68,13 @@ class Decoding(EncoderPretraining):
             state.players["decode"] = Player("decode", same, optimizer, weights_of="g")
         return state
 
-    def iterate(self, state: GameState, iteration: Iteration) -> dict[str, StepResult]:
-        """The decode step, then D and G."""
+    def play(self, state: GameState, iteration: Iteration) -> dict[str, StepResult]:
+        """The decode step, then those of D and G."""
         results = {}
         if "decode" in state.players:
             context = iteration.context(self, state, "decode")
             results["decode"] = self.step(context, iteration.guard)
-        return super().iterate(state, iteration) | results
+        return super().play(state, iteration) | results
 
     def losses(self, context: StepContext) -> dict[str, Tensor]:
         if context.player == "decode":

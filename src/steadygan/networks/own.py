@@ -6,6 +6,7 @@ import copy
 import importlib
 import inspect
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -106,9 +107,12 @@ class OwnNetworks(Networks):
             )
         if self.discriminator is not None:
             built["discriminator"] = make_module(self.discriminator, shape, classes=codes.classes)
-        condition = [torch.zeros(2, dtype=torch.int64)] if self.d_takes_classes else []
-        condition += [torch.zeros(2, latent_dim)] if self.d_takes_latents else []
-        _check(built, shape, torch.zeros(2, latent_dim + self.g_takes_classes), condition)
+        # Ready modules may be on a GPU already.
+        device = next((p.device for p in built["generator"].parameters()), torch.device("cpu"))
+        zeros = partial(torch.zeros, device=device)
+        condition = [zeros(2, dtype=torch.int64)] if self.d_takes_classes else []
+        condition += [zeros(2, latent_dim)] if self.d_takes_latents else []
+        _check(built, shape, zeros(2, latent_dim + self.g_takes_classes), condition)
         return built
 
 

@@ -38,7 +38,7 @@ SHIFT, FINE_SHIFT, SCALE, BRIGHTNESS, CONTRAST, SATURATION = 0.125, 0.125, 0.2, 
 
 
 class Draws:
-    """Random numbers of one step, (B,) each, on the CPU whatever the images' device."""
+    """Random numbers of one step, (B,) each, on the images' device."""
 
     def __init__(self, images: Tensor, p: Tensor, generator: torch.Generator | None) -> None:
         self.images, self.p, self.generator = images, p, generator

@@ -1,7 +1,6 @@
 """Differentiable augmentation of images (B, C, H, W): `diffaugment`, and what `consistency` uses.
 
-Every function draws one transformation a sample, on the CPU whatever the images' device, and keeps
-shape and graph.
+Every function draws one transformation a sample and keeps shape and graph.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def _sources(
 ) -> tuple[Tensor, Tensor]:
     """From which row (or column) each of `length` comes, (B, length), and whether it is inside."""
     shift = integers(-most, most + 1, (len(images), 1), generator)
-    source = (torch.arange(length) - shift).to(images.device)
+    source = (torch.arange(length, device=shift.device) - shift).to(images.device)
     return source.clamp(0, length - 1), (source >= 0) & (source < length)
 
 
@@ -63,7 +62,7 @@ def cut_out(images: Tensor, share: float, generator: torch.Generator | None = No
         box = int(share * length + 0.5)
         centre = integers(0, length + 1 - box % 2, (len(images), 1), generator)
         first = centre - box // 2
-        place = torch.arange(length)
+        place = torch.arange(length, device=first.device)
         hooks.append(((place < first) | (place >= first + box)).to(images.device))
     rows, columns = hooks
     return images * (rows[:, :, None] | columns[:, None, :])[:, None]

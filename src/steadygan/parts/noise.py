@@ -34,9 +34,9 @@ class InstanceNoise(Part):
         return self.sigma + (self.sigma_end - self.sigma) * progress
 
     def augment(self, context: StepContext, samples: Tensor, kind: Kind) -> Tensor:
-        sigma = self.sigma_at(context.progress)
-        if sigma == 0:
+        if self.sigma == self.sigma_end == 0:
             return samples
+        sigma = context.follow(self.sigma_at)
         stream = context.generator(f"instance noise {kind}")
         noise = normal(tuple(samples.shape), stream).to(samples.device)
         return samples + sigma * noise

@@ -45,7 +45,8 @@ class History(Undoable):
             self.filled += room
             return fake
         drawn, places = (
-            torch.randperm(capacity, generator=generator)[:count].to(fake.device) for _ in range(2)
+            torch.randperm(capacity, generator=generator, device=generator.device)[:count]
+            for _ in range(2)
         )
         augment = torch.cat([fake[:-count], self.samples[drawn]])
         self._put(places, fake[:count])

@@ -113,12 +113,14 @@ class RunRecord(Record):
     device: Device
     arithmetic: str = ""
     precision: Literal["auto", "fp32", "bf16"]
+    exact: bool = False
+    graphs: bool = True
     threads: Annotated[int, Field(ge=1, le=4096)]
     processes: Annotated[int, Field(ge=1, le=4096)] = 1
     versions: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
     signal_titles: dict[str, str] = {}
-    schedule: dict[str, Any] = {}
+    cadence: dict[str, Any] = {}
     segments: list[SegmentRecord] = []
     goal: GoalRecord
     status: StatusRecord | None = None

@@ -103,6 +103,7 @@ class Evaluator:
             self.take_up(trainer)
         if not self.due(trainer):
             return None
+        trainer.settle()
         started = self.clock()
         found = self.evaluated(trainer)
         self.keep_if_best(trainer, distance_in(found))

@@ -22,12 +22,15 @@ OPTIONS = ("data", "steps", "budget", "seed", "out", "device", "add", "drop")
 
 
 class RunSettings(LogSchedule):
-    """The keys that belong to the run: cadence, precision, threads, and whether schedules follow
-    the recipe's horizon or the run's own length (`training/horizon.py`)."""
+    """The keys that belong to the run: cadence, precision, threads, whether schedules follow the
+    recipe's horizon or the run's own length (`training/horizon.py`), and on a GPU whether it is
+    exact and repeats CUDA graphs (`training/precision.py`)."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int | None = Field(None, ge=1, le=4096)
     horizon: Literal["recipe", "budget"] = "recipe"
+    exact: bool = False
+    graphs: bool = True
 
 
 @dataclass

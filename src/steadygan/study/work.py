@@ -153,7 +153,7 @@ def start(task: Task, device: str, hooks: Hooks) -> None:
     recipe, settings, goal, facts = task.recipe, task.settings, task.goal, task.facts
     budget = goal.budget_seconds
     if settings.horizon == "budget":
-        recipe = fitted_to(recipe, task.data, goal, device, settings.precision)
+        recipe = fitted_to(recipe, task.data, goal, device, settings.precision, settings.exact)
     train(
         recipe,
         task.data,
@@ -163,6 +163,8 @@ def start(task: Task, device: str, hooks: Hooks) -> None:
         seed=task.seed,
         device=device,
         precision=settings.precision,
+        exact=settings.exact,
+        graphs=settings.graphs,
         schedule=LogSchedule(
             **{name: getattr(settings, name) for name in LogSchedule.model_fields}
         ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from steadygan.training.precision import DeviceConfig, arithmetic_of
+from steadygan.training.precision import DeviceConfig
 
 
 def versions() -> dict[str, str]:
@@ -20,14 +20,15 @@ def versions() -> dict[str, str]:
 def identity(
     recipe: dict, data: dict, seed: int, device_config: DeviceConfig, processes: int = 1
 ) -> dict[str, Any]:
-    """Everything that decides a run's bits. Two runs of one identity are bitwise equal on a CPU; on
-    a GPU kernels may add in another order from run to run."""
+    """Everything that decides a run's bits. Two runs of one identity are bitwise equal on a CPU,
+    and on a GPU where they are exact (`DeviceConfig`); else kernels may add in another order there.
+    """
     return {
         "recipe": recipe,
         "data": {"fingerprint": data["fingerprint"], "settings": data["settings"]},
         "seed": seed,
         "device": device_config.device.type,
-        "arithmetic": arithmetic_of(device_config.device, device_config.precision),
+        "arithmetic": device_config.arithmetic,
         "precision": device_config.precision,
         "threads": torch.get_num_threads(),
         "processes": processes,

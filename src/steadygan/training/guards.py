@@ -19,6 +19,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from steadygan.game.player import Player
 from steadygan.game.state import GameState, StepResult, Undoable
 
 
@@ -71,6 +72,67 @@ def _copy(those: list[Tensor], into: list[Tensor]) -> None:
         torch._foreach_copy_(into, those)
 
 
+class LateGuard:
+    """Watches the steps of a game on a GPU without waiting for it: what `Guard` looks at is looked
+    at there, and `found` reads later whether any step since has computed NaN or Inf. What follows
+    such a step is lost: see `Snapshot`."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._bad = torch.zeros((), dtype=torch.bool, device=device)
+
+    def begin(self, state: GameState) -> None:
+        for module in undoable(state):
+            module.begin_step()
+
+    @torch.no_grad()
+    def check(self, result: StepResult) -> None:
+        """Remember where this step has computed NaN, Inf, or what is too large for a norm."""
+        floats = by_kind(tensor for tensor in watched(result) if tensor.is_floating_point())
+        for tensors in floats.values():
+            norms = torch.stack(torch._foreach_norm(tensors))
+            finite = norms.sum(dtype=torch.float64).isfinite()
+            self._bad |= ~finite.to(self._bad.device)
+
+    def found(self) -> bool:
+        """Whether any step since the last call was not finite. Waits for the device."""
+        found = bool(self._bad)
+        if found:
+            self._bad.zero_()
+        return found
+
+
+class Snapshot:
+    """The tensors of a game as they were, on its device, so that it can go back there."""
+
+    def __init__(self) -> None:
+        self._live: list[Tensor] = []
+        self._kept: list[Tensor] = []
+        self._without: list[Player] = []
+
+    def take(self, state: GameState) -> None:
+        """Remember the state as it is now."""
+        players = state.players.values()
+        modules = state.networks().values()
+        live = [t for m in modules for t in (*m.parameters(), *m.buffers())]
+        live += [moment for player in players for moment in player.moments()]
+        if [*map(id, live)] != [*map(id, self._live)]:
+            self._live, self._kept = live, [tensor.detach().clone() for tensor in live]
+            self._without = [player for player in players if not player.optimizer.state]
+        else:
+            _copy_by_kind(self._live, self._kept)
+
+    def restore(self) -> None:
+        """Put the state back, bit for bit, as it was at the last `take`."""
+        _copy_by_kind(self._kept, self._live)
+        for player in self._without:
+            player.optimizer.state.clear()
+
+
+def _copy_by_kind(those: list[Tensor], into: list[Tensor]) -> None:
+    for each, same in zip(by_kind(those).values(), by_kind(into).values(), strict=True):
+        _copy(each, same)
+
+
 @torch.no_grad()
 def all_finite(tensors: Iterable[Tensor]) -> bool:
     """True if no element of any float tensor is NaN or Inf.
@@ -79,11 +141,16 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
     taken, which do beyond 1e38. One synchronisation a device and type: some optimizers keep their
     step counter on the CPU wherever the weights are.
     """
+    floats = by_kind(tensor for tensor in tensors if tensor.is_floating_point())
+    return all(_norms_finite(each) or _sums_finite(each) for each in floats.values())
+
+
+def by_kind(tensors: Iterable[Tensor]) -> dict[tuple[torch.device, torch.dtype], list[Tensor]]:
+    """Tensors by device and type, in their order."""
     groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for tensor in tensors:
-        if tensor.is_floating_point():
-            groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
-    return all(_norms_finite(each) or _sums_finite(each) for each in groups.values())
+        groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+    return groups
 
 
 def _norms_finite(tensors: list[Tensor]) -> bool:

@@ -18,6 +18,7 @@ import torch
 from steadygan.data import Dataset
 from steadygan.errors import UserError
 from steadygan.game.recipe import Recipe
+from steadygan.training import graphs
 from steadygan.training.goals import Goal
 from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import Precision, place
@@ -33,6 +34,7 @@ def fitted_to(
     goal: Goal,
     device: str = "auto",
     precision: Precision = "auto",
+    exact: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Recipe:
     """`recipe` with the images of a run to `goal` as its horizon: exact for steps; for a budget
@@ -50,23 +52,28 @@ def fitted_to(
                 f"horizon=budget: {recipe.method} trains {', '.join(recipe.stages)} first, for an "
                 "unknown share of the budget; give --steps"
             )
-        speed = images_a_second(recipe, data, device, precision)
+        speed = images_a_second(recipe, data, device, precision, exact)
         horizon = round(speed * goal.budget_seconds)
         said = f"{goal.budget_seconds:g} s at {speed:,.0f} images/s"
     say(f"horizon: {horizon:,} images, those of {said}")
     return recipe.changed(horizon_images=max(1, horizon))
 
 
-def images_a_second(recipe: Recipe, data: Dataset, device: str, precision: Precision) -> float:
+def images_a_second(
+    recipe: Recipe, data: Dataset, device: str, precision: Precision, exact: bool = False
+) -> float:
     """How many real images D sees a second, by a few iterations on fresh networks."""
     with torch.random.fork_rng(), tempfile.TemporaryDirectory() as nowhere:
-        placed = place(device, precision, needs_double_backward(recipe))
+        placed = place(device, precision, needs_double_backward(recipe), exact)
         trainer = Trainer(recipe, data, RunFolder(Path(nowhere)), 0, placed)
-        for _ in range(WARM_UP):
+        on_gpu = placed.device.type == "cuda"  # where graphs are captured first
+        for _ in range(graphs.WARM_UP + 2 if on_gpu else WARM_UP):
             trainer.iterate()
+        trainer.settle()
         images, started, done, processes = trainer.images, time.perf_counter(), 0, trainer.processes
         while processes.most(done < LEAST or time.perf_counter() - started < SECONDS)[0]:
             trainer.iterate()
             done += 1
+        trainer.settle()  # a GPU may be behind
         (speed,) = processes.most((trainer.images - images) / (time.perf_counter() - started))
         return speed

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from steadygan.data import Dataset
 from steadygan.errors import UserError
-from steadygan.game.context import RealBatch, StepInputs
+from steadygan.game.context import RealBatch, StepInputs, Turn
 from steadygan.game.draws import Stream, uniform
 from steadygan.game.processes import ALONE, Processes
 from steadygan.training.precision import DeviceConfig
@@ -67,10 +67,23 @@ def fits(items: np.ndarray, device: torch.device) -> bool:
 
 def held_on(device: torch.device, items: np.ndarray) -> Tensor:
     """All items (N, ...) on the device, as they are at rest; never all in the host's memory."""
-    held = torch.empty(items.shape, dtype=torch.from_numpy(items[:0]).dtype, device=device)
+    kind = torch.from_numpy(np.array(items[:0])).dtype
+    held = torch.empty(items.shape, dtype=kind, device=device)
     for start in range(0, len(held), CHUNK):
         held[start : start + CHUNK] = torch.from_numpy(np.array(items[start : start + CHUNK]))
     return held
+
+
+@dataclass
+class Requests:
+    """What the steps of an iteration have asked for: real batches and streams by player, step and
+    name, and whether it is the turn of what acts seldom; and whether a layer has drawn random
+    numbers by itself (`ambient`)."""
+
+    batches: set[tuple[str, int]] = field(default_factory=set)
+    streams: set[tuple[str, int, str]] = field(default_factory=set)
+    turns: set[Turn] = field(default_factory=set)
+    ambient: bool = False
 
 
 class InputSource:
@@ -79,7 +92,9 @@ class InputSource:
 
     On a GPU the images are held as they are at rest (uint8), where they fit in a quarter of its
     free memory. Else each batch comes from their file, to a GPU through pinned memory, at one byte
-    a pixel, while the host goes on.
+    a pixel, while the host goes on. Labels are held there, and streams draw there.
+
+    `requests` is told what steps ask for, and may be replaced between iterations.
     """
 
     def __init__(
@@ -89,28 +104,49 @@ class InputSource:
         self.data, self.batch, self.processes = data, batch, processes
         self.streams = Streams(seed)
         self.draws: dict[str, int] = {}
-        self._device = device_config.device
-        items = data.train.items
-        self._held = held_on(self._device, items) if fits(items, self._device) else None
+        self.device = device_config.device
+        self.requests = Requests()
+        items, labels = data.train.items, data.train.labels
+        self._held = held_on(self.device, items) if fits(items, self.device) else None
+        self._labels: Tensor | None = None
+        if labels is not None and self.device.type == "cuda":
+            self._labels = held_on(self.device, labels)
         self._memory_format = device_config.memory_format
-        self._autocast: Callable[[], AbstractContextManager] = device_config.autocast()
+        self.autocast: Callable[[], AbstractContextManager] = device_config.autocast()
 
     def at(self, place: Place) -> StepInputs:
         """The inputs of the step at `place`; torch's own generators, which dropout layers draw
         from, are seeded for it."""
         self.streams.seed_global_rng(*place, rank=self.processes.rank)
+        _, player, k = place
+        requests = self.requests
+
+        def real() -> RealBatch:
+            requests.batches.add((player, k))
+            return self.next_batch(place)
+
+        def generator(name: str) -> Stream:
+            requests.streams.add((player, k, name))
+            return self.seeded(self.stream(), name, place)
+
         return StepInputs(
-            real=partial(self.next_batch, place),
-            generator=lambda name: self._stream(name, place),
-            autocast=self._autocast,
-            device=self._device,
+            real=real,
+            generator=generator,
+            autocast=self.autocast,
+            device=self.device,
             processes=self.processes,
+            asks=requests.turns.add,
         )
 
-    def _stream(self, name: str, place: Place) -> Stream:
-        stream = Stream()
-        stream.manual_seed(self.streams.key(name, *place))
+    def stream(self) -> Stream:
+        """A stream on the device of the networks, to be `seeded`."""
+        stream = Stream(self.device)
         stream.processes = self.processes
+        return stream
+
+    def seeded(self, stream: Stream, name: str, place: Place) -> Stream:
+        """`stream`, from here on that of `name` at `place`."""
+        stream.manual_seed(self.streams.key(name, *place))
         return stream
 
     def next_batch(self, place: Place) -> RealBatch:
@@ -121,21 +157,23 @@ class InputSource:
         drawn = torch.from_numpy(batch_indices(len(train.items), self.batch, order, draw))
         rows = self.processes.share_of(drawn)
         self.draws[player] = draw + 1
-        images = as_played(self._taken(rows))
+        there = rows.to(self.device, non_blocking=True)
+        images = as_played(self._held[there] if self._held is not None else self._read(rows))
         if self.data.settings.flip and images.dim() == 4:
-            chosen = uniform((len(images), 1, 1, 1), self._stream("augmentation", place)) < 0.5
-            images = torch.where(chosen.to(images.device), images.flip(3), images)
-        labels = None if train.labels is None else torch.from_numpy(train.labels[rows.numpy()])
+            stream = self.seeded(self.stream(), "augmentation", place)
+            chosen = uniform((len(images), 1, 1, 1), stream) < 0.5
+            images = torch.where(chosen, images.flip(3), images)
+        labels = None if self._labels is None else self._labels[there]
+        if train.labels is not None and labels is None:
+            labels = torch.from_numpy(train.labels[rows.numpy()])
         return self.on_device(images, labels, rows)
 
-    def _taken(self, rows: Tensor) -> Tensor:
-        """The training items `rows` (B,) int64, at rest, on the device."""
-        if self._held is not None:
-            return self._held[rows.to(self._device, non_blocking=True)]
+    def _read(self, rows: Tensor) -> Tensor:
+        """The training items `rows` (B,) int64 from their file, at rest, on the device."""
         found = torch.from_numpy(self.data.train.items[rows.numpy()])
-        if self._device.type == "cpu":
+        if self.device.type == "cpu":
             return found
-        return found.pin_memory().to(self._device, non_blocking=True)
+        return found.pin_memory().to(self.device, non_blocking=True)
 
     def held_out(self, iteration: int) -> RealBatch | None:
         """A batch of data that training never sees, chosen by the iteration."""
@@ -155,8 +193,8 @@ class InputSource:
     ) -> RealBatch:
         """The batch on the device of the networks, images (4-D) in their memory format."""
         laid_out = self._memory_format if images.dim() == 4 else torch.preserve_format
-        images = images.to(self._device, memory_format=laid_out)
-        return RealBatch(images, None if labels is None else labels.to(self._device), rows)
+        images = images.to(self.device, memory_format=laid_out)
+        return RealBatch(images, None if labels is None else labels.to(self.device), rows)
 
 
 def batch_indices(count: int, batch: int, seed: int, draw: int) -> np.ndarray:

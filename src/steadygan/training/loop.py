@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,15 @@ from steadygan.training import checkpoint, pictures, signals, state_dict
 from steadygan.training.culprit import culprit
 from steadygan.training.facts import identity
 from steadygan.training.goals import Goal, Hooks, LogSchedule, Stopped, due, milestones
-from steadygan.training.guards import Guard, NonFiniteStep, all_finite
+from steadygan.training.graphs import Graphs
+from steadygan.training.guards import Guard, LateGuard, NonFiniteStep, Snapshot, all_finite
 from steadygan.training.inputs import InputSource, Place
 from steadygan.training.joining import here
 from steadygan.training.precision import DeviceConfig
 from steadygan.training.runfolder import RunFolder, read_history
 
+#: A late guard is read after so many iterations, if nothing asks for it before.
+SETTLE_AFTER = 64
 #: How often several processes ask each other whether to stop, in seconds.
 ASK_SECONDS = 0.5
 
@@ -50,7 +53,8 @@ class Trainer:
     decoding, logging, saving).
 
     In a run of several `processes` each has a trainer and computes its share; the first one alone
-    writes.
+    writes. With a `late` guard, which is chosen on a GPU, no step waits for the device, and
+    `settle` comes before its results are used.
     """
 
     recipe: Recipe
@@ -64,6 +68,7 @@ class Trainer:
     seconds: float = 0.0
     stage_steps: dict[str, int] = field(default_factory=dict)
     processes: Processes = field(default_factory=here)
+    late: bool | None = None
 
     def __post_init__(self) -> None:
         require_shares(self.recipe, self.processes.count)
@@ -82,6 +87,16 @@ class Trainer:
         self.stage_steps = dict.fromkeys(self.recipe.stages, 0)
         self.last: dict[str, StepResult] = {}
         self.guard = Guard()
+        alone_on_gpu = self.device_config.device.type == "cuda" and self.processes.size == 1
+        self.late = alone_on_gpu if self.late is None else self.late
+        self._late_guard = LateGuard(self.device_config.device) if self.late else None
+        self._watch: Guard | LateGuard = self.guard
+        self._computing = self.device_config.computing()
+        self.graphs: Graphs | None = None
+        if self._late_guard and alone_on_gpu and self.device_config.graphs:
+            self.graphs = Graphs(self.recipe, self.state, self.source, self._late_guard.check)
+        self._snapshot: Snapshot | None = None
+        self._counters: dict[str, int] = {}
         self._place: Place = (0, "d", 0)
         self._asks_at = 0
         self.draws_before: dict[str, int] = {}
@@ -91,32 +106,81 @@ class Trainer:
         """The inputs of step `k` of `player` in this iteration. Asking draws nothing yet."""
         self._place = (self.iteration, player, k)
         self.draws_before = dict(self.source.draws)
-        self.guard.begin(self.state)
+        self._watch.begin(self.state)
         return self.source.at(self._place)
 
     # ---- training ----------------------------------------------------------------------------
 
     def iterate(self) -> None:
-        """One iteration, guarded: a non-finite number stops it before it reaches a weight."""
+        """One iteration, guarded: a non-finite number stops it before it reaches a weight, or
+        where the guard is `late` by `settle`."""
+        if self._late_guard and self._unsettled >= SETTLE_AFTER:
+            self.settle()
         started = time.perf_counter()
-        with self.failures_kept():
-            self.last = self.recipe.iterate(self.state, self._iteration(self.iteration))
+        self._watch = self._late_guard or self.guard
+        self._play()
+        self.seconds += time.perf_counter() - started
+
+    def _play(self) -> None:
+        self.last = {}  # its activations make room
+        repeat = self.graphs if self.graphs is not None and self._watch is not self.guard else None
+        with self._computing(), self.failures_kept():
+            given = self._iteration(self.iteration)
+            given = given if repeat is None else replace(given, repeat=repeat)
+            self.last = self.recipe.iterate(self.state, given)
         self.images += self.recipe.images_in(self.iteration)
         self.iteration += 1
+
+    def settle(self) -> None:
+        """Make sure that all steps so far were finite, before anything of them is read or kept.
+
+        A late guard waits for the device here. Where it has found NaN or Inf, the game goes back to
+        where it was last sure and plays the same iterations again (inputs are functions of their
+        place), each step guarded before it moves a weight: so the failing one stops it as on a CPU.
+        """
+        if self._late_guard is None or self.settled:
+            return
+        started = time.perf_counter()
+        if self._snapshot is not None and self._late_guard.found():
+            self._play_again()
+        if self._snapshot is None:
+            self._snapshot = Snapshot()
+        self._snapshot.take(self.state)
+        self._counters = self.counters()
         self.seconds += time.perf_counter() - started
+
+    @property
+    def settled(self) -> bool:
+        """Whether all steps so far are known to be finite."""
+        return self._snapshot is not None and self._counters == self.counters()
+
+    @property
+    def _unsettled(self) -> int:
+        return self.iteration - self._counters.get("turn", -SETTLE_AFTER)
+
+    def _play_again(self) -> None:
+        assert self._snapshot is not None
+        until = self.iteration
+        self._snapshot.restore()
+        self.take_counters(self._counters)
+        self._watch = self.guard
+        while self.iteration < until:
+            self._play()
 
     def take_stage_step(self, stage: str) -> None:
         """One step of a pre-training stage; its time counts as training."""
         started = time.perf_counter()
+        self._watch = self.guard
+        self._snapshot, self._counters = None, {}  # of before
         done = self.stage_steps[stage]
-        with self.failures_kept():
+        with self._computing(), self.failures_kept():
             result = self.recipe.stage_step(stage, self.state, self._iteration(done))
         self.last = {} if result is None else {stage: result}
         self.stage_steps[stage] += 1
         self.seconds += time.perf_counter() - started
 
     def _iteration(self, index: int) -> Iteration:
-        return Iteration(index, self.images, self.inputs, self.guard.check)
+        return Iteration(index, self.images, self.inputs, self._watch.check)
 
     @contextmanager
     def failures_kept(self) -> Iterator[None]:
@@ -195,6 +259,7 @@ class Trainer:
         The number in its name counts pre-training steps too, so that those made inside a stage
         have names of their own and the one before stays.
         """
+        self.settle()
         tensors = self.gathered()
         if not all_finite(tensors.values()):
             bad = next(n for n, t in tensors.items() if not all_finite([t]))
@@ -226,6 +291,9 @@ class Trainer:
                 raise CheckpointError(f"the checkpoint has no counter {name!r}")
         self.take_counters(counters)
         self.seconds = float(found.info("seconds"))
+        self._snapshot, self._counters = None, {}  # of tensors that were replaced
+        if self.graphs is not None:
+            self.graphs.forget()
 
     # ---- the run -----------------------------------------------------------------------------
 
@@ -308,6 +376,7 @@ class Trainer:
     def log(self, with_samples: bool, measured: dict[str, Any] | None = None) -> None:
         """Add a history line for the iteration that just ended; with pictures where they are due,
         and what was `measured` of its samples."""
+        self.settle()
         line: dict[str, Any] = {"step": self.iteration, "images": self.images}
         line["seconds"] = round(self.seconds, 4)
         if self.last:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from steadygan.errors import UserError
 
 Precision = Literal["auto", "fp32", "bf16"]
+#: What torch says of a kernel that `use_deterministic_algorithms` forbids.
+NOT_DETERMINISTIC = "does not have a deterministic implementation"
 
 
 def find_device(name: str) -> torch.device:
@@ -51,11 +54,30 @@ def arithmetic_of(device: torch.device, precision: str = "fp32") -> str:
 
 @dataclass(frozen=True)
 class DeviceConfig:
-    """Where and how networks run. Build with `place`."""
+    """Where and how networks run. Build with `place`.
+
+    On a GPU a step is free to round products to TF32 (where the precision is fp32) and to choose
+    kernels by their speed, which may add in another order from run to run; `exact` forbids both.
+    `graphs` lets iterations be CUDA graphs there (`training/graphs.py`). On a CPU both mean
+    nothing: it is exact always.
+    """
 
     device: torch.device
     precision: Literal["fp32", "bf16"]
     memory_format: torch.memory_format
+    exact: bool = False
+    graphs: bool = True
+
+    @property
+    def arithmetic(self) -> str:
+        """What decides the last bits of a result, in words."""
+        found = arithmetic_of(self.device, self.precision)
+        return f"{found}, exact" if self.exact and self.device.type == "cuda" else found
+
+    def computing(self) -> Callable[[], AbstractContextManager]:
+        """Makes what is entered around all that trains: the libraries of a GPU then compute as this
+        says."""
+        return partial(_on_gpu, self.exact) if self.device.type == "cuda" else nullcontext
 
     def autocast(self) -> Callable[[], AbstractContextManager]:
         """Makes what is entered around network forwards only; scores, losses and penalties are
@@ -65,12 +87,41 @@ class DeviceConfig:
         return nullcontext
 
 
-def place(device: str, precision: Precision, double_backward: bool) -> DeviceConfig:
+@contextmanager
+def _on_gpu(exact: bool) -> Iterator[None]:
+    cudnn: Any = torch.backends.cudnn  # its stubs do not know `conv`
+    matmul = torch.backends.cuda.matmul
+    before = cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.benchmark
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    wanted = "ieee" if exact else "tf32"
+    cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.benchmark = wanted, wanted, not exact
+    torch.use_deterministic_algorithms(exact)
+    try:
+        yield
+    except RuntimeError as error:
+        if NOT_DETERMINISTIC not in str(error):
+            raise
+        what = str(error).partition(" does not")[0]
+        raise UserError(f"exact=true: {what} has no deterministic kernel on a GPU; leave exact= "
+                        "out, or train on a CPU") from None  # fmt: skip
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.benchmark = before
+
+
+def place(
+    device: str,
+    precision: Precision,
+    double_backward: bool,
+    exact: bool = False,
+    graphs: bool = True,
+) -> DeviceConfig:
     """Resolve `auto`. Channels-last is for single backward: under double backward it is slower."""
     found = find_device(device)
     if precision == "auto":
         precision = "bf16" if has_bf16(found) else "fp32"
     channels_last = not double_backward
-    return DeviceConfig(
-        found, precision, torch.channels_last if channels_last else torch.contiguous_format
-    )
+    if exact and found.type == "cuda":  # read by cuBLAS when it starts
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    laid_out = torch.channels_last if channels_last else torch.contiguous_format
+    return DeviceConfig(found, precision, laid_out, exact, graphs)

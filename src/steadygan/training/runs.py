@@ -49,6 +49,8 @@ def train(
     seed: int = 0,
     device: str = "auto",
     precision: Precision = "auto",
+    exact: bool = False,
+    graphs: bool = True,
     schedule: LogSchedule = LogSchedule(),
     hooks: Hooks | None = None,
     command: str = "",
@@ -58,8 +60,10 @@ def train(
 
     `data` is a source such as "mnist" or "folder:DIR", or an open data set. `steps` are iterations
     in all; `budget_minutes` counts training alone; with neither, 10 minutes. `out` defaults to the
-    first free `runs/METHOD-DATA-sSEED[-N]`. Raises `UserError` before anything is written where
-    recipe and data do not fit, `NonFiniteError` where numbers stop being finite.
+    first free `runs/METHOD-DATA-sSEED[-N]`. On a GPU `exact` trains with deterministic kernels, so
+    that runs repeat bit for bit, and `graphs` lets iterations be CUDA graphs. Raises `UserError`
+    before anything is written where recipe and data do not fit, `NonFiniteError` where numbers stop
+    being finite.
     """
     processes, device = join(device)
     goal = goal_of(steps, budget_minutes)
@@ -69,7 +73,7 @@ def train(
         require_fit(recipe, data)
         name = recipe.method or "own"
         path = Path(out) if out is not None else free_folder(f"runs/{name}-{data.name}-s{seed}")
-        placed = place(device, precision, needs_double_backward(recipe))
+        placed = place(device, precision, needs_double_backward(recipe), exact, graphs)
         with torch.random.fork_rng():
             trainer = Trainer(recipe, data, RunFolder(path), seed, placed, schedule)
     path = Path(processes.texts(str(path))[0])
@@ -313,10 +317,10 @@ def _first_facts(trainer: Trainer, goal: Goal, command: str, title: str) -> dict
         "quarantine": list(trainer.data.quarantine),
         "seed": trainer.seed,
         "device": str(trainer.device_config.device),
-        "arithmetic": facts.arithmetic_of(
-            trainer.device_config.device, trainer.device_config.precision
-        ),
+        "arithmetic": trainer.device_config.arithmetic,
         "precision": trainer.device_config.precision,
+        "exact": trainer.device_config.exact,
+        "graphs": trainer.device_config.graphs,
         "threads": torch.get_num_threads(),
         "processes": trainer.processes.count,
         "versions": facts.versions(),
@@ -340,7 +344,13 @@ def rebuilt(
         data = recorded_data(recorded, folder.path)
     torch.set_num_threads(recorded["threads"])
     device = device_or_auto(recorded["device"])
-    placed = place(device, recorded["precision"], needs_double_backward(recipe))
+    placed = place(
+        device,
+        recorded["precision"],
+        needs_double_backward(recipe),
+        recorded.get("exact", False),
+        recorded.get("graphs", True),
+    )
     with named_in(f"{folder.path / 'run.json'}"):
         require_fit(recipe, data)
         return Trainer(recipe, data, folder, recorded["seed"], placed, settings.schedule)

@@ -39,6 +39,8 @@ FIXED = {
 OF_THE_RUN = {
     "threads": "the number of threads decides a run's bits",
     "precision": "the precision decides a run's bits",
+    "exact": "it decides a run's bits",
+    "graphs": "it belongs to the whole run",
     "preset": "a preset sets networks as well: give its other keys one by one",
     "generator": FIXED["networks"],
     "discriminator": FIXED["networks"],

@@ -28,6 +28,13 @@ def peak_memory(device: torch.device) -> dict[str, float]:
     return found
 
 
+def graphs_of(trainer: Trainer) -> dict[str, Any]:
+    """Whether iterations are CUDA graphs, or why not; nothing on a CPU."""
+    if trainer.graphs is None:
+        return {}
+    return {"graphs": trainer.graphs.reason or f"{len(trainer.graphs.captured)} captured"}
+
+
 class RunStatus:
     """Keeps a run's status in run.json: how it stands inside `with`, and how it left.
 
@@ -49,7 +56,7 @@ class RunStatus:
                 "state": state, "reason": reason,
                 "step": trainer.iteration, "images": trainer.images,
                 "seconds": round(trainer.seconds, 3), "wall_seconds": round(wall, 3),
-                **peak_memory(trainer.device_config.device), **more,
+                **peak_memory(trainer.device_config.device), **graphs_of(trainer), **more,
             }
         )  # fmt: skip
 

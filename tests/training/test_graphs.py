@@ -1,0 +1,245 @@
+"""Iterations as graphs, and the guard that is read later: as far as a CPU can tell. What only a GPU
+can is in test_gpu.py."""
+
+import pytest
+import torch
+from tiny import GREY, POINT, differing, shrunk, trainer
+
+from steadygan.errors import NonFiniteError
+from steadygan.game.context import UnrepeatableError, Varying
+from steadygan.game.part import Part
+from steadygan.methods import find, methods
+from steadygan.training import loop
+from steadygan.training.graphs import MOST_FORMS, WARM_UP, Graphs
+from steadygan.training.guards import LateGuard, Snapshot
+
+#: Those that no graph can repeat, and why.
+PLAYED = {"r3gan": "betas of d"}
+
+
+class Again:
+    """Plays the captured call again, on what it reads by then: what CUDA graphs do in less time."""
+
+    def __init__(self, state):
+        self.state, self.before, self.step = state, None, 0
+
+    def capture(self, body):
+        kept = Snapshot()
+        kept.take(self.state)
+        self.body = body
+        try:
+            self.results = body()
+        finally:
+            kept.restore()  # to capture computes nothing
+        return self.results
+
+    def next(self, streams):
+        if self.before is not None:
+            self.before(self.step)
+            self.step += 1
+
+    def replay(self, before):
+        self.before, self.step = before, 0
+        self.results.update(self.body())
+
+
+def late(game):
+    """`game` with a guard that is read later."""
+    game.late, game._late_guard = True, LateGuard(torch.device("cpu"))
+    return game
+
+
+def repeated(game):
+    """`game` with a late guard and graphs."""
+    late(game)
+    game.graphs = Graphs(game.recipe, game.state, game.source, game._late_guard.check,
+                         recording=lambda: Again(game.state))  # fmt: skip
+    return game
+
+
+def played(game, iterations):
+    for stage in game.recipe.stages:
+        while game.stage_steps[stage] < game.recipe.stage_length(stage):
+            game.take_stage_step(stage)
+    for _ in range(iterations):
+        game.iterate()
+    game.settle()
+    return game
+
+
+@pytest.mark.parametrize("name", methods())
+def test_an_iteration_that_is_repeated_moves_all_that_one_played_does(name):
+    recipe = shrunk(find(name).recipe)
+    plain = played(trainer(recipe, GREY), WARM_UP + 3)
+    game = played(repeated(trainer(recipe, GREY)), WARM_UP + 3)
+    assert game.graphs.reason.startswith(PLAYED.get(name, "")), game.graphs.reason
+    assert bool(game.graphs.captured) == (name not in PLAYED), game.graphs.reason
+    assert differing(plain.gathered(), game.gathered()) == []
+
+
+def test_each_form_of_an_iteration_has_a_graph_of_its_own():
+    recipe = shrunk(find("dcgan").fitted(POINT)).with_(Part.read("r1:every=3"))
+    plain = played(trainer(recipe, POINT), 24)
+    game = played(repeated(trainer(recipe, POINT)), 24)
+    assert sorted(form.turns for form in game.graphs.captured) == [(False,), (True,)]
+    assert differing(plain.gathered(), game.gathered()) == []
+
+
+def test_too_many_forms_are_played_as_they_are():
+    parts = [
+        Part.read(f"{name}:every={n}")
+        for n, name in ((2, "r1"), (3, "r2"), (5, "lipschitz-penalty"))
+    ]
+    recipe = shrunk(find("dcgan").fitted(POINT)).with_(*parts)
+    plain = played(trainer(recipe, POINT), 40)
+    game = played(repeated(trainer(recipe, POINT)), 40)
+    assert game.graphs.reason == f"more than {MOST_FORMS} kinds of iterations"
+    assert differing(plain.gathered(), game.gathered()) == []
+
+
+@pytest.fixture
+def part(request):
+    """A part by its text, or one of these, which no registry shall see."""
+
+    class Counting(Part):
+        """Weighs its loss by how far the run is."""
+
+        name = "test-counting"
+        sides = ("on_g",)
+
+        def loss(self, context):
+            return context.fake.mean() * context.images / 1e6
+
+    class Seldom(Part):
+        """Draws from a stream now and then, without asking whether it is its turn."""
+
+        name = "test-seldom"
+        sides = ("on_g",)
+
+        def loss(self, context):
+            if int(context.iteration) < WARM_UP:
+                return None
+            drawn = torch.rand((), generator=context.generator("seldom"))
+            return context.fake.mean() * drawn
+
+    own = {"counting": Counting, "seldom": Seldom}
+    return own[request.param]() if request.param in own else Part.read(request.param)
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("counting", "a step follows how far the run is"),
+        ("seldom", "the stream 'seldom' is drawn from now and then"),
+    ],
+    indirect=["part"],
+)
+def test_what_no_graph_can_repeat_is_played_as_it_is_and_the_reason_said(part, reason):
+    recipe = shrunk(find("dcgan").recipe).with_(part)
+    plain = played(trainer(recipe, GREY), WARM_UP + 3)
+    game = played(repeated(trainer(recipe, GREY)), WARM_UP + 3)
+    assert game.graphs.reason == reason
+    assert not game.graphs.captured
+    assert differing(plain.gathered(), game.gathered()) == []
+
+
+def test_a_rate_that_falls_is_followed():
+    recipe = shrunk(find("dcgan").recipe, horizon_images=80).changed()
+    recipe = recipe.changed(
+        d_optimizer=recipe.d_optimizer.model_copy(update={"lr_end": 0.1}),
+        g_optimizer=recipe.g_optimizer.model_copy(update={"lr_end": 0.1}),
+    )
+    plain = played(trainer(recipe, GREY), WARM_UP + 6)
+    game = played(repeated(trainer(recipe, GREY)), WARM_UP + 6)
+    assert game.graphs.captured
+    assert differing(plain.gathered(), game.gathered()) == []
+
+
+def test_a_count_that_varies_is_read_on_purpose_alone():
+    count = Varying(7)
+    assert int(count) == 7
+    for use in (lambda: count + 1, lambda: 1 / count, lambda: count % 2, lambda: count < 9,
+                lambda: bool(count), lambda: count == 7, lambda: max(count, 3)):  # fmt: skip
+        with pytest.raises(UnrepeatableError, match="how far the run is"):
+            use()
+
+
+# ---- the guard that is read later -----------------------------------------------------------
+
+
+def poison(at, times):
+    """A part that makes NaN of D's loss in iteration `at`, as often as `times` says."""
+    left = [times]
+
+    class Poison(Part):
+        name = "test-poison"
+        sides = ("on_d",)
+
+        def loss(self, context):
+            bad = int(context.iteration) == at and left[0] > 0
+            left[0] -= bad
+            return context.real_scores.mean() * (float("nan") if bad else 0.0)
+
+    return Poison()
+
+
+def poisoned(tmp_path, times=1000):
+    recipe = shrunk(find("dcgan").recipe).with_(poison(5, times))
+    return late(trainer(recipe, GREY, folder=tmp_path))
+
+
+def test_a_step_that_fails_stops_the_game_where_it_is_settled_with_the_state_before_it(tmp_path):
+    game, sure = poisoned(tmp_path / "late"), poisoned(tmp_path / "now")
+    sure._late_guard = None
+    for each in (game, sure):
+        each.folder.path.mkdir()
+    for _ in range(5):
+        sure.iterate()
+    for _ in range(9):
+        game.iterate()  # it goes on with NaN in its weights
+    assert not torch.isfinite(next(game.state.discriminator.parameters())).all()
+    with pytest.raises(NonFiniteError, match="step 5: NaN or Inf in") as stopped:
+        game.settle()
+    assert "steadygan replay" in str(stopped.value)
+    with pytest.raises(NonFiniteError, match="step 5"):
+        sure.iterate()
+    assert differing(sure.gathered(), game.gathered()) == []
+
+
+def test_a_failure_that_does_not_come_again_is_gone_over(tmp_path):
+    game, plain = poisoned(tmp_path, times=1), poisoned(tmp_path, times=0)
+    plain._late_guard = None
+    for _ in range(9):
+        game.iterate()
+        plain.iterate()
+    game.settle()
+    assert differing(plain.gathered(), game.gathered()) == []
+
+
+def test_the_guard_is_read_now_and_then_whatever_asks_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "SETTLE_AFTER", 4)
+    game = poisoned(tmp_path)
+    for _ in range(8):
+        game.iterate()
+    with pytest.raises(NonFiniteError, match="step 5"):
+        game.iterate()
+
+
+@pytest.mark.parametrize("read", ["save", "log"])
+def test_nothing_is_kept_of_steps_that_are_not_settled(tmp_path, read):
+    game = poisoned(tmp_path)
+    for _ in range(7):
+        game.iterate()
+    with pytest.raises(NonFiniteError, match="step 5"):
+        game.save() if read == "save" else game.log(with_samples=False)
+    assert not list(tmp_path.glob("checkpoints/*"))
+    assert not (tmp_path / "history.jsonl").exists()
+
+
+def test_going_back_goes_to_after_a_stage_and_not_before_it(tmp_path):
+    recipe = shrunk(find("decoding").recipe).with_(poison(2, 1))
+    plain = shrunk(find("decoding").recipe).with_(poison(2, 0))
+    game = late(trainer(recipe, GREY, folder=tmp_path))
+    game.settle()
+    ends = [played(each, 5).gathered() for each in (game, trainer(plain, GREY))]
+    assert differing(*ends) == []
