@@ -78,7 +78,7 @@ def test_an_iteration_that_is_repeated_moves_all_that_one_played_does(name):
 
 
 def test_each_form_of_an_iteration_has_a_graph_of_its_own():
-    recipe = shrunk(find("dcgan").fitted(POINT)).with_(Part.read("r1:every=3"))
+    recipe = shrunk(find("sngan").fitted(POINT)).with_(Part.read("r1:every=3"))
     plain = played(trainer(recipe, POINT), 24)
     game = played(repeated(trainer(recipe, POINT)), 24)
     assert sorted(form.turns for form in game.graphs.captured) == [(False,), (True,)]
@@ -90,8 +90,8 @@ def test_too_many_forms_are_played_as_they_are():
         Part.read(f"{name}:every={n}")
         for n, name in ((2, "r1"), (3, "r2"), (5, "lipschitz-penalty"))
     ]
-    recipe = shrunk(find("dcgan").fitted(POINT)).with_(*parts)
-    plain = played(trainer(recipe, POINT), 40)
+    recipe = shrunk(find("sngan").fitted(POINT)).with_(*parts)
+    plain = played(trainer(recipe, POINT), 60)
     game = played(repeated(trainer(recipe, POINT)), 40)
     assert game.graphs.reason == f"more than {MOST_FORMS} kinds of iterations"
     assert differing(plain.gathered(), game.gathered()) == []
@@ -143,8 +143,9 @@ def test_what_no_graph_can_repeat_is_played_as_it_is_and_the_reason_said(part, r
     assert differing(plain.gathered(), game.gathered()) == []
 
 
-def test_a_rate_that_falls_is_followed():
-    recipe = shrunk(find("dcgan").recipe, horizon_images=80).changed()
+@pytest.mark.parametrize("part", ["r1:weight_end=0", "instance-noise"], indirect=True)
+def test_a_rate_and_a_weight_that_fall_are_followed(part):
+    recipe = shrunk(find("dcgan").recipe, horizon_images=80).with_(part)
     recipe = recipe.changed(
         d_optimizer=recipe.d_optimizer.model_copy(update={"lr_end": 0.1}),
         g_optimizer=recipe.g_optimizer.model_copy(update={"lr_end": 0.1}),

@@ -172,6 +172,8 @@ class Captured:
 
     def _held(self, schedule: Callable[[float], float]) -> Tensor:
         """A tensor () that holds what `schedule` gives at the progress of each repetition."""
+        if not self.capturing:
+            return torch.tensor(schedule(self.contexts[0].progress), device=self.source.device)
         held = torch.empty((), device=self.source.device)
         self.schedules.append((schedule, held))
         return held
