@@ -91,7 +91,7 @@ def test_too_many_forms_are_played_as_they_are():
         for n, name in ((2, "r1"), (3, "r2"), (5, "lipschitz-penalty"))
     ]
     recipe = shrunk(find("sngan").fitted(POINT)).with_(*parts)
-    plain = played(trainer(recipe, POINT), 60)
+    plain = played(trainer(recipe, POINT), 90)
     game = played(repeated(trainer(recipe, POINT)), 40)
     assert game.graphs.reason == f"more than {MOST_FORMS} kinds of iterations"
     assert differing(plain.gathered(), game.gathered()) == []
