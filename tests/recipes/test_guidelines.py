@@ -1,6 +1,7 @@
 """Notes at the start: what the guidelines say of built networks, one's own included."""
 
 import re
+import warnings
 
 import pytest
 import torch
@@ -126,6 +127,12 @@ def test_relu_in_d_is_said_and_leaky_relu_is_not():
     (found,) = condition(DCGAN, discriminator=critic(nn.ReLU))
     assert found.startswith("ReLU in the discriminator")
     assert condition(DCGAN, discriminator=critic(lambda: nn.LeakyReLU(0.2))) == []
+
+
+def test_a_pretrained_network_is_looked_at_without_a_warning(recwarn):
+    warnings.simplefilter("always")
+    list(notes(shrunk(find("projected").recipe), GREY, 4))
+    assert not recwarn.list
 
 
 def test_points_in_the_plane_have_no_range_and_no_pixels():

@@ -92,7 +92,7 @@ def test_too_many_forms_are_played_as_they_are():
     ]
     recipe = shrunk(find("sngan").fitted(POINT)).with_(*parts)
     plain = played(trainer(recipe, POINT), 90)
-    game = played(repeated(trainer(recipe, POINT)), 40)
+    game = played(repeated(trainer(recipe, POINT)), 90)
     assert game.graphs.reason == f"more than {MOST_FORMS} kinds of iterations"
     assert differing(plain.gathered(), game.gathered()) == []
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
@@ -14,6 +17,15 @@ Shape = tuple[int, ...]
 Built = dict[str, nn.Module]
 #: A layer with a weight and perhaps a bias.
 Weighted = TypeVar("Weighted", bound=nn.Linear | nn.Conv2d)
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Within, modules are built on torch's "meta" device: they have shapes alone. A pretrained
+    network, whose weights have no place there, is built without a warning."""
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "for .* copying from a non-meta parameter")
+        yield
 
 
 class Codes(NamedTuple):

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from steadygan.game.recipe import Recipe
 from steadygan.losses.penalties import Penalty
-from steadygan.networks.base import Built
+from steadygan.networks.base import Built, without_memory
 from steadygan.spec import checked
 
 MAX_POOLS = (_MaxPoolNd, _AdaptiveMaxPoolNd, nn.FractionalMaxPool2d)
@@ -131,7 +131,7 @@ def _built(recipe: Recipe, shape: tuple[int, ...], classes: int) -> tuple[Built,
     """The networks, and the last operation of G: without memory or arithmetic on torch's "meta"
     device, or on the CPU where they cannot be built there."""
     try:
-        with torch.device("meta"):
+        with without_memory():
             built = recipe.build(shape, classes)
             return built, _last_operation(recipe, built["generator"], classes)
     except Exception:  # whatever a network of one's own says to numbers that are not there

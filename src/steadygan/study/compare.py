@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from steadygan.errors import StudyError
 from steadygan.features.extract import Progress, quiet
 from steadygan.game.microbatches import require_pieces
 from steadygan.metrics.evaluate import Bar
+from steadygan.networks.base import without_memory
 from steadygan.records import named_in
 from steadygan.study.judge import Judge
 from steadygan.study.plan import Study, alone, begin, in_turn
@@ -78,7 +77,7 @@ def require_fits(study: Study) -> None:
         with named_in(entry.name):
             require_shares(entry.recipe, study.processes)
             if entry.recipe.microbatch is not None:
-                with torch.device("meta"):
+                with without_memory():
                     built = entry.recipe.build(study.data.shape, study.data.classes)
                 require_pieces(entry.recipe, built.values())
 

@@ -35,7 +35,8 @@ def of_iteration(
             found |= part.signals(result.player)
     if "d" in results:
         found |= of_scores(results["d"].context, held_out)
-    here = torch.stack([v.detach().float().cpu() for v in found.values()])
+    device = next(iter(found.values())).device
+    here = torch.stack([v.detach().float().to(device) for v in found.values()]).cpu()
     (values,) = processes.averaged([here])
     return dict(zip(found, values.tolist(), strict=True))
 
