@@ -214,12 +214,22 @@ def weak_gradient(run: Seen) -> float | None:
     return found["its 5th percentile"] / found["G gradient"]
 
 
+def late(key: str) -> Measure:
+    """The mean of a logged value over the last tenth of the log."""
+
+    def found(run: Seen) -> float | None:
+        _, values = run.loss(key)
+        last_ones = values[-max(1, len(values) // 10) :]
+        return mean(last_ones) if last_ones else None
+
+    return found
+
+
 def apart(run: Seen) -> float | None:
     """Log 2 minus the JS divergence as D sees it, over the last tenth of the log; 0 where D tells
     all real images from all samples. Half of D's loss, which is 2 log 2 - 2 JS at its optimum."""
-    _, values = run.loss("d_loss/adversarial")
-    late = values[-max(1, len(values) // 10) :]
-    return mean(late) / 2 if late else None
+    found = late("d_loss/adversarial")(run)
+    return None if found is None else found / 2
 
 
 def within(key: str, step: int) -> Measure:
@@ -376,7 +386,17 @@ CLAIMS: dict[str, list[Claim]] = {
     ),
     "ring-weights": on_points("ring-weights"),
     "ring-variants": on_points("ring-variants"),
-    "constraints": constrained(("fid", "FID", False), ("recall", "recall", True)),
+    "constraints": [
+        *constrained(("fid", "FID", False), ("recall", "recall", True)),
+        Claim("the constraint on D leaves G a smaller gradient", "seen here",
+              late("g_gradient_norm"), "norm of G's gradient, last tenth", "sngan-dl2",
+              ("sngan",)),
+        Claim("and a smaller adversarial loss", "seen here", late(GL),
+              "adversarial loss of G, last tenth", "sngan-dl2", ("sngan",)),
+        Claim("beside which the constraint on G is nearly as much", "seen here",
+              late("g_loss/generator-l2"), "weighted L2 loss of G, last tenth", "sngan-l2",
+              holds=lambda v: v is not None and v > 0.6),
+    ],
     "tricks": [
         *against("dcgan:joint_batches=true", TRICKS, "separate batches help", ("dcgan",)),
         *against("dcgan", TRICKS, "{} helps",

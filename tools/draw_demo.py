@@ -2,6 +2,7 @@
 
     python tools/draw_demo.py runs/compare-mnist docs/images/demo.png
     python tools/draw_demo.py claims/digits docs/images/claims-digits.png
+    python tools/draw_demo.py claims/constraints docs/images/claims-constraints.png
     python tools/draw_demo.py claims/tricks docs/images/claims-tricks.png
 
 Takes the study's first seed, and needs nothing but its folder.
