@@ -24,8 +24,8 @@ class Again:
         self.state, self.before, self.step = state, None, 0
 
     def capture(self, body):
-        kept = Snapshot()
-        kept.take(self.state)
+        kept = Snapshot(self.state)
+        kept.take()
         self.body = body
         try:
             self.results = body()

@@ -19,7 +19,6 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from steadygan.game.player import Player
 from steadygan.game.state import GameState, StepResult, Undoable
 
 
@@ -104,33 +103,33 @@ class LateGuard:
 class Snapshot:
     """The tensors of a game as they were, on its device, so that it can go back there."""
 
-    def __init__(self) -> None:
-        self._live: list[Tensor] = []
-        self._kept: list[Tensor] = []
-        self._without: list[Player] = []
-
-    def take(self, state: GameState) -> None:
-        """Remember the state as it is now."""
-        players = state.players.values()
+    def __init__(self, state: GameState) -> None:
         modules = state.networks().values()
-        live = [t for m in modules for t in (*m.parameters(), *m.buffers())]
-        live += [moment for player in players for moment in player.moments()]
-        if [*map(id, live)] != [*map(id, self._live)]:
-            self._live, self._kept = live, [tensor.detach().clone() for tensor in live]
-            self._without = [player for player in players if not player.optimizer.state]
-        else:
-            _copy_by_kind(self._live, self._kept)
+        self._players = list(state.players.values())
+        self._of_modules = [t for m in modules for t in (*m.parameters(), *m.buffers())]
+        #: Of each device and type the tensors of the game, and what they were.
+        self._pairs: list[tuple[list[Tensor], list[Tensor]]] = []
+        self._moments: list[Tensor] = []
+
+    def take(self) -> None:
+        """Remember the state as it is now."""
+        moments = [moment for player in self._players for moment in player.moments()]
+        if not self._pairs or [*map(id, moments)] != [*map(id, self._moments)]:
+            self._moments = moments  # optimizers make theirs in their first step
+            live = by_kind([*self._of_modules, *moments]).values()
+            self._pairs = [(each, [tensor.detach().clone() for tensor in each]) for each in live]
+            return
+        for now, kept in self._pairs:
+            _copy(now, kept)
 
     def restore(self) -> None:
         """Put the state back, bit for bit, as it was at the last `take`."""
-        _copy_by_kind(self._kept, self._live)
-        for player in self._without:
-            player.optimizer.state.clear()
-
-
-def _copy_by_kind(those: list[Tensor], into: list[Tensor]) -> None:
-    for each, same in zip(by_kind(those).values(), by_kind(into).values(), strict=True):
-        _copy(each, same)
+        for now, kept in self._pairs:
+            _copy(kept, now)
+        known = {id(moment) for moment in self._moments}
+        for player in self._players:
+            if not known.issuperset(map(id, player.moments())):  # its first step came after
+                player.optimizer.state.clear()
 
 
 @torch.no_grad()

@@ -144,8 +144,8 @@ class Trainer:
         if self._snapshot is not None and self._late_guard.found():
             self._play_again()
         if self._snapshot is None:
-            self._snapshot = Snapshot()
-        self._snapshot.take(self.state)
+            self._snapshot = Snapshot(self.state)
+        self._snapshot.take()
         self._counters = self.counters()
         self.seconds += time.perf_counter() - started
 
