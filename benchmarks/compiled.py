@@ -41,7 +41,7 @@ def compiled(turn: Turn) -> Turn:
 
 
 def waiting(turn: Turn) -> Turn:
-    turn.__self__.late = False
+    turn.__self__._late_guard = turn.__self__.graphs = None
     return turn
 
 

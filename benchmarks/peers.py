@@ -41,6 +41,7 @@ from steadygan.game.recipe import Recipe
 from steadygan.methods import find
 from steadygan.networks.own import OwnNetworks
 from steadygan.parts.normalisation import SpectralNormalisation
+from steadygan.training.graphs import WARM_UP
 from steadygan.training.inputs import as_played
 from steadygan.training.precision import arithmetic_of, find_device, has_bf16
 
@@ -197,10 +198,12 @@ class Script:
 
 
 def alternating(turns: dict[str, Turn], steps: int, repeats: int) -> dict[str, list[float]]:
-    """Seconds of an iteration, `repeats` times each, in turn; after one that does not count."""
+    """Seconds of an iteration, `repeats` times each, in turn; after one that does not count, or on
+    a GPU those until graphs are captured."""
     times: dict[str, list[float]] = {name: [] for name in turns}
     for turn in turns.values():
-        turn()
+        for _ in range(WARM_UP + 2 if torch.cuda.is_available() else 1):
+            turn()
     for _ in range(repeats):
         for name, turn in turns.items():
             started = time.perf_counter()

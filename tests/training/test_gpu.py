@@ -64,7 +64,17 @@ def test_a_part_in_a_graph_does_what_it_does_outside(part, tmp_path):
     assert game.graphs.captured, game.graphs.reason
 
 
-@pytest.mark.parametrize("name", ["dcgan", "wgan-gp", "sngan", "r3gan", "acgan"])
+def test_after_a_capture_that_failed_the_game_goes_on_with_its_dropout(tmp_path):
+    """`replay` reads on the host how many old fakes there are."""
+    parts = [Part.read("replay:capacity=16"), Part.read("dropout")]
+    recipe = shrunk(find("dcgan").recipe).with_(*parts)
+    plain = played(trainer(recipe, tmp_path, graphs=False), 9)
+    game = trainer(recipe, tmp_path)
+    assert differing(plain, played(game, 9)) == []
+    assert game.graphs.reason.startswith("a step cannot be captured")
+
+
+@pytest.mark.parametrize("name", ["dcgan", "wgan", "wgan-gp", "sngan", "gan", "r3gan", "acgan"])
 def test_a_run_that_is_stopped_and_goes_on_ends_as_one_that_was_not(name, tmp_path):
     recipe, data = shrunk(find(name).recipe), dataset(GREY)
     given = {"device": "cuda", "exact": True, "schedule": LogSchedule(save_every=7)}

@@ -1,6 +1,9 @@
 """Iterations as graphs, and the guard that is read later: as far as a CPU can tell. What only a GPU
 can is in test_gpu.py."""
 
+from collections import Counter
+from typing import ClassVar
+
 import pytest
 import torch
 from tiny import GREY, POINT, differing, shrunk, trainer
@@ -45,7 +48,7 @@ class Again:
 
 def late(game):
     """`game` with a guard that is read later."""
-    game.late, game._late_guard = True, LateGuard(torch.device("cpu"))
+    game._late_guard = LateGuard(torch.device("cpu"))
     return game
 
 
@@ -72,7 +75,7 @@ def test_an_iteration_that_is_repeated_moves_all_that_one_played_does(name):
     recipe = shrunk(find(name).recipe)
     plain = played(trainer(recipe, GREY), WARM_UP + 3)
     game = played(repeated(trainer(recipe, GREY)), WARM_UP + 3)
-    assert game.graphs.reason.startswith(PLAYED.get(name, "")), game.graphs.reason
+    assert game.graphs.reason.startswith(PLAYED[name]) if name in PLAYED else not game.graphs.reason
     assert bool(game.graphs.captured) == (name not in PLAYED), game.graphs.reason
     assert differing(plain.gathered(), game.gathered()) == []
 
@@ -115,14 +118,26 @@ def part(request):
 
         name = "test-seldom"
         sides = ("on_g",)
+        asked: ClassVar = Counter()
 
         def loss(self, context):
-            if int(context.iteration) < WARM_UP:
+            self.asked[id(context.state)] += 1
+            if self.asked[id(context.state)] <= WARM_UP:
                 return None
             drawn = torch.rand((), generator=context.generator("seldom"))
             return context.fake.mean() * drawn
 
-    own = {"counting": Counting, "seldom": Seldom}
+    class Alone(Part):
+        """Draws from torch's own generator, in D's steps."""
+
+        name = "test-alone"
+        sides = ("on_d",)
+
+        def loss(self, context):
+            return torch.rand(()) * context.real_scores.square().mean()
+
+    Seldom.asked.clear()
+    own = {"counting": Counting, "seldom": Seldom, "alone": Alone}
     return own[request.param]() if request.param in own else Part.read(request.param)
 
 
@@ -158,11 +173,31 @@ def test_a_rate_and_a_weight_that_fall_are_followed(part):
 
 def test_a_count_that_varies_is_read_on_purpose_alone():
     count = Varying(7)
-    assert int(count) == 7
-    for use in (lambda: count + 1, lambda: 1 / count, lambda: count % 2, lambda: count < 9,
-                lambda: bool(count), lambda: count == 7, lambda: max(count, 3)):  # fmt: skip
+    assert count.now == 7
+    uses = (lambda: count + 1, lambda: 1 / count, lambda: count % 2, lambda: count < 9,
+            lambda: -count, lambda: bool(count), lambda: count == 7, lambda: max(count, 3),
+            lambda: 2.0**count, lambda: count in {5, 7}, lambda: range(count),
+            lambda: int(count), lambda: f"{count}", lambda: torch.ones(3) * count)  # fmt: skip
+    for use in uses:
         with pytest.raises(UnrepeatableError, match="how far the run is"):
             use()
+
+
+@pytest.mark.parametrize("part", ["alone", "dropout"], indirect=True)
+def test_what_draws_random_numbers_by_itself_draws_the_same_ones(part):
+    recipe = shrunk(find("dcgan").recipe).with_(part)
+    plain = played(trainer(recipe, GREY), WARM_UP + 3)
+    game = played(repeated(trainer(recipe, GREY)), WARM_UP + 3)
+    assert game.graphs.captured, game.graphs.reason
+    assert differing(plain.gathered(), game.gathered()) == []
+
+
+def test_pieces_of_a_batch_are_given_the_same_streams_in_turn():
+    recipe = shrunk(find("dcgan").recipe).changed(microbatch=4, sync_batchnorm=False)
+    plain = played(trainer(recipe, GREY), WARM_UP + 3)
+    game = played(repeated(trainer(recipe, GREY)), WARM_UP + 3)
+    assert game.graphs.captured, game.graphs.reason
+    assert differing(plain.gathered(), game.gathered()) == []
 
 
 # ---- the guard that is read later -----------------------------------------------------------
@@ -177,7 +212,7 @@ def poison(at, times):
         sides = ("on_d",)
 
         def loss(self, context):
-            bad = int(context.iteration) == at and left[0] > 0
+            bad = context.iteration == at and left[0] > 0
             left[0] -= bad
             return context.real_scores.mean() * (float("nan") if bad else 0.0)
 
@@ -214,6 +249,27 @@ def test_a_failure_that_does_not_come_again_is_gone_over(tmp_path):
         game.iterate()
         plain.iterate()
     game.settle()
+    assert differing(plain.gathered(), game.gathered()) == []
+
+
+def test_going_back_to_before_an_optimizers_first_step_captures_anew():
+    recipe = shrunk(find("dcgan").recipe)
+    plain = played(trainer(recipe, GREY), 16)
+    game = repeated(trainer(recipe, GREY))
+    game.settle()  # no optimizer has a moment yet
+    for _ in range(WARM_UP + 2):
+        game.iterate()
+    before = list(game.graphs.captured.values())
+    with torch.no_grad():  # as a bit that has flipped in memory
+        next(game.state.discriminator.parameters()).fill_(float("nan"))
+    for _ in range(11 - WARM_UP):
+        game.iterate()
+    game.settle()
+    assert not game.graphs.captured
+    for _ in range(3):
+        game.iterate()
+    game.settle()
+    assert before
     assert differing(plain.gathered(), game.gathered()) == []
 
 

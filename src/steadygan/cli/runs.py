@@ -139,8 +139,8 @@ def train(
     recipe = compose(chosen, dataset.shape, request.recipe, add or [], drop or [])
     if request.run.horizon == "budget":
         with bars() as progress, phase(progress, "measuring the speed"):
-            told = request.run.precision, request.run.exact, say
-            recipe = fitted_to(recipe, dataset, goal, device, *told)
+            given = request.run.precision, request.run.exact, request.run.graphs, say
+            recipe = fitted_to(recipe, dataset, goal, device, *given)
     for note in notes(recipe, dataset.shape, dataset.classes):
         say(f"note: {note}")
     out = out or free_folder(f"runs/{chosen.name}-{dataset.name}-s{seed}")

@@ -34,22 +34,20 @@ class UnrepeatableError(SteadyGanError):
 
 
 class Varying:
-    """A count that is another one in each iteration. `int(it)` is its value now; arithmetic with it
-    raises `UnrepeatableError`, since a captured step would keep the result."""
+    """A count that is another one in each iteration, `now` in this one. Whatever is computed with
+    it raises `UnrepeatableError`, since a captured step would keep the result."""
 
     def __init__(self, now: int) -> None:
-        self._now = now
-
-    def __int__(self) -> int:
-        return self._now
+        self.now = now
 
     def _refuse(self, *others: object) -> Any:
         raise UnrepeatableError("a step follows how far the run is")
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __rmod__ = _refuse
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __divmod__ = _refuse
-    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __bool__ = __float__ = _refuse
-    __hash__ = object.__hash__
+    __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = __round__ = __trunc__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __hash__ = _refuse
+    __int__ = __float__ = __index__ = __bool__ = __str__ = __format__ = _refuse
 
 
 class RealBatch(NamedTuple):
@@ -186,7 +184,8 @@ class StepContext:
         """Whether this is the player's step `every`, 2 `every`, ...: for what acts seldom."""
         turn = Turn(self._steps, self.k, every)
         self.inputs.asks(turn)
-        return turn.is_now(int(self.iteration))
+        iteration: Any = self.iteration
+        return turn.is_now(iteration.now if self.captured else iteration)
 
     def follow(self, schedule: Callable[[float], float]) -> float | Tensor:
         """`schedule(progress)`: a number, or in a captured step a tensor () that follows it."""

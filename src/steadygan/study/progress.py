@@ -38,6 +38,7 @@ class Pulse:
         if self.images is not None and now > self.last:
             self.rate = (trainer.images - self.images) / (now - self.last)
         self.last, self.images = now, trainer.images
+        trainer.settle()  # no loss is shown of a step that is then played again
         self.tell(self.share(trainer), self.detail(trainer))
 
     def share(self, trainer: Trainer) -> float:

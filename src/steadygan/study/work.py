@@ -153,7 +153,8 @@ def start(task: Task, device: str, hooks: Hooks) -> None:
     recipe, settings, goal, facts = task.recipe, task.settings, task.goal, task.facts
     budget = goal.budget_seconds
     if settings.horizon == "budget":
-        recipe = fitted_to(recipe, task.data, goal, device, settings.precision, settings.exact)
+        given = settings.precision, settings.exact, settings.graphs
+        recipe = fitted_to(recipe, task.data, goal, device, *given)
     train(
         recipe,
         task.data,

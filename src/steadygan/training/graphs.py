@@ -28,7 +28,6 @@ from steadygan.errors import in_a_line
 from steadygan.game.context import (
     Iteration,
     RealBatch,
-    StepContext,
     StepInputs,
     Turn,
     UnrepeatableError,
@@ -66,13 +65,18 @@ class CudaGraphs:
     """A CUDA graph for each step, all of one pool of memory: they are repeated in their order
     alone."""
 
-    def __init__(self, pool: Any) -> None:
-        self.pool = pool
+    def __init__(self, device: torch.device, pool: Any) -> None:
+        self.device, self.pool = device, pool
         self.graphs: list[torch.cuda.CUDAGraph] = []
         self._open = False
 
     def capture(self, body: Callable[[], Results]) -> Results:
-        torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)  # known: see below
+        with torch.cuda.device(self.device):
+            return self._on_another_stream(body)
+
+    def _on_another_stream(self, body: Callable[[], Results]) -> Results:
+        # Gradients were summed on the stream of now before, which is as it should be.
+        torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
         gc.collect()  # a graph that is freed while another one is captured spoils it
         collects = gc.isenabled()
         gc.disable()
@@ -95,6 +99,9 @@ class CudaGraphs:
             # Where the capture was cut off, ending it says so; the cause is on its way.
             with nullcontext() if results else suppress(RuntimeError):
                 self._end()
+            if not results:  # it may have left torch's own generator as if it were captured still
+                own = torch.cuda.default_generators[torch.cuda.current_device()]
+                own.graphsafe_set_state(torch.Generator(self.device).graphsafe_get_state())
         return results
 
     def next(self, streams: list[Stream]) -> None:
@@ -113,9 +120,10 @@ class CudaGraphs:
             self.graphs[-1].capture_end()
 
     def replay(self, before: Callable[[int], None]) -> None:
-        for number, graph in enumerate(self.graphs):
-            before(number)
-            graph.replay()
+        with torch.cuda.device(self.device):
+            for number, graph in enumerate(self.graphs):
+                before(number)
+                graph.replay()
 
 
 class Form(NamedTuple):
@@ -138,30 +146,31 @@ class Captured:
             for player, k in sorted(asked.batches)
         }
         self.source.draws = draws  # these batches only show what is to be held
-        self.streams = {each: self.source.stream() for each in sorted(asked.streams)}
-        self.used: set[tuple[str, int, str]] = set()
-        self.contexts: list[StepContext] = []
+        #: A stream for each time that a step asks for one, which pieces of a batch do in turn.
+        self.streams = {
+            each: [self.source.stream() for _ in range(times)]
+            for each, times in sorted(asked.streams.items())
+        }
+        self._given: Counter[tuple[str, int, str]] = Counter()
         self.places: list[tuple[str, int]] = []
         self.schedules: list[tuple[Callable[[float], float], Tensor]] = []
-        self.draws_itself = asked.ambient
+        self._held_so_far = 0
         self.capturing = True
         self.recording = game.recording()
-
-        def guard(result: StepResult) -> None:
-            self.contexts.append(result.context)
-            game.guard(result)
-
-        again = Iteration(iteration.index, iteration.images, self.inputs, guard, captured=True)
+        again = Iteration(iteration.index, iteration.images, self.inputs, game.guard, captured=True)
         self.results = self.recording.capture(lambda: game.recipe.play(game.state, again))
         self.capturing = False
-        for context in self.contexts:  # what is logged of them reads the counts of now
+        #: Of the last step of each player: what is logged of them reads the counts of now.
+        self.contexts = [result.context for result in self.results.values()]
+        for context in self.contexts:
             context.captured = False
 
     def inputs(self, player: str, k: int) -> StepInputs:
         """Inputs of a step whose tensors stay where they are."""
         if self.capturing:
             self.places.append((player, k))
-        self.recording.next([s for each, s in self.streams.items() if each[:2] == (player, k)])
+        own = (each for place, each in self.streams.items() if place[:2] == (player, k))
+        self.recording.next([stream for each in own for stream in each])
         return StepInputs(
             real=lambda: self._batch(player, k),
             generator=lambda name: self._stream(player, k, name),
@@ -171,12 +180,12 @@ class Captured:
         )
 
     def _held(self, schedule: Callable[[float], float]) -> Tensor:
-        """A tensor () that holds what `schedule` gives at the progress of each repetition."""
-        if not self.capturing:
-            return torch.tensor(schedule(self.contexts[0].progress), device=self.source.device)
-        held = torch.empty((), device=self.source.device)
-        self.schedules.append((schedule, held))
-        return held
+        """A tensor () that holds what `schedule` gives at the progress of each repetition. A
+        recording that plays the steps again is given the same ones again, in their order."""
+        self._held_so_far += 1
+        if self._held_so_far > len(self.schedules):
+            self.schedules.append((schedule, torch.empty((), device=self.source.device)))
+        return self.schedules[self._held_so_far - 1][1]
 
     def _batch(self, player: str, k: int) -> RealBatch:
         if (player, k) not in self.batches:
@@ -188,16 +197,19 @@ class Captured:
         if not self.capturing:  # what is logged of the step asks, too
             place = (self.index, player, k)
             return self.source.seeded(self.source.stream(), name, place)
-        if each not in self.streams or each in self.used:
+        held = self.streams.get(each, [])
+        if self._given[each] == len(held):
             raise UnrepeatableError(f"the stream '{name}' is drawn from now and then")
-        self.used.add(each)
-        return self.streams[each]
+        self._given[each] += 1
+        return held[self._given[each] - 1]
 
     def replay(self, iteration: Iteration) -> Results:
         """The same steps on the batches and streams of `iteration`."""
         self.index = index = iteration.index
-        for (player, k, name), stream in self.streams.items():
-            self.source.seeded(stream, name, (index, player, k))
+        self._held_so_far = 0
+        for (player, k, name), streams in self.streams.items():
+            for stream in streams:
+                self.source.seeded(stream, name, (index, player, k))
         for (player, k), held in self.batches.items():
             drawn = self.source.next_batch((index, player, k))
             for old, new in zip(held, drawn, strict=True):
@@ -207,7 +219,7 @@ class Captured:
             context.images, context.iteration = iteration.images, index
         for schedule, tensor in self.schedules:
             tensor.fill_(schedule(self.contexts[0].progress))
-        for context in {context.player: context for context in self.contexts}.values():
+        for context in self.contexts:
             player_now = context.state.players[context.player]
             player_now.adopt(self.recipe.settings(player_now, context))
         self.recording.replay(self._before)
@@ -215,8 +227,7 @@ class Captured:
 
     def _before(self, number: int) -> None:
         """Ahead of a step's kernels: layers that draw by themselves draw as they would there."""
-        if self.draws_itself:
-            self.source.streams.seed_global_rng(self.index, *self.places[number])
+        self.source.streams.seed_global_rng(self.index, *self.places[number])
 
 
 class Graphs:
@@ -228,7 +239,9 @@ class Graphs:
         recording: Callable[[], Recording] | None = None,
     ) -> None:  # fmt: skip
         self.recipe, self.state, self.source, self.guard = recipe, state, source, guard
-        self.recording = recording or partial(CudaGraphs, torch.cuda.graph_pool_handle())
+        self.recording = recording or partial(
+            CudaGraphs, source.device, torch.cuda.graph_pool_handle()
+        )
         #: Why iterations are played as they are from here on; empty where they are not.
         self.reason = moving_settings(recipe, state)
         self.forget()
@@ -251,9 +264,10 @@ class Graphs:
         asked = self.source.requests = Requests()
         results = self.recipe.play(self.state, iteration)
         self.source.requests = Requests()  # what is asked between iterations is no part of them
-        asked.ambient = draws_itself(self.source.device)
         self._asked[form] = asked
-        self._turns |= asked.turns
+        if not asked.turns <= self._turns:  # forms are told apart by more turns from here on
+            self._turns |= asked.turns
+            self.captured.clear()
         return results
 
     def _form(self, index: int) -> Form:
@@ -268,7 +282,7 @@ class Graphs:
             self.captured[form] = Captured(self, iteration, self._asked[form])
         except UnrepeatableError as error:
             self.reason = str(error)
-        except RuntimeError as error:  # torch, of what a capture forbids
+        except (RuntimeError, TypeError) as error:  # of what a capture, or `Varying`, forbids
             self.reason = f"a step cannot be captured ({in_a_line(error)[0]})"
 
 
@@ -284,13 +298,3 @@ def moving_settings(recipe: Recipe, state: GameState) -> str:
             if key != "lr" and first[key] != last[key]:
                 return f"{key} of {name}'s optimizer moves with each iteration"
     return ""
-
-
-def draws_itself(device: torch.device) -> bool:
-    """Whether torch's own generator of the device was drawn from since it was seeded for the last
-    step."""
-    if device.type == "cuda":
-        return torch.cuda.default_generators[device.index or 0].get_offset() > 0
-    own = torch.default_generator
-    fresh = torch.Generator().manual_seed(own.initial_seed())
-    return not torch.equal(own.get_state(), fresh.get_state())

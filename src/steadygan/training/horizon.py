@@ -18,8 +18,8 @@ import torch
 from steadygan.data import Dataset
 from steadygan.errors import UserError
 from steadygan.game.recipe import Recipe
-from steadygan.training import graphs
 from steadygan.training.goals import Goal
+from steadygan.training.graphs import WARM_UP as CAPTURED_AFTER
 from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import Precision, place
 from steadygan.training.runfolder import RunFolder
@@ -35,6 +35,7 @@ def fitted_to(
     device: str = "auto",
     precision: Precision = "auto",
     exact: bool = False,
+    graphs: bool = True,
     say: Callable[[str], None] = lambda text: None,
 ) -> Recipe:
     """`recipe` with the images of a run to `goal` as its horizon: exact for steps; for a budget
@@ -52,7 +53,7 @@ def fitted_to(
                 f"horizon=budget: {recipe.method} trains {', '.join(recipe.stages)} first, for an "
                 "unknown share of the budget; give --steps"
             )
-        speed = images_a_second(recipe, data, device, precision, exact)
+        speed = images_a_second(recipe, data, device, precision, exact, graphs)
         horizon = round(speed * goal.budget_seconds)
         said = f"{goal.budget_seconds:g} s at {speed:,.0f} images/s"
     say(f"horizon: {horizon:,} images, those of {said}")
@@ -60,14 +61,15 @@ def fitted_to(
 
 
 def images_a_second(
-    recipe: Recipe, data: Dataset, device: str, precision: Precision, exact: bool = False
-) -> float:
+    recipe: Recipe, data: Dataset, device: str, precision: Precision, exact: bool = False,
+    graphs: bool = True,
+) -> float:  # fmt: skip
     """How many real images D sees a second, by a few iterations on fresh networks."""
     with torch.random.fork_rng(), tempfile.TemporaryDirectory() as nowhere:
-        placed = place(device, precision, needs_double_backward(recipe), exact)
+        placed = place(device, precision, needs_double_backward(recipe), exact, graphs)
         trainer = Trainer(recipe, data, RunFolder(Path(nowhere)), 0, placed)
         on_gpu = placed.device.type == "cuda"  # where graphs are captured first
-        for _ in range(graphs.WARM_UP + 2 if on_gpu else WARM_UP):
+        for _ in range(CAPTURED_AFTER + 2 if on_gpu else WARM_UP):
             trainer.iterate()
         trainer.settle()
         images, started, done, processes = trainer.images, time.perf_counter(), 0, trainer.processes

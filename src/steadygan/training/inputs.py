@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -77,13 +78,11 @@ def held_on(device: torch.device, items: np.ndarray) -> Tensor:
 @dataclass
 class Requests:
     """What the steps of an iteration have asked for: real batches and streams by player, step and
-    name, and whether it is the turn of what acts seldom; and whether a layer has drawn random
-    numbers by itself (`ambient`)."""
+    name (how often), and whether it is the turn of what acts seldom."""
 
     batches: set[tuple[str, int]] = field(default_factory=set)
-    streams: set[tuple[str, int, str]] = field(default_factory=set)
+    streams: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     turns: set[Turn] = field(default_factory=set)
-    ambient: bool = False
 
 
 class InputSource:
@@ -126,7 +125,7 @@ class InputSource:
             return self.next_batch(place)
 
         def generator(name: str) -> Stream:
-            requests.streams.add((player, k, name))
+            requests.streams[player, k, name] += 1
             return self.seeded(self.stream(), name, place)
 
         return StepInputs(

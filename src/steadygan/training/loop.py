@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,8 @@ from steadygan.training.joining import here
 from steadygan.training.precision import DeviceConfig
 from steadygan.training.runfolder import RunFolder, read_history
 
-#: A late guard is read after so many iterations, if nothing asks for it before.
-SETTLE_AFTER = 64
+#: A late guard is read after so many iterations or seconds, if nothing asks for it before.
+SETTLE_AFTER, SETTLE_SECONDS = 64, 1.0
 #: How often several processes ask each other whether to stop, in seconds.
 ASK_SECONDS = 0.5
 
@@ -68,9 +68,9 @@ class Trainer:
     seconds: float = 0.0
     stage_steps: dict[str, int] = field(default_factory=dict)
     processes: Processes = field(default_factory=here)
-    late: bool | None = None
+    late: InitVar[bool | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, late: bool | None) -> None:
         require_shares(self.recipe, self.processes.count)
         self.source = InputSource(
             self.data, self.recipe.batch, self.seed, self.device_config, self.processes
@@ -88,10 +88,11 @@ class Trainer:
         self.last: dict[str, StepResult] = {}
         self.guard = Guard()
         alone_on_gpu = self.device_config.device.type == "cuda" and self.processes.size == 1
-        self.late = alone_on_gpu if self.late is None else self.late
-        self._late_guard = LateGuard(self.device_config.device) if self.late else None
+        is_late = alone_on_gpu if late is None else late
+        self._late_guard = LateGuard(self.device_config.device) if is_late else None
         self._watch: Guard | LateGuard = self.guard
-        self._computing = self.device_config.computing()
+        self._settled_at = time.perf_counter()
+        self.computing = self.device_config.computing()
         self.graphs: Graphs | None = None
         if self._late_guard and alone_on_gpu and self.device_config.graphs:
             self.graphs = Graphs(self.recipe, self.state, self.source, self._late_guard.check)
@@ -114,9 +115,10 @@ class Trainer:
     def iterate(self) -> None:
         """One iteration, guarded: a non-finite number stops it before it reaches a weight, or
         where the guard is `late` by `settle`."""
-        if self._late_guard and self._unsettled >= SETTLE_AFTER:
-            self.settle()
         started = time.perf_counter()
+        if self._late_guard and self._is_long_ago(started):
+            self.settle()
+            started = time.perf_counter()
         self._watch = self._late_guard or self.guard
         self._play()
         self.seconds += time.perf_counter() - started
@@ -124,7 +126,7 @@ class Trainer:
     def _play(self) -> None:
         self.last = {}  # its activations make room
         repeat = self.graphs if self.graphs is not None and self._watch is not self.guard else None
-        with self._computing(), self.failures_kept():
+        with self.computing(), self.failures_kept():
             given = self._iteration(self.iteration)
             given = given if repeat is None else replace(given, repeat=repeat)
             self.last = self.recipe.iterate(self.state, given)
@@ -147,19 +149,23 @@ class Trainer:
             self._snapshot = Snapshot(self.state)
         self._snapshot.take()
         self._counters = self.counters()
-        self.seconds += time.perf_counter() - started
+        self._settled_at = time.perf_counter()
+        self.seconds += self._settled_at - started
 
     @property
     def settled(self) -> bool:
         """Whether all steps so far are known to be finite."""
         return self._snapshot is not None and self._counters == self.counters()
 
-    @property
-    def _unsettled(self) -> int:
-        return self.iteration - self._counters.get("turn", -SETTLE_AFTER)
+    def _is_long_ago(self, now: float) -> bool:
+        """Whether the guard was last read too long ago: the clock of a budget runs ahead, too."""
+        unsettled = self.iteration - self._counters.get("turn", -SETTLE_AFTER)
+        return unsettled >= SETTLE_AFTER or now - self._settled_at > SETTLE_SECONDS
 
     def _play_again(self) -> None:
         assert self._snapshot is not None
+        if self.graphs is not None:
+            self.graphs.forget()  # an optimizer whose first step is undone makes other tensors
         until = self.iteration
         self._snapshot.restore()
         self.take_counters(self._counters)
@@ -173,7 +179,7 @@ class Trainer:
         self._watch = self.guard
         self._snapshot, self._counters = None, {}  # of before
         done = self.stage_steps[stage]
-        with self._computing(), self.failures_kept():
+        with self.computing(), self.failures_kept():
             result = self.recipe.stage_step(stage, self.state, self._iteration(done))
         self.last = {} if result is None else {stage: result}
         self.stage_steps[stage] += 1

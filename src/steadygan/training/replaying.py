@@ -62,7 +62,7 @@ def replay(
 
         check = trainer.guard.check
         try:
-            with trainer.failures_kept():
+            with trainer.computing(), trainer.failures_kept():
                 if player in trainer.recipe.stages:
                     again = Iteration(k, trainer.images, inputs, check)
                     trainer.recipe.stage_step(player, trainer.state, again)

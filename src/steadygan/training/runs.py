@@ -105,12 +105,12 @@ def resume(
 ) -> Path:
     """Go on with a run from its newest whole checkpoint, to its own goal or a new one.
 
-    The result is bitwise that of a run never interrupted, on a CPU (see `facts.identity`). Where
-    that cannot be (another torch, data, recipe, machine arithmetic), it is refused with the
-    differences listed, unless `allow_inexact`: then they are said and the run is marked. `recipe`
-    and `data` are needed only where run.json cannot rebuild them (ready modules, a data set of
-    one's own). Networks that run.json names as `module:Name` are imported only with `trust_code`:
-    it may come from someone else.
+    The result is bitwise that of a run never interrupted, on a CPU and in an exact run on a GPU
+    (see `facts.identity`). Where that cannot be (another torch, data, recipe, machine arithmetic),
+    it is refused with the differences listed, unless `allow_inexact`: then they are said and the
+    run is marked. `recipe` and `data` are needed only where run.json cannot rebuild them (ready
+    modules, a data set of one's own). Networks that run.json names as `module:Name` are imported
+    only with `trust_code`: it may come from someone else.
 
     `changes` sets keys such as `{"lr": 1e-5}` from here on, which run.json records as a new segment
     (see `segments`). What cannot change in a run is a `UserError`.

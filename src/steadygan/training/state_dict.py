@@ -79,9 +79,10 @@ def _restore_optimizer(player: Player, saved: Tensors) -> None:
     for name, value in saved.items():
         parameter_name, _, key = name.rpartition("/")
         parameter = parameters[parameter_name]
-        # Moments lie in memory as their parameter does. torch keeps the step counter of a fused
-        # optimizer on the parameter's device, that of another on the CPU.
-        fused = player.optimizer.param_groups[0].get("fused")
+        # Moments lie in memory as their parameter does. torch keeps the step counter of a fused or
+        # capturable optimizer on the parameter's device, that of another on the CPU.
+        group = player.optimizer.param_groups[0]
+        fused = group.get("fused") or group.get("capturable")
         if value.shape == parameter.shape:
             own = torch.empty_like(parameter).copy_(value)
         else:

@@ -32,7 +32,7 @@ def graphs_of(trainer: Trainer) -> dict[str, Any]:
     """Whether iterations are CUDA graphs, or why not; nothing on a CPU."""
     if trainer.graphs is None:
         return {}
-    return {"graphs": trainer.graphs.reason or f"{len(trainer.graphs.captured)} captured"}
+    return {"graphs": trainer.graphs.reason or f"{len(trainer.graphs.captured)} forms captured"}
 
 
 class RunStatus:
