@@ -536,6 +536,8 @@ def needed(found: Difference, a: dict[int, float], b: dict[int, float]) -> str:
     by the normal approximation: ((1.96 + .84) sd / mean)^2; 6 at the least."""
     apart = [a[seed] - b[seed] for seed in sorted(set(a) & set(b))]
     spread = stdev(apart)
+    if not found.mean:
+        return "no difference"
     if abs(found.mean) < spread / 100:
         return "over 70,000"
     return f"{max(6, int(np.ceil(((1.96 + 0.84) * spread / found.mean) ** 2))):,}"
