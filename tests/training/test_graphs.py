@@ -23,17 +23,19 @@ PLAYED = {"r3gan": "betas of d"}
 class Again:
     """Plays the captured call again, on what it reads by then: what CUDA graphs do in less time."""
 
-    def __init__(self, state):
-        self.state, self.before, self.step = state, None, 0
+    def __init__(self, game):
+        self.game, self.before, self.step = game, None, 0
 
     def capture(self, body):
-        kept = Snapshot(self.state)
+        kept = Snapshot(self.game.state)
         kept.take()
         self.body = body
         try:
             self.results = body()
         finally:
-            kept.restore()  # to capture computes nothing
+            # To capture computes nothing, so no schedule holds a number yet and no flag is set.
+            kept.restore()
+            self.game._late_guard.found()
         return self.results
 
     def next(self, streams):
@@ -56,7 +58,7 @@ def repeated(game):
     """`game` with a late guard and graphs."""
     late(game)
     game.graphs = Graphs(game.recipe, game.state, game.source, game._late_guard.check,
-                         recording=lambda: Again(game.state))  # fmt: skip
+                         recording=lambda: Again(game))  # fmt: skip
     return game
 
 

@@ -14,6 +14,7 @@ either: what enters it is (fakes, weights), and what leaves it is part of a loss
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 
 import torch
@@ -78,6 +79,7 @@ class LateGuard:
 
     def __init__(self, device: torch.device) -> None:
         self._bad = torch.zeros((), dtype=torch.bool, device=device)
+        self.read_at = time.perf_counter()
 
     def begin(self, state: GameState) -> None:
         for module in undoable(state):

@@ -91,7 +91,6 @@ class Trainer:
         is_late = alone_on_gpu if late is None else late
         self._late_guard = LateGuard(self.device_config.device) if is_late else None
         self._watch: Guard | LateGuard = self.guard
-        self._settled_at = time.perf_counter()
         self.computing = self.device_config.computing()
         self.graphs: Graphs | None = None
         if self._late_guard and alone_on_gpu and self.device_config.graphs:
@@ -116,7 +115,7 @@ class Trainer:
         """One iteration, guarded: a non-finite number stops it before it reaches a weight, or
         where the guard is `late` by `settle`."""
         started = time.perf_counter()
-        if self._late_guard and self._is_long_ago(started):
+        if self._late_guard and self._is_long_ago(started - self._late_guard.read_at):
             self.settle()
             started = time.perf_counter()
         self._watch = self._late_guard or self.guard
@@ -149,18 +148,19 @@ class Trainer:
             self._snapshot = Snapshot(self.state)
         self._snapshot.take()
         self._counters = self.counters()
-        self._settled_at = time.perf_counter()
-        self.seconds += self._settled_at - started
+        self._late_guard.read_at = time.perf_counter()
+        self.seconds += self._late_guard.read_at - started
 
     @property
     def settled(self) -> bool:
         """Whether all steps so far are known to be finite."""
         return self._snapshot is not None and self._counters == self.counters()
 
-    def _is_long_ago(self, now: float) -> bool:
-        """Whether the guard was last read too long ago: the clock of a budget runs ahead, too."""
+    def _is_long_ago(self, seconds: float) -> bool:
+        """Whether a guard that was last read `seconds` ago is to be read again: the clock of a
+        budget runs ahead of the device, too."""
         unsettled = self.iteration - self._counters.get("turn", -SETTLE_AFTER)
-        return unsettled >= SETTLE_AFTER or now - self._settled_at > SETTLE_SECONDS
+        return unsettled >= SETTLE_AFTER or seconds > SETTLE_SECONDS
 
     def _play_again(self) -> None:
         assert self._snapshot is not None
