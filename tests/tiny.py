@@ -83,6 +83,16 @@ def trainer(
     return Trainer(recipe, dataset(shape), RunFolder(folder), seed, device_config)
 
 
+def play(game: Trainer, iterations: int) -> None:
+    """All pre-training stages, and then so many iterations, settled."""
+    for stage in game.recipe.stages:
+        while game.stage_steps[stage] < game.recipe.stage_length(stage):
+            game.take_stage_step(stage)
+    for _ in range(iterations):
+        game.iterate()
+    game.settle()
+
+
 def started(recipe: Recipe, shape: tuple[int, ...] = IMAGE, seed: int = 0) -> GameState:
     """What `recipe.start` makes from `seed`."""
     with torch.random.fork_rng():

@@ -3,7 +3,7 @@ where there is none: `python -m pytest tests/training/test_gpu.py` on a machine 
 
 import pytest
 import torch
-from tiny import GREY, dataset, differing, shrunk
+from tiny import GREY, dataset, differing, play, shrunk
 
 from steadygan.errors import NonFiniteError, UserError
 from steadygan.game.part import Part
@@ -36,12 +36,7 @@ def trainer(recipe, folder, graphs=True, exact=True, precision="fp32"):
 
 
 def played(game, iterations=WARM_UP + 4):
-    for stage in game.recipe.stages:
-        while game.stage_steps[stage] < game.recipe.stage_length(stage):
-            game.take_stage_step(stage)
-    for _ in range(iterations):
-        game.iterate()
-    game.settle()
+    play(game, iterations)
     return {name: tensor.cpu() for name, tensor in game.gathered().items()}
 
 

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import pytest
 import torch
-from tiny import GREY, POINT, differing, shrunk, trainer
+from tiny import GREY, POINT, differing, play, shrunk, trainer
 
 from steadygan.errors import NonFiniteError
-from steadygan.game.context import UnrepeatableError, Varying
 from steadygan.game.part import Part
+from steadygan.game.repeating import UnrepeatableError, Varying
 from steadygan.methods import find, methods
 from steadygan.training import loop
 from steadygan.training.graphs import MOST_FORMS, WARM_UP, Graphs
@@ -63,12 +63,7 @@ def repeated(game):
 
 
 def played(game, iterations):
-    for stage in game.recipe.stages:
-        while game.stage_steps[stage] < game.recipe.stage_length(stage):
-            game.take_stage_step(stage)
-    for _ in range(iterations):
-        game.iterate()
-    game.settle()
+    play(game, iterations)
     return game
 
 

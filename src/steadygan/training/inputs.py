@@ -15,9 +15,10 @@ from torch import Tensor
 
 from steadygan.data import Dataset
 from steadygan.errors import UserError
-from steadygan.game.context import RealBatch, StepInputs, Turn
+from steadygan.game.context import RealBatch, StepInputs
 from steadygan.game.draws import Stream, uniform
 from steadygan.game.processes import ALONE, Processes
+from steadygan.game.repeating import Turn
 from steadygan.training.precision import DeviceConfig
 
 #: An iteration (or a step of a stage), a player or stage, and a step of it.

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,8 @@ class Trainer:
     decoding, logging, saving).
 
     In a run of several `processes` each has a trainer and computes its share; the first one alone
-    writes. With a `late` guard, which is chosen on a GPU, no step waits for the device, and
-    `settle` comes before its results are used.
+    writes. Alone on a GPU the guard is read later: no step waits for the device, and `settle` comes
+    before its results are used.
     """
 
     recipe: Recipe
@@ -68,9 +68,8 @@ class Trainer:
     seconds: float = 0.0
     stage_steps: dict[str, int] = field(default_factory=dict)
     processes: Processes = field(default_factory=here)
-    late: InitVar[bool | None] = None
 
-    def __post_init__(self, late: bool | None) -> None:
+    def __post_init__(self) -> None:
         require_shares(self.recipe, self.processes.count)
         self.source = InputSource(
             self.data, self.recipe.batch, self.seed, self.device_config, self.processes
@@ -88,12 +87,11 @@ class Trainer:
         self.last: dict[str, StepResult] = {}
         self.guard = Guard()
         alone_on_gpu = self.device_config.device.type == "cuda" and self.processes.size == 1
-        is_late = alone_on_gpu if late is None else late
-        self._late_guard = LateGuard(self.device_config.device) if is_late else None
+        self._late_guard = LateGuard(self.device_config.device) if alone_on_gpu else None
         self._watch: Guard | LateGuard = self.guard
         self.computing = self.device_config.computing()
         self.graphs: Graphs | None = None
-        if self._late_guard and alone_on_gpu and self.device_config.graphs:
+        if self._late_guard and self.device_config.graphs:
             self.graphs = Graphs(self.recipe, self.state, self.source, self._late_guard.check)
         self._snapshot: Snapshot | None = None
         self._counters: dict[str, int] = {}
@@ -113,7 +111,7 @@ class Trainer:
 
     def iterate(self) -> None:
         """One iteration, guarded: a non-finite number stops it before it reaches a weight, or
-        where the guard is `late` by `settle`."""
+        where the guard is read later by `settle`."""
         started = time.perf_counter()
         if self._late_guard and self._is_long_ago(started - self._late_guard.read_at):
             self.settle()
