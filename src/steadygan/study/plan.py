@@ -16,16 +16,16 @@ from typing import Any
 from pydantic import Field
 
 from steadygan import locks
-from steadygan.data import Dataset
+from steadygan.data import Dataset, DataSettings
 from steadygan.errors import UserError, did_you_mean
 from steadygan.files import json_text, why, write_whole
 from steadygan.game.recipe import Recipe
 from steadygan.methods import Method, find
 from steadygan.recipes.overrides import keys_of
 from steadygan.records import read_study
-from steadygan.spec import Spec, read_pairs
+from steadygan.spec import Spec, checked, read_pairs
 from steadygan.study.compose import compose, keys_taken
-from steadygan.study.request import Request
+from steadygan.study.request import Request, RunSettings
 from steadygan.training.recorded import recipe_now
 from steadygan.training.runs import goal_of
 
@@ -187,6 +187,8 @@ def _path_safe(label: str) -> str:
 
 # ---- study.json --------------------------------------------------------------------------------
 
+_SETTINGS = {"data_settings": DataSettings, "run_settings": RunSettings, "evaluation": Evaluation}
+
 
 def begin(study: Study, out: Path) -> dict[str, Any]:
     """Write study.json, or find the same study in it; its facts as they are now.
@@ -201,6 +203,8 @@ def begin(study: Study, out: Path) -> dict[str, Any]:
         return facts
     known = read_study(out)
     known["methods"] = {name: recipe_now(recipe, path) for name, recipe in known["methods"].items()}
+    for key, kind in _SETTINGS.items():  # with the defaults of settings that came later
+        known[key] = checked(f"{path}: {key}", kind, **known[key]).model_dump(mode="json")
     if differing := _differing(known, facts):
         raise UserError(
             f"--out {out}: holds another study ({', '.join(differing)}); give another folder"
