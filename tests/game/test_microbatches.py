@@ -25,15 +25,6 @@ WHOLE = {
 R3GAN = find("r3gan").recipe
 
 
-@pytest.fixture
-def float64(monkeypatch):
-    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
-
-
 def without_statistics(trainer):
     """The game with every batch norm as the affine map that it is after training."""
     for network in trainer.state.networks().values():

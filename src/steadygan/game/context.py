@@ -4,7 +4,7 @@ demand."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from steadygan.errors import UserError
 from steadygan.game.processes import ALONE, Processes
+from steadygan.game.recomputation import recomputed
 from steadygan.game.repeating import Turn, Varying
 from steadygan.game.state import GameState, Guard, StepResult
 from steadygan.networks.labels import split_class, with_class
@@ -185,10 +186,16 @@ class StepContext:
             self.iterated.add((player, name))
             for normalisation, weight in owner.normalised[name]:
                 normalisation.iterate(weight)
-        if own if statistics is None else statistics:
-            with self.inputs.autocast():
-                return by(module, *inputs)
-        with owner.frozen[name], self.inputs.autocast():
+        moves = own if statistics is None else statistics
+        # Normalised weights are kept for a step: those of a graph that outlives it are not there to
+        # make its activations again.
+        outlives = self.keeps_graph and own and bool(owner.normalised[name])
+        again = self.recipe.recompute and not outlives
+        with (
+            nullcontext() if moves else owner.frozen[name],
+            recomputed(owner, name, moves) if again else nullcontext(),
+            self.inputs.autocast(),
+        ):
             return by(module, *inputs)
 
     def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:

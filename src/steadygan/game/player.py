@@ -56,6 +56,32 @@ class frozen_buffers:  # a context manager, named as those of torch are
             setattr(layer, name, value)
 
 
+class copied_buffers:  # a context manager likewise
+    """Within, forwards of `module` do as they always do to copies of the buffers that
+    `frozen_buffers` freezes: what they save for a backward is what they save without it."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._buffers = [
+            (layer, name)
+            for layer in module.modules()
+            if any(
+                isinstance(layer, kind) and hasattr(layer, switch) for kind, switch, _ in _SWITCHES
+            )
+            for name, _ in layer.named_buffers(recurse=False)
+        ]
+        self._before: list[list[Tensor | None]] = []
+
+    def __enter__(self) -> None:
+        before = [layer._buffers[name] for layer, name in self._buffers]
+        self._before.append(before)
+        for (layer, name), buffer in zip(self._buffers, before, strict=True):
+            layer._buffers[name] = None if buffer is None else buffer.clone()
+
+    def __exit__(self, *_error: object) -> None:
+        for (layer, name), buffer in zip(self._buffers, self._before.pop(), strict=True):
+            layer._buffers[name] = buffer
+
+
 class Player:
     """A named group of modules that one optimizer moves.
 
@@ -79,6 +105,8 @@ class Player:
         self.optimizer = optimizer.build(self.parameters)
         #: Entered around the forwards of a module that leave its running statistics as they are.
         self.frozen = {key: frozen_buffers(module) for key, module in self.modules.items()}
+        #: Entered around forwards whose activations are made again (`game/recomputation.py`).
+        self.recomputed: dict[tuple[str, bool], Any] = {}
         #: The spectral normalisations of each module, with the raw weights that they divide.
         self.normalised = {
             key: [(norm, weight) for _, norm, weight in normalised_layers(module)]

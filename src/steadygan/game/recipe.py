@@ -55,6 +55,9 @@ class Recipe(Spec):
     #: How many samples of a batch are computed at a time, to save memory; null: all. The gradient
     #: is that of the whole batch.
     microbatch: int | None = Field(None, ge=1)
+    #: The backward makes activations again instead of keeping them, to save memory: the same step,
+    #: bit for bit, for about a third more work.
+    recompute: bool = False
     #: G's first step of an iteration uses the latents (and so the images) of D's last.
     shared_latents: bool = False
     #: D judges real and fake samples in one batch, so that they share its batch statistics.

@@ -238,7 +238,7 @@ class Graphs:
             CudaGraphs, source.device, torch.cuda.graph_pool_handle()
         )
         #: Why iterations are played as they are from here on; empty where they are not.
-        self.reason = moving_settings(recipe, state)
+        self.reason = unrepeatable(recipe, state)
         self.forget()
 
     def forget(self) -> None:
@@ -281,9 +281,12 @@ class Graphs:
             self.reason = f"a step cannot be captured ({in_a_line(error)[0]})"
 
 
-def moving_settings(recipe: Recipe, state: GameState) -> str:
-    """Which setting of an optimizer moves beside its rate, in words, or nothing: a graph would keep
-    the one that it was captured with."""
+def unrepeatable(recipe: Recipe, state: GameState) -> str:
+    """What of a recipe no graph can repeat, in words, or nothing. A setting of an optimizer that
+    moves beside its rate would stay as it was captured; activations that are made again want the
+    state of random streams, which is not there while capturing."""
+    if recipe.recompute:
+        return "recompute=true makes activations again"
     for name, player in state.players.items():
         first, last = (
             player.spec.settings(images, recipe.horizon_images, recipe.batch)

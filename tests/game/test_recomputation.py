@@ -1,0 +1,123 @@
+"""Recomputation: the step that makes activations again is bit for bit the one that keeps them."""
+
+from collections import Counter
+
+import pytest
+import torch
+from sharing import GAMES, played, trainer_of
+from torch import nn
+from torch.nn.utils import parametrize
+from torch.utils.weak import TensorWeakRef
+
+from steadygan.game import recomputation
+from steadygan.game.recomputation import Recomputed, segments_of
+from steadygan.networks.spectral import spectral_norm
+
+#: Two derivatives, spectral norm in both players with shared latents, codes, a pre-trained stage,
+#: gates between blocks: in each run of tests.
+FEW = ("wgan-gp", "sagan-hinge", "infogan", "decoding", "fastgan", "r3gan", "dcgan")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in FEW else pytest.mark.long) for name in GAMES],
+)
+def test_the_step_is_the_same_bit_for_bit(name, float64):
+    kept, again = (played(trainer_of(*GAMES[name], **keys)) for keys in ({}, {"recompute": "true"}))
+    assert kept.keys() == again.keys()
+    differing = [key for key in kept if not torch.equal(kept[key], again[key])]
+    assert not differing
+
+
+def test_microbatches_and_recomputation_go_together(float64):
+    keys = {"microbatch": 2, "sync_batchnorm": "false"}
+    kept, again = (
+        played(trainer_of("r3gan", "", **keys, **more)) for more in ({}, {"recompute": "true"})
+    )
+    assert all(torch.equal(kept[key], again[key]) for key in kept)
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Dropout(0.5),
+        nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.Tanh(),
+    )  # fmt: skip
+
+
+def forward(module, again):
+    """The loss of `module` for fixed images, and a reference to what its first layer gave."""
+    torch.manual_seed(1)
+    seen = []
+    handle = module[0].register_forward_hook(lambda *given: seen.append(TensorWeakRef(given[2])))
+    images = torch.randn(4, 1, 8, 8)
+    if again:
+        with Recomputed(module):
+            loss = module(images).square().sum()
+    else:
+        loss = module(images).square().sum()
+    handle.remove()
+    return loss, seen[0]
+
+
+def test_activations_are_not_kept_and_dropout_drops_the_same():
+    found = []
+    for again in (False, True):
+        module = network()
+        loss, first = forward(module, again)
+        assert (first() is None) == again, "batch norm reads it in the backward"
+        loss.backward()
+        found.append([p.grad for p in module.parameters()] + list(module.buffers()))
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+    assert int(module[1].num_batches_tracked) == 1
+
+
+def test_a_network_is_as_it_was_after_the_forward():
+    module = network()
+    forward(module, again=True)
+    assert "forward" not in vars(module)
+    with pytest.raises(RuntimeError), Recomputed(module):
+        module(torch.zeros(4, 2, 8, 8))  # of two channels
+    assert "forward" not in vars(module)
+
+
+def test_segments_begin_with_weights():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+
+    inner = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    module = nn.Sequential(
+        nn.Flatten(), nn.Linear(2, 2), nn.BatchNorm1d(2), nn.ReLU(), Block(), inner, nn.Tanh()
+    )
+    segments = segments_of(module)
+    assert [len(each) for each in segments] == [1, 3, 1, 1, 1]
+    assert [each.made_again for each in segments] == [False, True, True, False, False]
+    assert [layer for each in segments for layer in each] == list(module)
+    row = nn.Sequential(*(layer for _ in range(5) for layer in (nn.Linear(2, 2), nn.ReLU())))
+    assert [len(each) for each in segments_of(row)] == [6, 4]
+
+
+def test_a_normalised_weight_is_computed_once_a_step(monkeypatch):
+    module = spectral_norm(network())
+    with parametrize.cached():
+        loss, _ = forward(module, again=True)
+        made = module[0].weight
+        loss.backward()
+        assert module[0].weight is made
+
+
+def test_a_step_makes_again_where_its_recipe_says_so(monkeypatch, float64):
+    made, checkpoint = Counter(), recomputation.checkpoint
+
+    def counted(segment, *given, **keys):
+        made[type(segment[0])] += 1
+        return checkpoint(segment, *given, **keys)
+
+    monkeypatch.setattr(recomputation, "checkpoint", counted)
+    trainer_of("dcgan", "").iterate()
+    assert not made
+    trainer_of("dcgan", "", recompute="true").iterate()
+    # D's four convolutions in twos, for real and fake samples and in G's step; G's five layers.
+    assert made == {nn.Conv2d: 6, nn.Linear: 1, nn.ConvTranspose2d: 1}
