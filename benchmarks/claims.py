@@ -92,7 +92,6 @@ STUDIES = {
             "sngan-dl2:discriminator-l2.on=probabilities",
         ),
         _RING.format(600, 100),
-        seeds=8,
     ),
     "constraints": Study(
         "the same four on garments, 28 px, and both constraints at a fifth of the weight on G",
