@@ -185,6 +185,15 @@ def test_the_papers_layout(tmp_path):
         write_tables(tmp_path, "papre")
 
 
+def test_the_epochs_of_a_run_on_its_way_are_no_result(tmp_path):
+    path = written(tmp_path) / "runs/dcgan-s0/run.json"
+    facts = json.loads(path.read_text())
+    facts["status"] |= {"state": "running", "images": 10}
+    path.write_text(json.dumps(facts))
+    write_tables(tmp_path, "paper")
+    assert "| dcgan | 2 ± 0 |" in (tmp_path / "table.md").read_text()
+
+
 def test_decoding_variants_and_the_auto_encoder_in_the_papers_layout(tmp_path):
     base = find("decoding").recipe
     recipes = {

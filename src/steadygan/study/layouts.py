@@ -82,9 +82,9 @@ def _note(results: Results) -> str:
 
 
 def epochs(entry: EntryResult) -> Spread | None:
-    """How often D has seen the training images."""
+    """How often D has seen the training images, in finished runs: those with measures."""
     train = number(entry.first("data", "train"))
-    images = [run.count("status", "images") for run in entry.runs]
+    images = [run.count("status", "images") for run in entry.runs if run.state == "finished"]
     return spread([n / train for n in images if n is not None]) if train else None
 
 
