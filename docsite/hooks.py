@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[1]
 AT_ROOT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
 #: Documents with measured tables.
 MEASURED = ("properties.md", "speed.md", "studies/small-images.md", "studies/own-pictures.md",
-            "studies/fifteen-methods.md", "studies/all-methods.md", "studies/characters.md",
-            "studies/line-drawings.md", "studies/first-look.md")  # fmt: skip
+            "studies/all-methods.md", "studies/characters.md", "studies/line-drawings.md",
+            "studies/first-look.md")  # fmt: skip
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

@@ -3,6 +3,7 @@
     python tools/draw_demo.py runs/compare-mnist docs/images/demo.png
     python tools/draw_demo.py claims/digits docs/images/claims-digits.png
     python tools/draw_demo.py claims/constraints docs/images/claims-constraints.png
+    python tools/draw_demo.py claims/decoding docs/images/claims-decoding.png
     python tools/draw_demo.py claims/saturation docs/images/claims-saturation.png
     python tools/draw_demo.py claims/tricks docs/images/claims-tricks.png
 

@@ -187,9 +187,9 @@ class StepContext:
             for normalisation, weight in owner.normalised[name]:
                 normalisation.iterate(weight)
         moves = own if statistics is None else statistics
-        # Normalised weights are kept for a step: those of a graph that outlives it are not there to
-        # make its activations again.
-        outlives = self.keeps_graph and own and bool(owner.normalised[name])
+        # Normalised weights are kept for a step. A graph that outlives it (G's, in D's step) would
+        # not find them to make its activations again.
+        outlives = self.keeps_graph and own and player != self.player and owner.parametrised[name]
         again = self.recipe.recompute and not outlives
         with (
             nullcontext() if moves else owner.frozen[name],

@@ -8,12 +8,14 @@ updated alone; `StepContext.forward` decides it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
+from torch.nn.utils import parametrize
 
 from steadygan.game.optimizers import Optimizer
 from steadygan.networks.spectral import normalised_layers
@@ -56,30 +58,49 @@ class frozen_buffers:  # a context manager, named as those of torch are
             setattr(layer, name, value)
 
 
-class copied_buffers:  # a context manager likewise
-    """Within, forwards of `module` do as they always do to copies of the buffers that
-    `frozen_buffers` freezes: what they save for a backward is what they save without it."""
+class first_buffers:  # a context manager likewise
+    """Keeps copies of the buffers of `module` as its first forward, within, finds them: whatever a
+    forward reads and moves, the second can do as the first (`as_first`)."""
 
     def __init__(self, module: nn.Module) -> None:
-        self._buffers = [
+        self.places = [
             (layer, name)
             for layer in module.modules()
-            if any(
-                isinstance(layer, kind) and hasattr(layer, switch) for kind, switch, _ in _SWITCHES
-            )
             for name, _ in layer.named_buffers(recurse=False)
         ]
-        self._before: list[list[Tensor | None]] = []
+        self.found: list[Tensor | None] = []
 
     def __enter__(self) -> None:
-        before = [layer._buffers[name] for layer, name in self._buffers]
-        self._before.append(before)
-        for (layer, name), buffer in zip(self._buffers, before, strict=True):
-            layer._buffers[name] = None if buffer is None else buffer.clone()
+        self.found = [_copied(layer._buffers[name]) for layer, name in self.places]
 
     def __exit__(self, *_error: object) -> None:
-        for (layer, name), buffer in zip(self._buffers, self._before.pop(), strict=True):
+        pass
+
+
+class as_first:  # a context manager likewise
+    """Within, and within `still`, forwards start from copies of what `first` has found, and the
+    buffers of now stay. One instance can be entered again and again."""
+
+    def __init__(self, first: first_buffers, still: AbstractContextManager[None]) -> None:
+        self.first, self.still = first, still
+        self._now: list[list[Tensor | None]] = []
+
+    def __enter__(self) -> None:
+        self.still.__enter__()
+        self._now.append([layer._buffers[name] for layer, name in self.first.places])
+        self._put([_copied(buffer) for buffer in self.first.found])
+
+    def __exit__(self, *_error: object) -> None:
+        self._put(self._now.pop())
+        self.still.__exit__(None, None, None)
+
+    def _put(self, buffers: list[Tensor | None]) -> None:
+        for (layer, name), buffer in zip(self.first.places, buffers, strict=True):
             layer._buffers[name] = buffer
+
+
+def _copied(buffer: Tensor | None) -> Tensor | None:
+    return None if buffer is None else buffer.clone()
 
 
 class Player:
@@ -105,6 +126,11 @@ class Player:
         self.optimizer = optimizer.build(self.parameters)
         #: Entered around the forwards of a module that leave its running statistics as they are.
         self.frozen = {key: frozen_buffers(module) for key, module in self.modules.items()}
+        #: Whether a module has weights that are computed of others, as normalised ones are.
+        self.parametrised = {
+            key: any(parametrize.is_parametrized(layer) for layer in module.modules())
+            for key, module in self.modules.items()
+        }
         #: Entered around forwards whose activations are made again (`game/recomputation.py`).
         self.recomputed: dict[tuple[str, bool], Any] = {}
         #: The spectral normalisations of each module, with the raw weights that they divide.

@@ -15,14 +15,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain, groupby
-from typing import cast
+from typing import TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.utils.checkpoint import checkpoint
 
-from steadygan.game.player import Player, copied_buffers, frozen_buffers
+from steadygan.errors import UserError
+from steadygan.game.player import Player, as_first, first_buffers, frozen_buffers
 
 Context = AbstractContextManager[None]
 
@@ -37,7 +38,8 @@ class Recomputed:
 
     def __init__(self, module: nn.Module, moves: bool = True) -> None:
         self._forwards = [
-            (layers, partial(_forward, segments_of(layers, moves))) for layers in _sequences(module)
+            (layers, partial(_forward, segments_of(layers, moves)))
+            for layers in dict.fromkeys(_sequences(module))  # one may be there twice
         ]
 
     def __enter__(self) -> None:
@@ -63,7 +65,7 @@ class Segment(nn.Sequential):
 
     def __init__(self, *layers: nn.Module, moves: bool = True) -> None:
         super().__init__(*layers)
-        self.made_again = _has_weights(self[0]) and not isinstance(self[0], nn.Sequential)
+        self.made_again = _has_weights(self[0]) and not _is_sequence(self[0])
         #: Its layers with a weight that is computed of others, and the name of that.
         self.normalised = [
             (layer, str(name))
@@ -71,8 +73,7 @@ class Segment(nn.Sequential):
             if parametrize.is_parametrized(layer)
             for name in cast(nn.ModuleDict, layer.parametrizations)
         ]
-        # Both do to the tensors that a backward reads what the first forward did.
-        self._second: Context = copied_buffers(self) if moves else frozen_buffers(self)
+        self.still: Context = nullcontext() if moves else frozen_buffers(self)
 
     def again(self, x: Tensor) -> Tensor:
         """Its output for `x`, of which the graph keeps `x` alone."""
@@ -80,12 +81,17 @@ class Segment(nn.Sequential):
             # A step computes it once and keeps it: here, since within the segment the first forward
             # alone would compute it, and the second is to do what the first did.
             getattr(layer, name)
+        first, version = first_buffers(self), x._version
+        contexts = first, as_first(first, self.still)
         # Random draws are made again too: torch puts the state of its generators back.
-        return checkpoint(self, x, use_reentrant=False, context_fn=self._contexts)
-
-    def _contexts(self) -> tuple[Context, Context]:
-        """What is entered around the first forward, and around the second."""
-        return nullcontext(), self._second
+        found = checkpoint(self, x, use_reentrant=False, context_fn=lambda: contexts)
+        if x._version != version:
+            raise UserError(
+                f"recompute=true: {type(self[0]).__name__} changes its input in place, which is "
+                "then not there to make its activations again: leave recompute= out, or give the "
+                "layer inplace=False"
+            )
+        return found
 
 
 def segments_of(layers: nn.Sequential, moves: bool = True) -> list[Segment]:
@@ -93,8 +99,8 @@ def segments_of(layers: nn.Sequential, moves: bool = True) -> list[Segment]:
     each with what is behind it."""
     groups: list[list[nn.Module]] = []
     for layer in layers:
-        starts = _has_weights(layer) or isinstance(layer, nn.Sequential)
-        if starts or not groups or isinstance(groups[-1][0], nn.Sequential):
+        starts = _has_weights(layer) or _is_sequence(layer)
+        if starts or not groups or _is_sequence(groups[-1][0]):
             groups.append([])
         groups[-1].append(layer)
     found: list[Segment] = []
@@ -107,13 +113,18 @@ def segments_of(layers: nn.Sequential, moves: bool = True) -> list[Segment]:
 
 
 def _sequences(module: nn.Module) -> Iterator[nn.Sequential]:
-    if not isinstance(module, nn.Sequential):
+    if not _is_sequence(module):
         yield from chain.from_iterable(_sequences(child) for child in module.children())
         return
     yield module
     for layer in module:
-        if isinstance(layer, nn.Sequential):
+        if _is_sequence(layer):
             yield from _sequences(layer)
+
+
+def _is_sequence(layer: nn.Module) -> TypeGuard[nn.Sequential]:
+    """Whether a module does no more than its layers in turn; a subclass may do other things."""
+    return isinstance(layer, nn.Sequential) and type(layer).forward is nn.Sequential.forward
 
 
 def _has_weights(layer: nn.Module) -> bool:
