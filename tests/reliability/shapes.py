@@ -16,7 +16,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from steadygan.data import open_data
+from steadygan.data import DataSettings, open_data
 from steadygan.errors import SteadyGanError
 from steadygan.metrics import samples
 from steadygan.report import write_report
@@ -138,9 +138,11 @@ def readers(out: Path) -> dict[str, Callable[[], object]]:
     quiet = games.quiet
 
     def evaluate() -> None:
-        spec, settings = samples.find_source(run).data(None, open_data("ring").settings)
-        data = open_data(spec, settings)
-        samples.read_samples(samples.find_source(run), data, 50, say=quiet)
+        source = samples.find_source(run)
+        spec, settings = source.data(None, DataSettings())
+        with source.naming(None, DataSettings()):
+            data = open_data(spec, settings)
+        samples.read_samples(source, data, 50, say=quiet)
 
     return {
         "sample": lambda: sample(run, out / "a.npy", count=2, say=quiet),

@@ -92,6 +92,7 @@ def evaluate(
     import json
 
     from steadygan.metrics import judging
+    from steadygan.metrics.samples import find_source
     from steadygan.metrics.words import in_words
     from steadygan.study.bars import bars, counting
     from steadygan.study.request import read_request
@@ -107,9 +108,11 @@ def evaluate(
         seed, legibility, trust_code,
     )  # fmt: skip
     use_own_code(trust_code)
-    spec, request.data = judging.data_of(asked, request.data)
     use_threads(request)
-    dataset = opened(spec, request)
+    samples, given = find_source(source), request.data
+    spec, request.data = samples.data(against, given)
+    with samples.naming(against, given):
+        dataset = opened(spec, request)
     with bars() as progress:
         result = judging.judged(asked, dataset, say, lambda name: counting(progress, name))
     print(json.dumps(result, allow_nan=False) if as_json else in_words(result))

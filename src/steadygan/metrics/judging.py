@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steadygan.data import Dataset, DataSettings
+from steadygan.data import Dataset
 from steadygan.errors import UserError
 from steadygan.features.extract import checked_name, find_features
 from steadygan.metrics import birthday, legibility, nearest, sharpness
@@ -36,11 +36,6 @@ class Asked:
     seed: int = 0
     legibility: bool | None = None  # none: where it can be measured
     trust_code: bool = False
-
-
-def data_of(asked: Asked, settings: DataSettings) -> tuple[str, DataSettings]:
-    """The data set to evaluate against, and how to decode it."""
-    return find_source(asked.source).data(asked.against, settings)
 
 
 def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from steadygan.metrics.evaluate import COUNT, LEAST
 from steadygan.metrics.modes import COUNT as POINTS
 from steadygan.networks.labels import split_class
 from steadygan.priors import ClassConditionalPrior
+from steadygan.records import named_in
 from steadygan.spec import checked
 from steadygan.training import pictures
 from steadygan.training.recorded import read_recipe
@@ -46,6 +48,13 @@ class Source:
         own = {key: getattr(asked, key) for key in asked.model_fields_set}
         where = f"{self.path / 'run.json'}: data.settings"
         return spec, checked(where, DataSettings, **{**facts["settings"], **own})
+
+    def naming(self, against: str | None, asked: DataSettings) -> AbstractContextManager[None]:
+        """Entered around the opening of what `data` gives: where all of it is a run's, an error
+        names its run.json."""
+        if self.kind != "run" or against is not None or asked.model_fields_set:
+            return nullcontext()
+        return named_in(f"{self.path / 'run.json'}: data")
 
 
 def find_source(path: Path) -> Source:
