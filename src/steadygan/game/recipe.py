@@ -56,7 +56,7 @@ class Recipe(Spec):
     #: is that of the whole batch.
     microbatch: int | None = Field(None, ge=1)
     #: The backward makes activations again instead of keeping them, to save memory: the same step,
-    #: bit for bit, for a third to a half more work.
+    #: bit for bit, for another forward (docs/scale.md).
     recompute: bool = False
     #: G's first step of an iteration uses the latents (and so the images) of D's last.
     shared_latents: bool = False
