@@ -32,8 +32,8 @@ class Recomputed:
     """A context manager: within, forwards of `module` that have a graph keep the inputs of segments
     alone. `moves` says whether the first forwards move running statistics; the second never do.
 
-    Segments are those of every `nn.Sequential` that is no part of a block. A network without one keeps
-    what it keeps.
+    Segments are those of every `nn.Sequential` that is no part of a block. A network without one
+    keeps what it keeps.
     """
 
     def __init__(self, module: nn.Module, moves: bool = True) -> None:
