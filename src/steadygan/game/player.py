@@ -59,15 +59,11 @@ class frozen_buffers:  # a context manager, named as those of torch are
 
 
 class first_buffers:  # a context manager likewise
-    """Keeps copies of the buffers of `module` as its first forward, within, finds them: whatever a
-    forward reads and moves, the second can do as the first (`as_first`)."""
+    """Keeps copies of the buffers at `places` (layer, name) as a first forward, within, finds them:
+    whatever a forward reads and moves, the second can do as the first (`as_first`)."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.places = [
-            (layer, name)
-            for layer in module.modules()
-            for name, _ in layer.named_buffers(recurse=False)
-        ]
+    def __init__(self, places: list[tuple[nn.Module, str]]) -> None:
+        self.places = places
         self.found: list[Tensor | None] = []
 
     def __enter__(self) -> None:

@@ -4,8 +4,8 @@ Chen et al. 2016, arXiv:1604.06174 (activation checkpointing). The layers of a n
 segments that each begin with weights: a residual block, or sqrt(n) of n convolutions in a row with
 the normalisations and activations behind them. The forward keeps the inputs of segments alone; the
 backward runs each once more, with the same weights and draws, and leaves running statistics as they
-are. So the step is bit for bit the one that keeps everything, double backward included. That one
-keeps what it makes again until the second backward has read it: a penalty saves no memory.
+are. So the step is bit for bit the one that keeps everything, double backward included. There, what
+was made again is kept until the second backward has read it: under a penalty no memory is saved.
 """
 
 from __future__ import annotations
@@ -73,6 +73,11 @@ class Segment(nn.Sequential):
             if parametrize.is_parametrized(layer)
             for name in cast(nn.ModuleDict, layer.parametrizations)
         ]
+        self.buffer_places = [
+            (layer, name)
+            for layer in self.modules()
+            for name, _ in layer.named_buffers(recurse=False)
+        ]
         self.still: Context = nullcontext() if moves else frozen_buffers(self)
 
     def again(self, x: Tensor) -> Tensor:
@@ -81,7 +86,7 @@ class Segment(nn.Sequential):
             # A step computes it once and keeps it: here, since within the segment the first forward
             # alone would compute it, and the second is to do what the first did.
             getattr(layer, name)
-        first, version = first_buffers(self), x._version
+        first, version = first_buffers(self.buffer_places), x._version
         contexts = first, as_first(first, self.still)
         # Random draws are made again too: torch puts the state of its generators back.
         found = checkpoint(self, x, use_reentrant=False, context_fn=lambda: contexts)
