@@ -7,7 +7,6 @@ import hashlib
 import json
 import random
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -217,20 +216,17 @@ def with_metadata(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) ->
 
 def misshapen(count: int, folder: Path, study: Path | None = None, tick: Tick = lambda: None,
               seed: int = 0) -> str:  # fmt: skip
-    """R21: `count` mutants of the files of a study, each read by one of the readers in turn: each
-    ends well or in one line that names the folder."""
+    """R21: `count` times a mutant of a file of a study, read by one of its readers: each ends well
+    or in one line that names the folder. Which ones is drawn of all pairs, each once."""
     good, copy_of = study or folder / "good", folder / "copy"
     if study is None:
         study_of_points(good)
-    every = broken(good)
-    random.Random(seed).shuffle(every)
-    iterations: Counter = Counter()
+    pairs = [(*mutant, reader) for mutant in broken(good) for reader in READERS[mutant[0]]]
+    random.Random(seed).shuffle(pairs)
     refused = 0
-    for file, what, breaks in (every[n % len(every)] for n in range(count)):
+    for file, what, breaks, reader in (pairs[n % len(pairs)] for n in range(count)):
         shutil.copytree(good, copy_of)
         breaks(copy_of)
-        reader = READERS[file][iterations[file] % len(READERS[file])]
-        iterations[file] += 1
         try:
             text = told(readers(copy_of)[reader])
         except Exception as error:
@@ -240,4 +236,7 @@ def misshapen(count: int, folder: Path, study: Path | None = None, tick: Tick = 
         refused += bool(text)
         shutil.rmtree(copy_of)
         tick()
-    return f"{count} misshapen files, {refused} refused, the others read"
+    return (
+        f"{count:,} misshapen files of {len(pairs):,} pairs of fault and reader, {refused:,} "
+        "refused, the others read"
+    )

@@ -18,6 +18,7 @@ from steadygan.stability.score import (
     run_stability,
     stability_score,
 )
+from steadygan.stability.signals import number
 from steadygan.study.judge import Judge
 from steadygan.study.plan import Evaluation
 
@@ -310,3 +311,12 @@ def test_no_runs_at_all_are_refused():
 def test_stability_brings_no_torch_with_it():
     code = "import sys, steadygan.stability.score; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "finite"),
+    [(3, 3.0), (-0.5, -0.5), (10**400, None), (math.inf, None), (math.nan, None), (True, None),
+     ("3", None), (None, None)],
+)  # fmt: skip
+def test_a_number_of_json_is_a_finite_float_or_none(value, finite):
+    assert number(value) == finite

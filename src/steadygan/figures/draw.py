@@ -21,8 +21,8 @@ from steadygan.report.metrics import KNOWN, named
 from steadygan.report.read import AXES, Run, Study, families, inside
 from steadygan.report.samples import weight_bars
 from steadygan.report.steady import stability_of
-from steadygan.report.text import number
 from steadygan.stability.curve import DISTANCES
+from steadygan.stability.signals import number
 
 Row = Sequence[Any]
 #: The axes of curves and what they are called.

@@ -9,7 +9,8 @@ from typing import Any
 from steadygan.report.facts import as_list
 from steadygan.report.read import Run, dig
 from steadygan.report.samples import read_png, source
-from steadygan.report.text import NONE, count, figure, number, percent
+from steadygan.report.text import NONE, count, figure, percent
+from steadygan.stability.signals import number
 
 _PARTS = (
     ("held_out", "held-out images"),

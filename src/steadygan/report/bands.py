@@ -10,7 +10,7 @@ from typing import Any
 
 from steadygan.report.charts import Values, column
 from steadygan.report.read import AXES, Run, families
-from steadygan.report.text import number
+from steadygan.stability.signals import number
 
 MOST_PLACES = 160
 #: A seed whose curve ends before this share of the longest one ended early; the others are drawn up

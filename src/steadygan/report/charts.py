@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from steadygan.report.read import AXES, Run
 from steadygan.report.settle import running_median, smoothing_window
-from steadygan.report.text import number
+from steadygan.stability.signals import number
 
 if TYPE_CHECKING:
     from steadygan.report.bands import Band

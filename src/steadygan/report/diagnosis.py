@@ -10,7 +10,8 @@ from steadygan.diagnosis.finding import TITLES
 from steadygan.report.facts import as_dict, as_list
 from steadygan.report.read import Run, Study, dig
 from steadygan.report.samples import read_png, source
-from steadygan.report.text import count, number, words
+from steadygan.report.text import count, words
+from steadygan.stability.signals import number
 
 #: The tone of a verdict's mark.
 TONES = {"fault": "bad", "unexplained": "bad", "improving": "poor", "healthy": "good"}

@@ -7,7 +7,8 @@ from typing import Any
 
 from steadygan.report.facts import as_list
 from steadygan.report.read import Study, dig
-from steadygan.report.text import NONE, count, figure, number
+from steadygan.report.text import NONE, count, figure
+from steadygan.stability.signals import number
 
 _ORDER = {"holds": 0, "likely": 1}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from steadygan.report.read import Run, Study, dig
-from steadygan.report.text import count, duration, number, words
+from steadygan.report.text import count, duration, words
+from steadygan.stability.signals import number
 
 
 def facts(study: Study) -> list[tuple[str, str]]:

@@ -10,7 +10,8 @@ from statistics import mean, stdev
 from steadygan.report.charts import Chart, Line, Values, central, column, finite, keys, smoothed
 from steadygan.report.read import AXES, Run, families
 from steadygan.report.settle import Settling, settle
-from steadygan.report.text import NONE, count, figure, number, plus_minus
+from steadygan.report.text import NONE, count, figure, plus_minus
+from steadygan.stability.signals import number
 
 LOSS = re.compile(r"(?P<player>.+?)_loss(?:/(?P<part>.+))?", re.DOTALL)
 _PLAYERS = {"d": "discriminator", "g": "generator", "q": "recogniser", "e": "encoder",

@@ -8,7 +8,8 @@ from dataclasses import replace
 from steadygan.metrics.names import METRICS, OF_FEATURES, Metric
 from steadygan.report.facts import as_dict, as_list, distinct
 from steadygan.report.read import Run, Study, dig
-from steadygan.report.text import count, heading, listed, number, percent
+from steadygan.report.text import count, heading, listed, percent
+from steadygan.stability.signals import number
 
 #: The measures, with capitalised titles.
 KNOWN = tuple(replace(each, title=heading(each.title)) for each in METRICS)

@@ -9,7 +9,8 @@ from steadygan.report.facts import as_dict, as_list
 from steadygan.report.metrics import differing_features
 from steadygan.report.overview import horizon_share, noun_of, run_share, shows_data, verdict_of
 from steadygan.report.read import Run, Study, dig, families
-from steadygan.report.text import count, listed, number, percent, words
+from steadygan.report.text import count, listed, percent, words
+from steadygan.stability.signals import number
 
 #: More warnings of one kind than this are merged into one.
 MOST_NOTICES = 4

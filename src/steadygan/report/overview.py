@@ -9,17 +9,8 @@ from statistics import mean
 from steadygan.report.diagnosis import in_short
 from steadygan.report.facts import as_dict, as_list, same
 from steadygan.report.read import Run, Study, dig, families
-from steadygan.report.text import (
-    NONE,
-    count,
-    duration,
-    figure,
-    listed,
-    number,
-    percent,
-    rate,
-    words,
-)
+from steadygan.report.text import NONE, count, duration, figure, listed, percent, rate, words
+from steadygan.stability.signals import number
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 

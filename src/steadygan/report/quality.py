@@ -20,8 +20,9 @@ from steadygan.report.metrics import (
     reference,
 )
 from steadygan.report.read import Run, Study, dig, families
-from steadygan.report.text import NONE, count, figure, measured, number, plus_minus
+from steadygan.report.text import NONE, count, figure, measured, plus_minus
 from steadygan.stability.curve import DISTANCES
+from steadygan.stability.signals import number
 
 #: Measures on a logarithmic scale where their values span more than the factor `WIDE`.
 ON_LOG = (*DISTANCES, "kid", "reverse_kl")

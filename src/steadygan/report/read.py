@@ -11,7 +11,8 @@ from typing import Any
 from steadygan.errors import UserError
 from steadygan.locks import as_it_stands
 from steadygan.records import history_lines, read_object
-from steadygan.report.text import clean, number, words
+from steadygan.report.text import clean, words
+from steadygan.stability.signals import number
 
 COLOURS = 8
 #: Marks (and dashes) that tell methods of one colour apart.

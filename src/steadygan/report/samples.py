@@ -12,8 +12,9 @@ from steadygan.metrics.names import NEAREST_PICTURE
 from steadygan.report.charts import Bars
 from steadygan.report.metrics import KNOWN, named
 from steadygan.report.read import Run, dig, families, inside
-from steadygan.report.text import count, figure, number, words
+from steadygan.report.text import count, figure, words
 from steadygan.stability.curve import DISTANCES
+from steadygan.stability.signals import number
 
 #: All pictures of a page, in bytes on disk; base64 takes a third more.
 MOST_BYTES = 11_000_000

@@ -16,8 +16,9 @@ from steadygan.report.facts import as_dict
 from steadygan.report.quality import doubt_of
 from steadygan.report.read import Run, Study
 from steadygan.report.steady import stability_of
-from steadygan.report.text import count, duration, figure, listed, number, percent, rate
+from steadygan.report.text import count, duration, figure, listed, percent, rate
 from steadygan.stability.curve import RELAPSE, distance_in
+from steadygan.stability.signals import number
 
 #: Shares of what real images get: from the first a measure is good, below the second it is not.
 GOOD, POOR = 0.8, 0.5

@@ -11,7 +11,7 @@ from typing import Any
 from steadygan.report.facts import as_dict, as_list
 from steadygan.report.quality import entry_names
 from steadygan.report.read import AXES, Run, Study, dig, families
-from steadygan.report.text import NONE, count, duration, number, percent, plus_minus
+from steadygan.report.text import NONE, count, duration, percent, plus_minus
 from steadygan.stability.curve import DISTANCES
 from steadygan.stability.score import (
     NOT_EVALUATED,
@@ -20,6 +20,7 @@ from steadygan.stability.score import (
     of_run,
     stability_score,
 )
+from steadygan.stability.signals import number
 
 #: What the score is the product of, and what steadiness is made of.
 PARTS = {

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from steadygan.stability.signals import number
+
 NONE = "—"
 _SCHEME = re.compile(r"https?:/+", re.IGNORECASE)
 _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
@@ -46,17 +48,6 @@ def _clean_text(text: str) -> str:
 
 def _is_hidden(char: str) -> bool:
     return (unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t") or ord(char) in _BIDI
-
-
-def number(value: Any) -> float | None:
-    """`value` as a finite float, or None where it is no number (a bool is none)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        as_float = float(value)
-    except OverflowError:
-        return None
-    return as_float if math.isfinite(as_float) else None
 
 
 def words(value: Any) -> str:

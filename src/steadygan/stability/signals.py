@@ -19,8 +19,13 @@ Line = Mapping[str, Any]
 
 def number(value: Any) -> float | None:
     """`value` as a finite float, or None."""
-    known = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if known and math.isfinite(value) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:  # an integer beyond floats, which JSON may hold
+        return None
+    return found if math.isfinite(found) else None
 
 
 def share(lines: Sequence[Line], asked: Callable[[Line], bool | None]) -> float | None:

@@ -16,8 +16,8 @@ from steadygan.figures.style import COLOURS
 from steadygan.records import read_facts, read_history
 from steadygan.report.losses import LOSS, player_name
 from steadygan.report.read import inside
-from steadygan.report.text import number
 from steadygan.stability.curve import DISTANCES
+from steadygan.stability.signals import number
 from steadygan.training import checkpoint
 from steadygan.training.generator import LoadedGenerator, load_generator
 
