@@ -3,7 +3,6 @@
 import json
 import zipfile
 
-import numpy as np
 import pytest
 
 from steadygan.data import DataSettings, open_data
@@ -110,7 +109,15 @@ def test_a_build_takes_the_labels(shards, tmp_path):
     made = build_folder(shards.root, tmp_path / "out")
     assert made.class_names == ["10", "2"]
     data = open_data(f"folder:{tmp_path / 'out'}")
-    assert np.bincount(np.concatenate([data.train.labels, data.test.labels])).tolist() == [8, 8]
+    assert of(data) == of(open_data(f"folder:{shards.root}")), "shards are no classes there either"
+
+
+def test_a_set_without_labels_is_built_without_classes(shards, tmp_path):
+    shards(None)
+    build_folder(shards.root, tmp_path / "out")
+    data = open_data(f"folder:{tmp_path / 'out'}")
+    assert data.class_names is None
+    assert len(data.train.items) + len(data.test.items) == 16
 
 
 @pytest.mark.parametrize(

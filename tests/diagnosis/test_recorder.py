@@ -1,7 +1,9 @@
 """Probes of our own runs: they move nothing, cost little, and are taken up by a resumed run."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from steadygan import cli
@@ -226,3 +228,19 @@ def test_the_last_probe_leaves_pictures_of_its_evidence(tmp_path):
     vector = find("gan").fitted(points.shape)
     run(vector, tmp_path / "points", 4, Hooks(evaluate=everywhen(4)), points)
     assert not list((tmp_path / "points" / "samples").glob("twins.png"))
+
+
+@pytest.mark.parametrize("method", ["cgan", "acgan", "multiclass-lsgan"])
+def test_a_single_class_is_probed_without_an_effect_of_classes(method, tmp_path):
+    data = games.images()
+    alone = replace(
+        data,
+        class_names=("a",),
+        train=replace(data.train, labels=np.zeros(len(data.train.items), np.int64)),
+        test=replace(data.test, labels=np.zeros(len(data.test.items), np.int64)),
+    )
+    hooks = Hooks(evaluate=everywhen(2))
+    run(games.small(method), tmp_path / "run", 2, hooks, alone)
+    found = [line["probe"] for line in probes_of(tmp_path / "run")]
+    assert len(found) == 3
+    assert all("code_effect" not in signals for signals in found)

@@ -6,12 +6,49 @@ from steadygan import cli
 from steadygan.diagnosis import recorder, verify
 from steadygan.diagnosis.evidence import Evidence
 from steadygan.diagnosis.finding import Advice
+from steadygan.diagnosis.ranking import diagnosed
 from steadygan.errors import UserError
 from steadygan.losses.penalties import R1
 from steadygan.methods import find
+from steadygan.training import train
 from steadygan.training.runfolder import read_facts
-from tests.diagnosis.cases import evidence
+from tests.diagnosis.cases import CASES, evidence
 from tests.reliability import games
+
+
+@pytest.mark.parametrize(
+    ("symptom", "method", "settings", "given", "refused"),
+    [
+        ("partial-collapse", "dcgan", {}, "--add minibatch-discrimination", "kernel=4"),
+        ("partial-collapse", "ebgan", {}, "objective=rpgan --add r1:weight=1",
+         "--add minibatch-discrimination"),
+        ("checkerboard", "dcgan", {"kernel": "5"}, "kernel=4", "kernel=5"),
+        ("checkerboard", "dcgan", {"kernel": "4"}, "", "kernel=4"),
+        ("checkerboard", "sngan", {}, "", "kernel=4"),
+        ("d-too-weak", "dcgan", {}, "d_steps=2", "d_steps=1"),
+        ("d-too-weak", "wgan-gp", {}, "d_steps=10", "d_steps=2"),
+    ],
+)  # fmt: skip
+def test_advice_is_what_the_recipe_takes(symptom, method, settings, given, refused):
+    run = evidence(CASES[symptom]["late"], method=method, settings=settings)
+    held = diagnosed(run)
+    every = [held.headline, *held.effects, *held.others]
+    (found,) = [finding for finding in every if finding is not None and finding.name == symptom]
+    said = [advice.settings for advice in found.advice]
+    assert refused not in said
+    assert given in said or not given
+
+
+def test_a_trial_that_the_recipe_refuses_is_said_and_the_next_one_taken(tmp_path, monkeypatch):
+    every = [Advice("kernel=4", "no such key"), Advice("batch=16", "small")]
+    monkeypatch.setattr(verify, "advised", lambda run, most: every)
+    monkeypatch.setattr(verify, "finished", lambda *_: True)
+    run, said = tmp_path / "run", []
+    train(games.small("gan", shape=(2,)), "ring", out=run, steps=4, device="cpu")
+    monkeypatch.setattr(verify, "compared", lambda folder, settings, *_, **__: settings)
+    tried = list(verify.trials(run, 2, 0.5, said.append))
+    assert tried == ["batch=16"]
+    assert any(text.startswith("kernel=4 is not tried: ") for text in said)
 
 
 def test_settings_of_advice_are_those_of_the_command_line():

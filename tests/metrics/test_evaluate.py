@@ -16,7 +16,7 @@ from steadygan.features.extract import checked_name, extract, find_features
 from steadygan.metrics.evaluate import evaluate, evaluate_points, ordered, quality
 from steadygan.metrics.frechet import frechet_distance, moments
 from steadygan.metrics.names import precision_doubt
-from steadygan.metrics.prdc import real_balls
+from steadygan.metrics.prdc import BOUND, prdc, real_balls
 from steadygan.metrics.reference import Reference, distinct, evenly, reference_of
 from steadygan.metrics.words import distance_name, in_words
 from tests.metrics.sets import dataset, extractor, lines
@@ -58,7 +58,6 @@ def test_the_result_holds_every_measure_and_what_it_depends_on(result):
 
 
 def test_the_numbers_are_those_of_the_single_measures(reference, samples, result):
-    from steadygan.metrics.prdc import BOUND, prdc
     from steadygan.metrics.sharpness import sharpness
 
     found = extract(extractor(), samples).values
@@ -144,6 +143,15 @@ def test_precision_without_recall_is_said_to_say_nothing(reference):
     )
     assert precision_doubt({"precision": 0.0, "recall": 0.0, "coverage": 0.0}) == ""
     assert precision_doubt({"precision": 0.4}) == ""
+
+
+def test_as_many_samples_as_real_images_are_compared(samples):
+    """Else each real ball would have several times the chances, and coverage rise by that."""
+    real = reference_of(dataset(train=60), extractor(), say=silent)
+    found = extract(extractor(), samples).values
+    assert len(found) > len(real)
+    fair = prdc(real.features.values, found[evenly(len(found), len(real))], bound=BOUND)
+    assert real.prdc(found, silent)[0] == pytest.approx(fair, abs=1e-9)
 
 
 def test_radii_kept_under_another_bound_are_not_used(reference, samples, monkeypatch):

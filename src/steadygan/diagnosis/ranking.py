@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from steadygan.diagnosis.advice import fitting
 from steadygan.diagnosis.evidence import LEAST, Evidence
 from steadygan.diagnosis.finding import KINDS, Diagnosis, Finding, Number
 from steadygan.diagnosis.symptoms import findings
@@ -25,7 +26,8 @@ NAMED = 0.6
 
 def diagnosed(evidence: Evidence) -> Diagnosis:
     """What is wrong with a run, as far as `evidence` can tell."""
-    held = ordered(as_notes(findings(evidence)) if evidence.is_good else findings(evidence))
+    found = fitting(findings(evidence), evidence.recipe)
+    held = ordered(as_notes(found) if evidence.is_good else found)
     if few := missing(evidence):  # then only what needs no threshold
         held = [finding for finding in held if finding.kind == "exact"]
     explained = {name for finding in held if finding.kind != "note" for name in finding.explains}

@@ -147,4 +147,6 @@ def typed(value: Any) -> str:
 
 
 def longer(evidence: Evidence) -> Advice:
+    if evidence.facts.get("name") == "watched":
+        return Advice("", "give it more: train the loop for longer")
     return Advice("", "give it more: `steadygan resume RUN --more 10m`")

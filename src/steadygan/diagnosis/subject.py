@@ -195,12 +195,14 @@ def code_effect(
     trainer: Trainer, context: StepContext, generate: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Samples as they are, with other codes or classes, and with other noise; None for a generator
-    without codes."""
+    without codes, and for one of a single class."""
     recipe, prior = trainer.recipe, trainer.recipe.prior
-    latent = context.latent
+    latent, count = context.latent, trainer.data.classes
     if recipe.networks.g_takes_classes:
+        if count < 2:
+            return None
         noise, classes = split_class(latent)
-        codes = with_class(noise, (classes + 1) % max(2, trainer.data.classes))
+        codes = with_class(noise, (classes + 1) % count)
         other = with_class(noise.roll(1, 0), classes)
     elif isinstance(prior, Coded):
         noise = latent[:, : prior.dim]

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from steadygan.data import Dataset
+from steadygan.diagnosis.advice import changed
 from steadygan.diagnosis.diagnose import conclude, diagnose
 from steadygan.diagnosis.evidence import Evidence
 from steadygan.diagnosis.finding import Advice
 from steadygan.diagnosis.live import with_diagnosis
 from steadygan.errors import NonFiniteError, UserError
-from steadygan.game.part import Part
 from steadygan.game.recipe import Recipe
-from steadygan.recipes.overrides import override_all
 from steadygan.training import Goal, Hooks, resume, train
 from steadygan.training.checkpoint import listed
 from steadygan.training.recorded import recorded_data, recorded_goal, recorded_recipe
@@ -48,22 +47,6 @@ class Trial:
     def __str__(self) -> str:
         ways = ["unknown" if way is None else f"{way:.2f}" for way in (self.before, self.way)]
         return f"{self.outcome}: {self.settings} (way to noise {ways[0]} -> {ways[1]})"
-
-
-def changed(recipe: Recipe, settings: str) -> Recipe:
-    """`recipe` with settings as advice gives them: key=value, --add PART, --drop PART."""
-    words = settings.split()
-    keys: dict[str, Any] = {}
-    while words:
-        word = words.pop(0)
-        if word == "--add":
-            recipe = recipe.with_(Part.read(words.pop(0)))
-        elif word == "--drop":
-            recipe = recipe.without(words.pop(0))
-        else:
-            key, _, value = word.partition("=")
-            keys[key] = value
-    return override_all(recipe, keys, "advice")
 
 
 def advised(run: Path, most: int) -> list[Advice]:
@@ -99,11 +82,15 @@ def trials(
     if budget_minutes is not None:
         steps = affordable(facts, budget_minutes * 60 / len(every), run)
     for advice in every:
+        try:
+            new = changed(recipe, advice.settings)
+        except UserError as error:  # a recipe with code of its own is read only here
+            say(f"{advice.settings} is not tried: {error}")
+            continue
         name = re.sub(r"[^\w.=-]+", "-", advice.settings).strip("-")
         folder = run.with_name(f"{run.name}-try") / name
         say(f"trying {advice.settings} for {steps:,} steps: {advice.why}")
         with watched(advice.settings, Goal(steps=steps)) as hooks:
-            new = changed(recipe, advice.settings)
             ended = finished(folder, new, data, steps, facts, say, hooks)
         yield compared(folder, advice.settings, evidence, steps, failed=not ended)
 

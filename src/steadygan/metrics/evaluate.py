@@ -47,8 +47,8 @@ def quality(
     many real images as samples, at most 10,000 a side, evenly spread; `precision_published` and so
     on are those without a bound on the balls.
     """
-    enough = not too_few(min(len(found), len(reference)), reference.extractor.dimension)
-    fid = frechet_distance(reference.moments, moments(found.values)) if enough else None
+    few = reference.too_few(len(found))
+    fid = None if few else frechet_distance(reference.moments, moments(found.values))
     kid, kid_std = kernel_distance(reference.features.values, found.values, subsets)
     score, score_std = inception_score(found.probabilities)
     own = evenly(len(found), NEIGHBOURS)

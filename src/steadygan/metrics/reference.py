@@ -19,6 +19,7 @@ from steadygan.features.extract import Extractor, Features, Progress, extract, q
 from steadygan.metrics.birthday import nearest_distance
 from steadygan.metrics.frechet import Moments, frechet_distance, moments, too_few
 from steadygan.metrics.inception_score import inception_score
+from steadygan.metrics.kernel import kernel_distance
 from steadygan.metrics.nearest import among_real
 from steadygan.metrics.prdc import BOUND, COVERAGE_K, prdc, prdc_at, real_balls
 from steadygan.metrics.sharpness import sharpness
@@ -99,9 +100,11 @@ class Reference:
         say: Callable[[str], None],
         bounds: Sequence[float | None] = (BOUND, None),
     ) -> list[dict[str, float]]:
-        """Precision, recall, density and coverage of as many of the images as there are samples,
-        evenly spread, for each of `bounds`: with bounded balls, and as published. The radii of the
+        """Precision, recall, density and coverage for each of `bounds`: with bounded balls, and as
+        published. As many images as samples are compared, evenly spread: with more samples than
+        images each ball would get more chances, and coverage rise by that alone. The radii of the
         real side are computed once and cached."""
+        fake = fake[evenly(len(fake), len(self))]
         real = self.features.rows(self.some(len(fake))).values
 
         def make() -> Made:
@@ -150,6 +153,22 @@ class Reference:
             found.append(fid)
             progress(seed + 1, draws)
         return found
+
+    def kid_of_draws(
+        self, count: int, draws: int, subsets: int, progress: Progress = quiet
+    ) -> list[float]:
+        """The KID of the same draws, over so many `subsets`: about 0, however few images there
+        are."""
+        found = []
+        for seed in range(draws):
+            drawn, others = self._split(count, seed)
+            found.append(kernel_distance(others, drawn, subsets)[0])
+            progress(seed + 1, draws)
+        return found
+
+    def too_few(self, count: int) -> str:
+        """Why so many samples have no FID against these images; empty where they have."""
+        return too_few(min(count, len(self)), self.extractor.dimension)
 
     def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """The features of `count` images drawn at random (half of all at most), and of the rest."""

@@ -25,7 +25,7 @@ from steadygan.stability.curve import DISTANCES
 from steadygan.stability.signals import number
 
 #: Measures on a logarithmic scale where their values span more than the factor `WIDE`.
-ON_LOG = (*DISTANCES, "kid", "reverse_kl")
+ON_LOG = (*DISTANCES, "reverse_kl")
 WIDE = 6.0
 #: Marks a precision that is not meaningful; explained under the table.
 DOUBTFUL = "†"
@@ -213,19 +213,27 @@ def when_of(run: Run, at: str) -> str:
 
 def quality_charts(runs: list[Run]) -> list[Bands]:
     """A chart for each measure of the evaluations during training, the distance first."""
-    charts = []
+    charts, main = [], distance_key(runs)
     for metric in KNOWN:
         found = bands(runs, columns_of(runs, metric.key))
         if found:
-            charts.append(_chart(named(metric, runs, "evaluation"), found, runs))
+            is_main = metric.key == main
+            charts.append(_chart(named(metric, runs, "evaluation"), found, runs, is_main))
     return charts
 
 
-def _chart(metric: Metric, found: list[Band], runs: list[Run]) -> Bands:
+def distance_key(runs: list[Run]) -> str | None:
+    """The distance of the evaluations during training: the first that any of them has."""
+    lines = [line for run in runs for line in run.history]
+    has = (key for key in DISTANCES if any(number(line.get(key)) is not None for line in lines))
+    return next(has, None)
+
+
+def _chart(metric: Metric, found: list[Band], runs: list[Run], main: bool) -> Bands:
     values = [value for band in found for value in band.values]
     least, most = min(values), max(values)
     log = metric.key in ON_LOG and least > 0 and most / least > WIDE
-    guides = [(value, name) for value, name in _guides(metric.key, runs) if value is not None]
+    guides = [(value, name) for value, name in _guides(metric.key, runs, main) if value is not None]
     limits: tuple[float, float] | None
     if log:
         guides = [g for g in guides if least / NEAR < g[0] < most * NEAR]
@@ -239,14 +247,13 @@ def _chart(metric: Metric, found: list[Band], runs: list[Run]) -> Bands:
         ends = [low, high, *(value for value, _ in guides)]
         pad = 0.05 * ((max(ends) - min(ends)) or max(abs(high), 1.0))
         limits = (min(ends) - pad, max(ends) + pad)
-    main = metric.key in DISTANCES
     way = f"{metric.title} {metric.arrow}".strip()
     return Bands(way, found, metric.key, log, limits, guides, tall=main)
 
 
-def _guides(key: str, runs: list[Run]) -> list[tuple[float | None, str]]:
+def _guides(key: str, runs: list[Run], main: bool) -> list[tuple[float | None, str]]:
     """The values of real images and noise in a measure, where known for the evaluations' count."""
-    if key in DISTANCES:
+    if main:
         return [(reference(runs, "real"), "real images"), (reference(runs, "noise"), "noise")]
     if key in ("inception_score", "sharpness"):
         return [(real_value(runs, key), "real images")]

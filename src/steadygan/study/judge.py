@@ -20,7 +20,7 @@ from steadygan.features.extract import Extractor, Progress, extract, find_featur
 from steadygan.metrics import legibility, nearest, recognisable, sharpness
 from steadygan.metrics.energy_distance import energy_distance, mean_distance
 from steadygan.metrics.evaluate import Bar, evaluate, evaluate_points, ordered, quality
-from steadygan.metrics.frechet import frechet_distance, moments, too_few
+from steadygan.metrics.frechet import frechet_distance, moments
 from steadygan.metrics.inception_score import inception_score
 from steadygan.metrics.kernel import kernel_distance
 from steadygan.metrics.modes import MIXTURES
@@ -28,6 +28,7 @@ from steadygan.metrics.names import NEAREST_PICTURE
 from steadygan.metrics.prdc import BOUND
 from steadygan.metrics.reference import Reference, evenly, reference_of
 from steadygan.metrics.samples import as_bytes, classes_drawn, drawn
+from steadygan.stability.curve import distance_in
 from steadygan.stability.trajectory import Evaluator, Measure, Schedule
 from steadygan.study.plan import Evaluation
 from steadygan.training import Goal, Trainer, checkpoint
@@ -129,12 +130,18 @@ class Judge:
         key = {"version": 2, "data": self.data.fingerprint, "features": extractor.hash,
                "count": count}  # fmt: skip
 
+        _, reference = self._real_side()
+        if few := reference.too_few(count):
+            self.say(f"note: evaluations during training compare by KID: {few}")
+            key["distance"] = "kid"
+
         def make() -> dict[str, Any]:
             noise = np.random.default_rng(0).integers(0, 256, (count, *self.data.shape), np.uint8)
             progress = self.bar("distances of real images")
-            _, reference = self._real_side()
-            return {**levels(reference.fid_of_draws(count, DRAWS, progress)),
-                    "noise": self.draft(noise, self.bar("features of noise"))["fid"]}  # fmt: skip
+            found = (reference.kid_of_draws(count, DRAWS, DRAFT_SUBSETS, progress) if few
+                     else reference.fid_of_draws(count, DRAWS, progress))  # fmt: skip
+            far = distance_in(self.draft(noise, self.bar("features of noise")))
+            return {**levels(found), "noise": far}
 
         return cached_facts("distance-references", key, self.say, make)
 
@@ -167,14 +174,17 @@ class Judge:
 
     def draft(self, images: np.ndarray, progress: Progress = quiet) -> dict[str, float | None]:
         """The cheap measures of uint8 images (N, C, H, W): against the whole reference, precision,
-        recall, density and coverage against as many of its images."""
+        recall, density and coverage against as many of its images. `fid` is there where there are
+        enough of both; else `kid` is the distance (`curve.DISTANCES`)."""
         extractor, reference = self._real_side()
         found = extract(extractor, images, progress)
-        few = too_few(min(len(found), len(reference)), extractor.dimension)
         sharp = float(sharpness.sharpness(images).mean())
         kid, _ = kernel_distance(reference.features.values, found.values, DRAFT_SUBSETS)
+        fid = {}
+        if not reference.too_few(len(found)):
+            fid["fid"] = frechet_distance(reference.moments, moments(found.values))
         return {
-            "fid": None if few else frechet_distance(reference.moments, moments(found.values)),
+            **fid,
             "kid": kid,
             "inception_score": inception_score(found.probabilities)[0],
             **reference.prdc(found.values, self.say, (BOUND,))[0],

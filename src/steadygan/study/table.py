@@ -18,7 +18,7 @@ from steadygan.study.results import EntryResult, Results, read_results
 from steadygan.study.statistics import fewest_seeds, power_said, spread
 
 #: The measures that differences are tested in, the first that there is.
-MAIN = ("fid", "energy_distance", "reverse_kl")
+MAIN = (*DISTANCES, "reverse_kl")
 NO_FID = "no distance was measured"
 
 
@@ -90,11 +90,11 @@ def summary(results: Results) -> list[Table]:
 
 
 def quality(results: Results) -> Table:
-    metrics = results.metrics()
+    metrics, main = results.metrics(), main_key(results)
     head = ["method", "seeds"]
     for metric in metrics:
         head.append(results.title(metric))
-        head += [f"{results.title(metric)} at best"] * (metric.key in DISTANCES)
+        head += [f"{results.title(metric)} at best"] * (metric.key == main)
     rows = []
     columns: dict[str, int] = {}
     for entry in results.entries:
@@ -102,7 +102,7 @@ def quality(results: Results) -> Table:
         for metric in metrics:
             columns[metric.key] = len(row)
             row.append(entry.spread(metric.key, "last"))
-            row += [entry.spread(metric.key, "best")] * (metric.key in DISTANCES)
+            row += [entry.spread(metric.key, "best")] * (metric.key == main)
         rows.append(row)
     found = leaders(results, {key: differences(results, key) for key in columns})
     names = [entry.name for entry in results.entries]

@@ -256,9 +256,16 @@ def _place(
 
 
 def _below(each: Found, parted: bool) -> str:
-    """The path of an image below its part: without the part's folder, printable, without suffix."""
+    """The path of an image below its part: without the part's folder, printable, without suffix.
+    Its folder is its class and no other, since the new set is read by folders: where dataset.json
+    had the labels, the folders of the source are not those."""
     name = each.name.split("/", 1)[1] if parted else each.name
-    return os.path.splitext(printable(name))[0]
+    stem = os.path.splitext(printable(name))[0]
+    folder = None if each.label is None else printable(each.label)
+    if folder == (stem.split("/", 1)[0] if "/" in stem else None):
+        return stem
+    stem = stem.replace("/", "-")
+    return stem if folder is None else f"{folder}/{stem}"
 
 
 def _free(stem: str, taken: set[str]) -> str:
