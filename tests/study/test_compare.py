@@ -10,8 +10,9 @@ from steadygan.locks import BusyError
 from steadygan.study import compare
 from steadygan.study.compare import StudyHooks, raise_if_failed, run_study
 from steadygan.study.plan import begin, in_turn, planned, read_study
+from steadygan.study.results import read_results
 from steadygan.study.table import write_tables
-from steadygan.study.work import mark_failed, work
+from steadygan.study.work import is_done, mark_failed, work
 from steadygan.training import Stopped, runs
 from steadygan.training.runfolder import RunFolder, read_history
 
@@ -297,7 +298,7 @@ def test_failures_of_now_and_before_are_told_in_turn_and_the_watch_knows_what_is
 ):
     """Of three runs the second failed for good before; the first and the third fail now."""
     states = {"wgan-s0": {"state": "failed", "reason": "NaN in D", "exit_code": 3}}
-    monkeypatch.setattr(compare, "is_done", lambda path: path.name in states)
+    monkeypatch.setattr(compare, "is_done", lambda path, count: path.name in states)
     monkeypatch.setattr(compare, "status_of", lambda path: states.get(path.name, {}))
     monkeypatch.setattr(compare.Judge, "prepare", lambda judge: None)
     seen, given, counts = hooks(), [], []
@@ -374,3 +375,45 @@ def test_a_run_that_another_process_writes_is_not_called_failed(made, tmp_path):
         assert made.status(tmp_path, "gan-s0")["state"] == "running"
     mark_failed(path, "killed", 137)
     assert made.status(tmp_path, "gan-s0")["reason"] == "killed"
+
+
+def test_a_run_that_was_measured_on_fewer_samples_by_itself_is_measured_again(made, tmp_path):
+    """`steadygan resume` of a single run measures as many as during training."""
+    begin(made.planned("gan"), tmp_path)
+    path = work(tmp_path, "gan-s0", lambda event: None, lambda: None)
+    facts = json.loads((path / "run.json").read_text())
+    assert facts["measures"]["quality"]["count"] == 100
+    facts["measures"]["quality"]["count"] = 60
+    facts["diagnosis"] = None
+    (path / "run.json").write_text(json.dumps(facts))
+    assert not is_done(path, 100)
+    work(tmp_path, "gan-s0", lambda event: None, lambda: None)
+    facts = json.loads((path / "run.json").read_text())
+    assert facts["measures"]["quality"]["count"] == 100
+    assert facts["diagnosis"] is not None, "a run that was killed before its diagnosis gets one"
+    assert is_done(path, 100)
+
+
+def test_a_run_that_stopped_on_nan_is_diagnosed(made, tmp_path):
+    begin(made.planned("gan:lr=1e18", steps=30), tmp_path)
+    with pytest.raises(NonFiniteError):
+        work(tmp_path, "gan-lr-1e18-s0", lambda event: None, lambda: None)
+    found = json.loads((tmp_path / "runs/gan-lr-1e18-s0/run.json").read_text())["diagnosis"]
+    assert found["headline"]["name"] == "non-finite"
+
+
+def test_reasons_of_the_last_tables_are_kept_for_what_no_run_tells_and_no_more(
+    made, hooks, tmp_path
+):
+    out = run_study(made.planned("gan"), tmp_path / "s", hooks())
+    path = out / "runs/gan-s0/run.json"
+    facts = json.loads(path.read_text())
+    del facts["judged_step"]
+    path.write_text(json.dumps(facts))
+    write_tables(out, failed={"gan-s0": "the disk is full"})
+    for _ in range(2):
+        assert read_results(out).runs[0].reason == "not judged: the disk is full"
+        write_tables(out)
+    facts["status"]["state"] = "running"
+    path.write_text(json.dumps(facts))
+    assert read_results(out).runs[0].reason == "", "it is resumed: that was before"

@@ -244,6 +244,6 @@ def test_a_stop_is_seen_while_a_run_is_judged(hasty, digits, made, tmp_path):
     with pytest.raises(Stopped):
         work(tmp_path, "gan-s0", tell, stop)
     assert made.status(tmp_path, "gan-s0")["state"] in ("finished", "stopped")
-    assert not is_done(tmp_path / "runs/gan-s0")
+    assert not is_done(tmp_path / "runs/gan-s0", 200)
     work(tmp_path, "gan-s0", lambda event: None, lambda: None)
-    assert is_done(tmp_path / "runs/gan-s0")
+    assert is_done(tmp_path / "runs/gan-s0", 200)

@@ -14,8 +14,9 @@ from steadygan.study import queue
 from steadygan.study.compare import StudyHooks, run_study
 from steadygan.study.plan import Evaluation, begin
 from steadygan.study.queue import RETRIES, Worker, local
+from steadygan.study.work import mark_failed
 from steadygan.training import StopAsked, Stopped, checkpoint
-from steadygan.training.runfolder import RunFolder, read_history
+from steadygan.training.runfolder import RunFolder, read_facts, read_history
 from tests.reliability import children
 
 STEPS = 60
@@ -213,11 +214,25 @@ def test_a_run_that_wrote_down_why_it_failed_is_believed_but_not_one_that_was_ki
     path = tmp_path / "runs" / "gan-s0" / "run.json"
     path.parent.mkdir(parents=True)
     status = {"state": "failed", "reason": "NaN in D", "exit_code": 3, "step": 1}
-    path.write_text(json.dumps(run_facts(status=status)))
-    program("echo steadygan: NaN >&2; exit 3")
+    (tmp_path / "written").write_text(json.dumps(run_facts(status=status)))
+    program(f"cp {tmp_path}/written {path}; echo steadygan: NaN >&2; exit 3")
     assert engine_on(tmp_path)[0] == {"gan-s0": ("NaN in D", 3)}
     program("kill -9 $$")
     assert engine_on(tmp_path)[0] == {"gan-s0": ("its process was killed by SIGKILL", 137)}
+
+
+def test_what_a_run_wrote_down_of_an_earlier_failure_is_not_that_of_now(program, tmp_path):
+    path = tmp_path / "runs" / "gan-s0" / "run.json"
+    path.parent.mkdir(parents=True)
+    status = {"state": "failed", "reason": "the disk is full", "exit_code": 2, "step": 1}
+    path.write_text(json.dumps(run_facts(status=status)))
+    program("echo steadygan: cannot go on exactly: torch a, now b >&2; exit 2")
+    reason, code = engine_on(tmp_path)[0]["gan-s0"]
+    assert (reason, code) == ("cannot go on exactly: torch a, now b", 2)
+    mark_failed(path.parent, reason, code)
+    assert read_facts(path.parent)["status"]["reason"] == reason
+    path.write_text("{")
+    assert engine_on(tmp_path)[0]["gan-s0"] == (reason, code), "damaged: its line is believed"
 
 
 def test_a_worker_that_ends_without_a_word_has_its_exit_code_for_a_reason(program, tmp_path):

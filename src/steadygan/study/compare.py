@@ -49,7 +49,8 @@ def run_study(study: Study, out: Path, hooks: StudyHooks) -> Path:
     with alone(out):
         facts = begin(study, out)
         names = in_turn(facts)
-        waiting = [name for name in names if not is_done(out / "runs" / name)]
+        count = study.evaluation.count
+        waiting = [name for name in names if not is_done(out / "runs" / name, count)]
         if waiting:
             _bring_to_end(study, out, waiting, len(names), hooks)
     for name in set(names) - set(waiting):

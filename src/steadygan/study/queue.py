@@ -21,6 +21,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
+from steadygan.errors import UserError
 from steadygan.game.processes import ProcessLostError
 from steadygan.study.work import Stop, status_of
 from steadygan.training import Stopped
@@ -48,6 +49,8 @@ class Worker:
         trust = ["--trust-code"] * trust_code
         self.errors: deque[str] = deque(maxlen=20)
         self.stopping: float | None = None
+        self.path = out / "runs" / run
+        self.before = _status_of(self.path)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "steadygan", "work", str(out), run, "--fed", *trust],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -107,16 +110,25 @@ class Worker:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def failure(self, path: Path) -> Failure:
-        """Why it failed, by its run folder or its last output."""
-        code, status = self.process.returncode, status_of(path)
-        if status.get("state") == "failed" and code > 0:
+    def failure(self) -> Failure:
+        """Why it failed: by its run folder, unless that tells of an earlier failure, or by its last
+        output."""
+        code, status = self.process.returncode, _status_of(self.path)
+        if status.get("state") == "failed" and code > 0 and status != self.before:
             return str(status.get("reason", "")), code
         if code < 0:
             return f"its process was killed by {signal.Signals(-code).name}", 128 - code
         marked = [line for line in self.errors if line.startswith(MARK)]
         said = marked or list(self.errors) or [f"its process ended with exit code {code}"]
         return said[-1].removeprefix(MARK), code
+
+
+def _status_of(path: Path) -> dict[str, Any]:
+    """The status of a run; empty where its run.json is damaged, which the worker tells."""
+    try:
+        return status_of(path)
+    except UserError:
+        return {}
 
 
 def local(jobs: int = 1, trust_code: bool = False) -> Engine:
@@ -183,7 +195,7 @@ class _Queue:
             if code == 0:
                 self.watch(run, {"ends": ""})
                 continue
-            reason, code = worker.failure(self.out / "runs" / run)
+            reason, code = worker.failure()
             lost = worker.process.returncode < 0 or code == ProcessLostError.exit_code
             if lost and self.tries[run] <= RETRIES:
                 self.watch(run, {"says": f"{reason}; going on from its last checkpoint"})

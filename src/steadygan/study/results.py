@@ -23,6 +23,9 @@ from steadygan.stability.signals import number
 from steadygan.study.plan import planned, run_name
 from steadygan.study.statistics import Spread, spread
 
+#: What the reason of a run begins with that has been trained and not evaluated.
+UNJUDGED = "not judged: "
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -146,20 +149,26 @@ class Results:
 def read_results(out: Path, failed: Mapping[str, str] = {}) -> Results:
     """The results of the study in `out`; `failed` are reasons that no run.json has."""
     study = read_study(out)
-    known = {**_reasons_before(out), **failed}
+    before = _reasons_before(out)
     entries = []
     for name, recipe in study["methods"].items():
         names = [run_name(name, seed) for seed in study["seeds"]]
-        runs = tuple(_result(out, study, run, known) for run in names)
+        runs = tuple(_result(out, study, run, before, failed) for run in names)
         entries.append(EntryResult(name, recipe, runs))
     return Results(out, study, tuple(entries))
 
 
-def _result(out: Path, study: dict[str, Any], name: str, failed: Mapping[str, str]) -> RunResult:
+def _result(
+    out: Path,
+    study: dict[str, Any],
+    name: str,
+    before: Mapping[str, str],
+    failed: Mapping[str, str],
+) -> RunResult:
     path = out / "runs" / name
     entry, seed = planned(study, name)
     if not (path / "run.json").exists():
-        reason = failed.get(name, "")
+        reason = failed.get(name) or before.get(name, "")
         stability = run_stability([], end=End(failed=reason))
         return RunResult(name, entry, seed, {}, stability, reason)
     try:
@@ -169,13 +178,17 @@ def _result(out: Path, study: dict[str, Any], name: str, failed: Mapping[str, st
         return RunResult(name, entry, seed, {}, stability, str(error))
     status = facts.get("status") or {}
     reason = str(status.get("reason") or "failed") if status.get("state") == "failed" else ""
-    if name in failed and facts.get("judged_step") != status.get("step"):
-        reason = reason or f"not judged: {failed[name]}"
+    if facts.get("judged_step") != status.get("step"):
+        if name in failed:
+            reason = reason or UNJUDGED + failed[name]
+        elif status.get("state") == "finished" and before.get(name, "").startswith(UNJUDGED):
+            reason = before[name]
     return RunResult(name, entry, seed, facts, of_run(facts, history), reason)
 
 
 def _reasons_before(out: Path) -> dict[str, str]:
-    """The reasons in the tables that were written last, for runs that left no run.json."""
+    """The reasons in the tables that were written last, for what no run.json tells: of a run that
+    left none, and why a finished one was not evaluated."""
     try:
         runs = read_object(out / "tables.json").get("runs")
     except (FileNotFoundError, UserError):  # tables are written anew from the runs

@@ -114,10 +114,16 @@ def work(out: Path, run: str, tell: Tell, stop: Stop, trust_code: bool = False) 
         plain = Hooks(pulse, stop, on_stage=judge_stage, evaluate=judge.evaluator(goal))
         hooks = with_diagnosis(plain, goal, say)
         until_free(path)
-        with followed(out, run, task.processes, stop, trust_code):
-            train_or_resume(task, hooks, say)
+        try:
+            with followed(out, run, task.processes, stop, trust_code):
+                train_or_resume(task, hooks, say)
+        except NonFiniteError:
+            conclude(path)
+            raise
         conclude(path)
-    if not is_judged(path):
+    elif read_facts(path).get("diagnosis") is None:  # it was killed before
+        conclude(path)
+    if not is_judged(path, task.evaluation.count):
         judge.finished(path)
     return path
 
@@ -180,20 +186,24 @@ def status_of(path: Path) -> dict[str, Any]:
     return (read_facts(path).get("status") or {}) if (path / "run.json").exists() else {}
 
 
-def is_done(path: Path) -> bool:
-    """Whether nothing is left to do: the run is finished and evaluated, or failed and is not
-    repeated."""
+def is_done(path: Path, count: int) -> bool:
+    """Whether nothing is left to do: the run is finished and evaluated on `count` samples, or
+    failed and is not repeated."""
     status = status_of(path)
     if status.get("state") == "failed":
         return status.get("exit_code", 3) == 3
-    return status.get("state") == "finished" and is_judged(path)
+    return status.get("state") == "finished" and is_judged(path, count)
 
 
-def is_judged(path: Path) -> bool:
-    """Whether the samples of the run's last step have been evaluated."""
+def is_judged(path: Path, count: int) -> bool:
+    """Whether `count` samples of the run's last step have been evaluated. `steadygan resume` of a
+    run by itself measures as many as during training, which are fewer."""
     facts = read_facts(path)
     step = (facts.get("status") or {}).get("step")
-    return step is not None and facts.get("judged_step") == step
+    if step is None or facts.get("judged_step") != step:
+        return False
+    quality = (facts.get("measures") or {}).get("quality")
+    return not isinstance(quality, dict) or quality.get("count") == count
 
 
 def until_free(path: Path, seconds: float = PATIENCE_SECONDS) -> None:
@@ -211,9 +221,11 @@ def until_free(path: Path, seconds: float = PATIENCE_SECONDS) -> None:
 
 def mark_failed(path: Path, reason: str, code: int) -> None:
     """Record in run.json why a run failed whose own process could not; not for a run that another
-    process is writing, which has not ended."""
+    process is writing, which has not ended, nor for one that failed for good. The reason of an
+    earlier failure gives way to that of now."""
     status = status_of(path)
-    if not status or status.get("state") in ("finished", "failed"):
+    for_good = status.get("state") == "failed" and status.get("exit_code", 3) == 3
+    if not status or status.get("state") == "finished" or for_good:
         return
     with suppress(BusyError), RunFolder.open(path) as folder:
         folder.update_facts(
