@@ -22,17 +22,19 @@ from steadygan.errors import UserError
 
 @contextmanager
 def writing(path: Path, mode: str = "wb") -> Iterator[IO]:
-    """A new file to write, `wb` or `w` (UTF-8, \\n), which replaces `path` at the end of `with`.
+    """A new file to write, `wb` or `w` (UTF-8, \\n), which replaces `path` at the end of `with`. A
+    lone surrogate in a text, as a path of other bytes has, is written as an escape.
 
     Whatever ends the block early leaves `path` as it was and nothing beside it. A link is followed.
     Raises `UserError` in one line where the disk is full, read-only, or otherwise not writable.
     """
-    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
+    of_text = ("utf-8", "backslashreplace", "\n")
+    encoding, errors, newline = (None, None, None) if "b" in mode else of_text
     try:
         path = Path(os.path.realpath(path))
         beside = _beside(path)
         try:
-            with beside.open(mode, encoding=encoding, newline=newline) as file:
+            with beside.open(mode, encoding=encoding, errors=errors, newline=newline) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

@@ -43,6 +43,7 @@ from steadygan.errors import UserError
 from steadygan.files import json_text, write_whole
 from steadygan.game.player import frozen_buffers
 from steadygan.training import pictures
+from steadygan.training.facts import versions
 
 #: G's steps between probes at first; the gap grows by `GROWTH`, so that few probes see a long run.
 FIRST, GROWTH = 20, 1.35
@@ -437,7 +438,8 @@ class Watcher:
             "seed": 0, "device": "cpu", "precision": "fp32", "threads": torch.get_num_threads(),
             "parameters": {name: sum(w.numel() for w in p.parameters)
                            for name, p in self.players.items()},
-            "goal": {"steps": max(1, self.steps)}, "inexact": [],
+            "goal": {"steps": max(1, self.steps)}, "inexact": [], "command": "",
+            "versions": versions(),
             "status": {"state": "finished", "step": self.steps, "images": self._images,
                        "seconds": round(time.perf_counter() - self.started, 3)},
             "watched": {"g_steps": g.steps, "d_steps": d.steps},

@@ -91,9 +91,15 @@ def test_a_study_leads_to_no_folder_outside_of_it():
     study = {"methods": {"../../x": {"method": "gan"}}}
     full = {"data": "ring", "data_settings": {}, "data_used": {"fingerprint": ""}, "runs": [],
             "seeds": [0], "run_settings": {}, "threads": 1, "device": "cpu",
-            "evaluation": {}}  # fmt: skip
+            "evaluation": {}, "steps": 3}  # fmt: skip
     assert misshapen(StudyRecord, {**full, "methods": {"x": {}}}) == ""
     assert "is no name of a folder" in misshapen(StudyRecord, {**full, **study})
+    aimless = {key: value for key, value in full.items() if key != "steps"}
+    assert "either steps or budget_seconds" in misshapen(
+        StudyRecord, {**aimless, "methods": {"x": {}}}
+    )
+    large = {**full, "methods": {"x": {}}, "seeds": [2**62]}
+    assert misshapen(StudyRecord, large) == "", "as large as train takes"
 
 
 @pytest.mark.parametrize("depth", [65, 900, 100_000])

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import sys
+import threading
 import time
 import zipfile
 
@@ -238,10 +239,23 @@ def test_a_piece_of_advice_becomes_a_run_beside_it(studio, monkeypatch):
     "steadygan data build folder a b", "rm -rf x", "", "steadygan train gan --out=/elsewhere",
 ])  # fmt: skip
 def test_a_runs_command_is_repeated_only_where_it_names_no_code(command):
-    with pytest.raises(UserError, match="not started from here"):
-        watch.repeated(command)
+    data = {"data": {"spec": "folder:/home/pictures"}}
+    with pytest.raises(UserError, match=r"not started from here|not trained by a command"):
+        watch.repeated({"command": command, **data})
     plain = "steadygan train gan lr=1 --out x --add r1:weight=1 --data folder:pictures --seed 3"
-    assert watch.repeated(plain) == plain.replace(" --out x", "").split()[1:]
+    wanted = plain.replace(" --out x", "").replace(":pictures", ":/home/pictures").split()[1:]
+    assert watch.repeated({"command": plain, **data}) == wanted
+
+
+def test_the_end_of_a_run_is_shown_once(studio, monkeypatch):
+    states = ["running", "running", "finished", "finished"]
+    monkeypatch.setattr(watch, "state_of", lambda studio, name: states.pop(0))
+    monkeypatch.setattr(watch, "watched", lambda studio, name, at: ["shown"])
+    last, seen = None, []
+    for _ in range(4):
+        last, shown = watch.news(studio, "run", 100, last, 1)
+        seen.append(shown == "shown")
+    assert seen == [True, True, True, False]
 
 
 class _Advice:
@@ -339,6 +353,14 @@ def test_trainings_run_one_after_the_other_and_outlive_the_app(tmp_path):
     assert json.loads((tmp_path / "r1" / "run.json").read_text())["status"]["state"] == "stopped"
     assert again.log(again.all()[0])
     assert not (tmp_path / "r2").exists()
+
+
+def test_the_queue_goes_on_without_an_open_page(tmp_path):
+    jobs = Jobs(tmp_path)
+    for number in (1, 2):
+        jobs.submit(["--version"], f"r{number}")
+    threading.Thread(target=jobs.go_on, args=(0.1,), daemon=True).start()
+    until(lambda: [job.state for job in jobs.all()] == ["ended", "ended"])
 
 
 def test_a_number_that_another_process_has_is_no_job(tmp_path):

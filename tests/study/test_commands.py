@@ -412,6 +412,9 @@ def test_a_shared_key_that_no_method_takes_is_refused(steadygan, words, said):
         (("gan", "--gpus-per-run", "1"), "--gpus-per-run 1: belongs to --engine ray"),
         (("gan", "--gpus-per-run", "1", "--engine", "ray"), "--gpus-per-run 1: with --device cpu"),
         (("gan", *BY_TWO, "--device", "cuda:1"), "--device cuda:1: with --processes-per-run 2"),
+        (("gan", "--device", "gpu"), "--device gpu: known are auto, cpu, cuda and cuda:N"),
+        (("gan", "--device", "gpu", "--plan"), "--device gpu: known are auto, cpu, cuda and cuda"),
+        (("gan", "--device", "cuda"), "--device cuda: torch sees no GPU here; use --device cpu"),
     ],
 )  # fmt: skip
 def test_what_processes_or_pieces_cannot_do_is_refused_at_once(steadygan, words, said):

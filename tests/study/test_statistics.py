@@ -7,10 +7,12 @@ from scipy import stats
 from steadygan.study.statistics import (
     DRAWS,
     Spread,
+    chance,
     difference,
     exchange_p,
     fewest_seeds,
     least_p,
+    paired_test,
     power_said,
     sign_flip_p,
     spread,
@@ -162,6 +164,18 @@ def test_what_seeds_can_show_is_what_the_test_can_give():
 def test_three_and_four_a_side_without_pairs_reach_a_tenth_and_a_thirty_fifth():
     for each, wanted in ((3, 2 / 20), (4, 2 / 70)):
         assert exchange_p(np.arange(each) + 100.0, np.arange(float(each))) == wanted
+
+
+def test_up_to_seventeen_seeds_all_signs_are_tried():
+    apart = np.arange(1.0, 17.0)
+    assert sign_flip_p(apart) == 2 / 2**16, "drawn ones could not be so few"
+    assert "exact" in paired_test(17)
+    assert "10,000 drawn" in paired_test(18)
+
+
+def test_pairs_that_pass_by_chance_are_counted_by_what_the_test_can_give():
+    assert [chance(seeds) for seeds in (3, 5, 6)] == [0.0, 0.0, 2 / 64]
+    assert chance(16) == pytest.approx(0.05, abs=1e-4)
 
 
 def test_equal_methods_do_not_differ():

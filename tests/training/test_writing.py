@@ -157,3 +157,9 @@ def test_what_killed_writers_left_beside_goes_with_the_next_writer_and_nothing_e
     (there / ".mine.part").write_bytes(b"the only copy")
     RunFolder.open(there).close()
     assert content(there) == before | {".mine.part": b"the only copy"}
+
+
+def test_a_text_with_bytes_of_another_encoding_is_written(tmp_path):
+    """The command of a study on a folder whose name is no UTF-8 is such a text."""
+    write_whole(tmp_path / "c", "made by caf\udce9")
+    assert (tmp_path / "c").read_bytes() == b"made by caf\\udce9"

@@ -86,11 +86,16 @@ def push(
 @app.command(epilog=examples("steadygan cite runs/dcgan-mnist-s0"))
 def cite(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
     """Print BibTeX of what a run rests on: its method, parts and measures, and this software."""
+    from importlib.metadata import version
+
     from steadygan.export.citations import bibtex, cited, software
     from steadygan.records import read_facts
 
     facts = read_facts(run)
-    entries = [*map(bibtex, cited(facts)), software(facts["versions"]["steadygan"])]
+    entries = [
+        *map(bibtex, cited(facts)),
+        software(facts["versions"].get("steadygan") or version("steadygan")),
+    ]
     print("\n\n".join(entries))
 
 

@@ -32,11 +32,15 @@ def engine_called(
 
 
 def require_devices(device: str, processes: int, gpus: float | None, elsewhere: bool) -> None:
-    """Refuse processes that could not each have a device, before anything runs: here, or by what
-    is said of a cluster."""
+    """Refuse a device that is not there, and processes that could not each have one, before
+    anything is written: here, or by what is said of a cluster."""
     from steadygan.study.cluster import require_gpus
     from steadygan.training.joining import device_of
+    from steadygan.training.precision import find_device, require_known
 
+    require_known(device)
+    if processes == 1 and not elsewhere:
+        find_device(device)
     require_gpus(gpus, processes, device)
     if processes > 1 and device not in (several := ("auto", "cpu", "cuda")):
         raise UserError(

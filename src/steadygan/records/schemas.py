@@ -140,8 +140,8 @@ class DataUsedRecord(Record):
     fingerprint: str
 
 
-class StudyRecord(Record):
-    """study.json."""
+class StudyRecord(GoalRecord):
+    """study.json; its goal is that of each run."""
 
     command: str = ""
     data: str
@@ -150,14 +150,12 @@ class StudyRecord(Record):
     runs: list[str]
     methods: Annotated[dict[str, RecipeRecord], Field(min_length=1)]
     steps_of: dict[str, Positive] = {}
-    seeds: Annotated[list[Count], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     run_settings: dict[str, Any]
     threads: Annotated[int, Field(ge=1, le=4096)]
     processes: Annotated[int, Field(ge=1, le=4096)] = 1
     device: Device
     evaluation: dict[str, Any]
-    steps: Positive | None = None
-    budget_seconds: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _methods_are_names(self) -> StudyRecord:

@@ -152,7 +152,10 @@ def inside(folder: Path, name: str) -> Path | None:
 def _read_member(folder: Path, name: str) -> Run:
     path = inside(folder, name)
     if path is None or not (path / "run.json").exists():
-        status = {"state": "missing", "reason": "there is no run folder yet"}
+        reason = "there is no run folder yet"
+        if path is None:
+            reason = "its folder is a link out of the study's, which a report does not follow"
+        status = {"state": "missing", "reason": reason}
         return Run(folder / "runs", {"name": clean(Path(name).name), "status": status})
     try:
         return _read_run(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from steadygan.errors import UserError
 from steadygan.studio import compare, explore, train, watch
 from steadygan.studio.jobs import Jobs
 from steadygan.studio.shelf import Shelf
-from steadygan.studio.state import Load, Studio, unused
+from steadygan.studio.state import EVERY, Load, Studio, unused
 
 #: Bytes of one upload at most.
 MOST_UPLOADED = "2gb"
@@ -95,7 +96,9 @@ def serve(
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         del os.environ[name]
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    app = built(studio_of(root, images))
+    studio = studio_of(root, images)
+    threading.Thread(target=studio.jobs.go_on, args=(EVERY,), daemon=True).start()
+    app = built(studio)
     app.queue(default_concurrency_limit=2, max_size=100).launch(
         server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True,
         auth=None if password is None else ("studio", password), allowed_paths=[], css=CSS,

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -90,6 +91,13 @@ class Jobs:
             if changed:
                 self._keep(jobs)
             return jobs
+
+    def go_on(self, seconds: float) -> None:
+        """`advance` every so many seconds for ever, whether a page is open or not."""
+        while True:
+            with contextlib.suppress(UserError, OSError):  # a full disk: later
+                self.advance()
+            time.sleep(seconds)
 
     def stop(self, number: int) -> None:
         """End a running job, which saves its state first, or take a waiting one away."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -52,13 +53,20 @@ def page(studio: Studio) -> list[Load]:
         button.click(in_a_line(lambda name, i=place: advised(studio, name, i)), run, told)
     timer = gr.Timer(EVERY)
     timer.tick(lambda name: chosen(studio.shelf.names(), name), run, run)
-    timer.tick(in_a_line(lambda name, at: news(studio, name, at, len(shown))), [run, when], shown)
+    last = gr.State()
+    timer.tick(
+        in_a_line(lambda name, at, before: news(studio, name, at, before, len(shown))),
+        [run, when, last], [last, *shown],
+    )  # fmt: skip
     return [(lambda name, at: opened(studio, name, at, len(shown)), [run, when], shown)]
 
 
-def news(studio: Studio, name: Any, at: Any, fields: int) -> list[Any]:
-    """What is shown of a run, where it still changes."""
-    return watched(studio, name, at) if running(studio, name) else [gr.skip()] * fields
+def news(studio: Studio, name: Any, at: Any, before: Any, fields: int) -> list[Any]:
+    """The run and its state, and what is shown of it: while it changes, and once more at its end,
+    which the state `before` tells."""
+    now = [name, state_of(studio, name)]
+    changes = now[1] == "running" or (before is not None and before[0] == name and before != now)
+    return [now, *(watched(studio, name, at) if changes else [gr.skip()] * fields)]
 
 
 def opened(studio: Studio, name: Any, at: Any, fields: int) -> list[Any]:
@@ -66,11 +74,11 @@ def opened(studio: Studio, name: Any, at: Any, fields: int) -> list[Any]:
     return watched(studio, name, at) if name in studio.shelf.names() else [gr.skip()] * fields
 
 
-def running(studio: Studio, name: Any) -> bool:
-    """Whether the run still changes."""
+def state_of(studio: Studio, name: Any) -> str:
+    """The state of a run; empty for none."""
     if name not in studio.shelf.names():
-        return False
-    return (studio.shelf.facts(name).get("status") or {}).get("state") == "running"
+        return ""
+    return str((studio.shelf.facts(name).get("status") or {}).get("state"))
 
 
 def watched(studio: Studio, name: Any, at: Any) -> list[Any]:
@@ -129,20 +137,24 @@ def trained_on(studio: Studio, name: Any, time: Any) -> str:
     return f"job {job.number}: `{job.command}`"
 
 
-def repeated(command: str) -> list[str]:
-    """The words of a run's command that say what was trained, without where.
+def repeated(facts: Mapping[str, Any]) -> list[str]:
+    """The words of a run's command that say what was trained, without where. The data are named as
+    run.json names them, wherever the command was typed.
 
-    Raises UserError for another command, for options beside those, and for code by name: a run may
-    come from someone else.
+    Raises UserError for a run without a command (of Python, or a watched loop), for another command
+    than `train`, for options beside those, and for code by name: a run may come from someone else.
     """
-    _, *words = shlex.split(command) or [""]
+    _, *words = shlex.split(facts.get("command") or "") or [""]
+    if not words:
+        raise UserError("the run was not trained by a command that could be repeated")
     kept, left = words[:1], words[1:]
     while left:
         word = left.pop(0)
         if word == "--out":
             left = left[1:]
         elif word in REPEATED and left:
-            kept += [word, left.pop(0)]
+            given = left.pop(0)
+            kept += [word, facts["data"]["spec"] if word == "--data" else given]
         elif word.startswith("-"):
             raise UserError(f"{word}: such a run is not started from here")
         else:
@@ -162,7 +174,7 @@ def advised(studio: Studio, name: Any, place: int) -> str:
     facts = studio.shelf.facts(name)
     settings = shlex.split(advice[place].settings)
     given = {word.partition("=")[0] for word in settings if "=" in word}
-    words = repeated(facts["command"])
+    words = repeated(facts)
     kept = [word for word in words if word.partition("=")[0] not in given]
     run = unused(f"{name}-advised", studio.run_names())
     job = studio.jobs.submit([*kept, *settings, "--out", run], run)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit  # the t quantile, many times faster than stats.t.ppf
 
-#: Draws of a test with too many arrangements to try all.
+#: Draws of a test with too many arrangements to try all: of more than 17 paired seeds.
 DRAWS = 10_000
-MOST_EXACT = 50_000
+MOST_EXACT = 2**17
 LEVEL = 0.95
 
 
@@ -141,6 +141,20 @@ def least_p(seeds: int) -> float:
 def fewest_seeds() -> int:
     """How many seeds a difference between two methods needs to hold, at the least."""
     return next(n for n in count(2) if least_p(n) <= 1 - LEVEL)
+
+
+def chance(seeds: int) -> float:
+    """How often the paired test over so many seeds calls a difference of equal methods one that
+    holds: the largest p up to .05 that it can give, in steps of 2 / 2^n; 0 for fewer than six."""
+    least = 2.0 ** (1 - seeds)
+    return least * math.floor((1 - LEVEL + 1e-12) / least)
+
+
+def paired_test(seeds: int) -> str:
+    """The paired test over so many seeds, in words."""
+    if 2**seeds <= MOST_EXACT:
+        return "an exact test (signs flipped seed by seed)"
+    return f"a test of {DRAWS:,} drawn choices of signs, one a seed,"
 
 
 def power_said(seeds: int) -> str:

@@ -15,7 +15,7 @@ from steadygan.study import layouts
 from steadygan.study.leaders import SCORE, differences, leaders, said_of_leaders
 from steadygan.study.render import OF_INTERVALS, Cell, Table, as_csv, latex, markdown
 from steadygan.study.results import EntryResult, Results, read_results
-from steadygan.study.statistics import fewest_seeds, power_said, spread
+from steadygan.study.statistics import chance, fewest_seeds, paired_test, power_said, spread
 
 #: The measures that differences are tested in, the first that there is.
 MAIN = (*DISTANCES, "reverse_kl")
@@ -235,14 +235,14 @@ def said_of(results: Results) -> str:
     if seeds < 2:
         return power_said(seeds)
     said = (
-        f"Of {len(found)} pairs of methods, {count['holds']} differ at p <= .05 by an exact test "
-        "(signs flipped seed by seed) of the hypothesis that both methods have one distribution, "
+        f"Of {len(found)} pairs of methods, {count['holds']} differ at p <= .05 by "
+        f"{paired_test(seeds)} of the hypothesis that both methods have one distribution, "
         f"{count['likely']} more are likely: every seed agrees, and an interval that "
         "assumes normal differences leaves out 0. The rest is open."
     )
     if seeds < fewest_seeds():
-        said += f" {power_said(seeds)}"
-    expected = 0.05 * len(found)
+        return said + f" {power_said(seeds)}"
+    expected = chance(seeds) * len(found)
     return said + f" By chance alone about {expected:.1f} of so many pairs would pass at .05."
 
 

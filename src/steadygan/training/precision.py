@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,16 +19,18 @@ Precision = Literal["auto", "fp32", "bf16"]
 NOT_DETERMINISTIC = "does not have a deterministic implementation"
 
 
+def require_known(name: str) -> None:
+    """Raise `UserError` for a name that no device of any machine has."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", name, re.ASCII):
+        raise UserError(f"--device {name}: known are auto, cpu, cuda and cuda:N")
+
+
 def find_device(name: str) -> torch.device:
     """`auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`."""
+    require_known(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"--device {name}: known are auto, cpu, cuda and cuda:N") from None
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"--device {name}: known are auto, cpu, cuda and cuda:N")
+    device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"--device {name}: torch sees no GPU here; use --device cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
