@@ -344,6 +344,27 @@ def test_pictures_smaller_than_the_size_are_told(source, tmp_path):
     assert not any("smaller" in note for note in small.notes)
 
 
+def test_what_is_cropped_is_enlarged_where_its_square_is_small(tmp_path):
+    root = tmp_path / "wide"
+    root.mkdir()
+    for number in range(6):
+        Image.new("RGB", (300, 40), (40 * number, 90, 90)).save(root / f"{number}.png")
+    padded = build_folder(root, tmp_path / "a", Options(size=64))
+    cropped = build_folder(root, tmp_path / "b", Options(size=64, pad=False))
+    opened = open_data(f"folder:{root}", DataSettings(size=64))
+    assert not any("smaller than 64 px" in note for note in padded.notes)
+    for notes in (cropped.notes, opened.notes):
+        assert any("6 of 6 images are smaller than 64 px" in note for note in notes)
+
+
+def test_pictures_of_which_none_can_be_decoded_are_one_line(tmp_path):
+    root = tmp_path / "broken"
+    root.mkdir()
+    (root / "a.png").write_bytes(b"no picture")
+    with pytest.raises(UserError):
+        build_folder(root, tmp_path / "out", Options(size=32, dedupe=True))
+
+
 def test_transparent_parts_take_the_background(tmp_path):
     root = tmp_path / "icons"
     root.mkdir()

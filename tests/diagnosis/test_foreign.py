@@ -95,6 +95,19 @@ def test_event_files_of_torchs_own_writer(tmp_path):
     assert diagnose_log(log).headline.name == "d-overpowers"
 
 
+def test_event_files_of_several_runs_are_not_taken_for_one(tmp_path):
+    pytest.importorskip("tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    for name in ("version_0", "version_1"):
+        with SummaryWriter(tmp_path / name) as writer:
+            writer.add_scalar("fid", 3.0, 1)
+    with pytest.raises(UserError, match="'fid' is in version_0 and in version_1: several runs"):
+        read_log(tmp_path)
+    log, _ = read_log(tmp_path / "version_1")
+    assert list(log) == ["fid"]
+
+
 def test_the_command_on_a_log(tmp_path, monkeypatch, capsys):
     path = tmp_path / "log.csv"
     lines = [f"{n},{d},{g}" for n, ((_, d), (_, g)) in

@@ -1,6 +1,7 @@
 """Probes of our own runs: they move nothing, cost little, and are taken up by a resumed run."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -84,6 +85,22 @@ def test_a_resumed_run_goes_on_with_its_movement(tmp_path):
     assert [line["step"] for line in whole] == [line["step"] for line in cut]
     assert whole[-1]["probe"]["g_travel"] == pytest.approx(cut[-1]["probe"]["g_travel"], rel=1e-5)
     assert whole[-1]["probe"]["way"] == pytest.approx(cut[-1]["probe"]["way"], abs=1e-5)
+
+
+def test_a_run_that_goes_on_from_before_its_last_probe_takes_no_later_weights(tmp_path):
+    """Killed between a probe and the next checkpoint: the weights remembered are of steps that are
+    played again."""
+    recipe, data, run_at = games.small("gan"), games.images(), tmp_path / "run"
+    run(recipe, run_at, 4, Hooks(evaluate=everywhen(4)))
+    later = (run_at / recorder.FILE).read_bytes()
+    shutil.rmtree(run_at)
+    run(recipe, run_at, 3, Hooks(evaluate=everywhen(4)))
+    (run_at / recorder.FILE).write_bytes(later)
+    resume(run_at, data=data, steps=4, hooks=Hooks(evaluate=everywhen(4)), say=games.quiet)
+    last = probes_of(run_at)[-1]
+    assert last["step"] == 4
+    assert "g_travel" in last["probe"]
+    assert "g_move" not in last["probe"], "how far it moved since step 3 is not known"
 
 
 @pytest.mark.parametrize("damage", [b"", b"no tensors", b"x" * 2_000_000])

@@ -67,6 +67,15 @@ def test_the_nearest_image_is_scipys_whatever_the_blocks(monkeypatch):
     assert row.tolist() == exact.argmin(1).tolist()
 
 
+def test_few_large_images_become_floats_at_a_time(monkeypatch):
+    large = drawn(7, 0, side=32)
+    wanted = as_points(large)
+    assert distances.images_at_once(drawn(2, 0, side=8), 4096) == 4096
+    monkeypatch.setattr(distances, "VALUES", 2 * large[0].size)
+    assert distances.images_at_once(large, 4096) == 2
+    assert torch.equal(as_points(large), wanted)
+
+
 def test_large_images_are_averaged_down_to_sixteen_pixels():
     block = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
     large = block.repeat(3, 2).repeat(3, 3)

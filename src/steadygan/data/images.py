@@ -74,7 +74,8 @@ class Traits(NamedTuple):
     greatest of 0..255 in a picture of 16 bits a colour channel, of which Pillow reads the upper 8;
     None for other pictures. `cropped`: it is not square, and its centre square is taken. `clear`:
     parts of it are transparent, and drawn over a background. `longest`: its longer side in pixels,
-    0 for unknown. `uneven`: it is not square, and its outermost pixels are of many colours.
+    `side`: that of the square which is resized; 0 for unknown. `uneven`: it is not square, and its
+    outermost pixels are of many colours.
     """
 
     levels: tuple[int, int] | None = None
@@ -82,6 +83,7 @@ class Traits(NamedTuple):
     cropped: bool = False
     clear: bool = False
     longest: int = 0
+    side: int = 0
     uneven: bool = False
 
 
@@ -103,7 +105,8 @@ def decode(
     """A whole image file to uint8 (channels, size, size). Raises as `picture`."""
     with picture(data, large, white) as (image, traits):
         pixels = planes(image, size, channels)
-        return pixels, traits._replace(cropped=image.width != image.height, longest=max(image.size))
+        least, most = min(image.size), max(image.size)
+        return pixels, traits._replace(cropped=least != most, longest=most, side=least)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ class Tally:
     """Counts over images. `levels`: least and greatest value of all 16-bit grey ones, `deep` of
     them; `upper` the greatest of `coloured` ones with 16 bits a channel; `equal`: images with the
     pixels of another; `clear` with transparent parts; `uneven`: not square, with edges of many
-    colours; `longest`: their longer sides in pixels."""
+    colours; `longest`: their longer sides in pixels; `sides`: those of the squares that are
+    resized."""
 
     images: int = 0
     cropped: int = 0
@@ -28,6 +29,7 @@ class Tally:
     clear: int = 0
     uneven: int = 0
     longest: list[int] = field(default_factory=list)
+    sides: list[int] = field(default_factory=list)
 
     def add(self, traits: Traits) -> None:
         self.images += 1
@@ -35,6 +37,7 @@ class Tally:
         self.uneven += traits.uneven
         if traits.longest:
             self.longest.append(traits.longest)
+            self.sides.append(traits.side)
         self.cropped += traits.cropped
         if traits.levels is not None:
             self.deep += 1
@@ -46,10 +49,10 @@ class Tally:
 
     def enlarged(self, size: int) -> str:
         """A line where a quarter of the images or more are smaller than `size`; else nothing."""
-        small = sum(each < size for each in self.longest)
+        small = sum(each < size for each in self.sides)
         if 4 * small < max(self.images, 1):
             return ""
-        usual = sorted(self.longest)[len(self.longest) // 4]
+        usual = sorted(self.sides)[len(self.sides) // 4]
         fits = max((side for side in SIDES if side <= usual), default=SIDES[0])
         return (
             f"{small:,} of {self.images:,} images are smaller than {size} px and are enlarged, "

@@ -112,11 +112,17 @@ def _of_tensorboard(path: Path) -> dict[str, list[tuple[float, float]]]:
             "'steadygan[tensorboard]'"
         ) from None
     found: dict[str, list[tuple[float, float]]] = {}
+    places: dict[str, Path] = {}
     for folder in sorted({file.parent for file in path.rglob("events.out.tfevents.*")}):
         events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
         events.Reload()
         for tag in events.Tags()["scalars"]:
-            found.setdefault(tag, []).extend((e.step, e.value) for e in events.Scalars(tag))
+            if (first := places.setdefault(tag, folder)) != folder:
+                raise UserError(
+                    f"{path}: '{tag}' is in {first.name} and in {folder.name}: several runs, or "
+                    "curves of one plot; give the folder of one"
+                )
+            found[tag] = [(e.step, e.value) for e in events.Scalars(tag)]
     return found
 
 

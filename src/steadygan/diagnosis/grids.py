@@ -24,6 +24,7 @@ from steadygan.diagnosis.finding import Advice, Diagnosis, Finding, Number
 from steadygan.diagnosis.probe import COUNT, NEAR, Reference, ranges, signals_of_samples
 from steadygan.diagnosis.ranking import diagnosed
 from steadygan.errors import UserError
+from steadygan.spec import checked
 from steadygan.training.inputs import as_played
 
 #: The least side of a sample in pixels, and the widest line between two.
@@ -170,7 +171,7 @@ def _reference(real: str, like: Tensor) -> Reference:
     channels, height, width = like.shape[1:]
     if height != width:
         raise UserError(f"--real: the samples are {height} x {width} px, and data are square")
-    data = open_data(real, DataSettings(size=height, channels=channels))
+    data = open_data(real, checked("--real", DataSettings, size=height, channels=channels))
     images = []
     for items in (data.train.items, data.test.items):
         rows = np.linspace(0, len(items) - 1, min(COUNT, len(items))).astype(int)

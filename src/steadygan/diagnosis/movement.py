@@ -29,18 +29,22 @@ class Movement:
 
     def signals(self, parameters: Sequence[Tensor], steps: int) -> dict[str, float]:
         """`travel`, |w - w_0| / |w_0|; `move`, the same since the probe before, a step of `steps`;
-        `turn`, the cosine of this displacement with the one before; `norm`, |w| / |w_0|."""
+        `turn`, the cosine of this displacement with the one before; `norm`, |w| / |w_0|. Nothing
+        where the start, and no `move` and `turn` where the probe before, is not known."""
         now = self.take(parameters)
-        if self.start is None or self.before is None:
+        if self.start is None:
             self.start, self.before = now, now.clone()
             return {}
         size = self.start.norm().clamp_min(1e-12)
-        moved = now - self.before
         found = {
             "travel": float((now - self.start).norm() / size),
-            "move": float(moved.norm() / self.before.norm().clamp_min(1e-12) / max(1, steps)),
             "norm": float(now.norm() / size),
         }
+        if self.before is None:
+            self.before = now
+            return found
+        moved = now - self.before
+        found["move"] = float(moved.norm() / self.before.norm().clamp_min(1e-12) / max(1, steps))
         if self.step is not None and float(self.step.norm()) > 0 and float(moved.norm()) > 0:
             found["turn"] = float(moved @ self.step / self.step.norm() / moved.norm())
         self.before, self.step = now, moved

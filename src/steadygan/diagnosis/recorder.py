@@ -123,7 +123,9 @@ class Prober:
                 self.last_share = share
         kept = self._kept(trainer)
         for name, movement in self._movements.items():
-            movement.start, movement.before = kept.get(f"{name}/start"), kept.get(f"{name}/now")
+            movement.start = kept.get(f"{name}/start")
+            # Where the run goes on from before its last probe, the file is of a later step.
+            movement.before = kept.get(f"{name}/{self._steps}")
 
     def _kept(self, trainer: Trainer) -> dict[str, Tensor]:
         """The weights that the probes before remembered; none, which is said, where the file is
@@ -160,7 +162,7 @@ class Prober:
         kept: dict[str, Tensor] = {}
         for name, movement in self._movements.items():
             if movement.start is not None and movement.before is not None:
-                kept |= {f"{name}/start": movement.start, f"{name}/now": movement.before}
+                kept |= {f"{name}/start": movement.start, f"{name}/{self._steps}": movement.before}
         if folder.is_dir():
             write_whole(folder / FILE, safetensors.torch.save(kept))
 

@@ -67,7 +67,7 @@ def corruptions(images: Tensor, generator: torch.Generator) -> Tensor:
     noise = torch.rand(images.shape, generator=generator) * 2 - 1
     side = images.shape[-1]
     coarse = interpolate(noise[..., : side // 4, : side // 4], size=side, mode="bilinear")
-    blur = interpolate(avg_pool2d(images, side // 5), size=side, mode="bilinear")
+    blur = interpolate(avg_pool2d(images, max(2, side // 5)), size=side, mode="bilinear")
     pieces = torch.cat([images[..., : side // 2, :], others[..., side // 2 :, :]], dim=2)
     pieces = torch.cat([pieces[..., side // 2 :], pieces[..., : side // 2]], dim=3)
     buried = (images + 1.5 * noise).clamp(-1, 1)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
 #: Distances of a block, 32 MB: more are slower, since each block's memory is asked for anew.
 BLOCK = 2**22
+#: Values of the images that become floats at a time: 134 MB as float64.
+VALUES = 2**24
 #: Squared distances below this share of the squared lengths are rounding, and count as 0.
 ROUNDING = 1e-12
 
@@ -24,6 +27,12 @@ def centred(*sets: Tensor) -> list[Tensor]:
     """The sets in float64, moved so that the first has mean 0: less rounding, same distances."""
     mean = sets[0].double().mean(0)
     return [each.double() - mean for each in sets]
+
+
+def images_at_once(images: np.ndarray, most: int) -> int:
+    """How many of `images` (N, C, H, W) to take at a time: `most`, and fewer large ones, since
+    they become floats, several times over."""
+    return max(1, min(most, VALUES // max(1, images[:1].size)))
 
 
 def blocks(a: Tensor, b: Tensor) -> Iterator[tuple[slice, Tensor]]:

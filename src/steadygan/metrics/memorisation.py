@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from steadygan.metrics.distances import blocks
+from steadygan.metrics.distances import blocks, images_at_once
 
 #: Samples that are compared.
 COUNT = 2000
@@ -32,9 +32,9 @@ LEAST = 30
 
 def as_points(images: np.ndarray) -> Tensor:
     """uint8 images (N, C, H, W) as float64 points, averaged down to at most 16 px a side."""
-    found = []
-    for start in range(0, len(images), BLOCK):
-        part = torch.from_numpy(np.array(images[start : start + BLOCK])).float() / 255
+    found, step = [], images_at_once(images, BLOCK)
+    for start in range(0, len(images), step):
+        part = torch.from_numpy(np.array(images[start : start + step])).float() / 255
         side = min(SIDE, *part.shape[2:])
         found.append(adaptive_avg_pool2d(part, side).flatten(1).double())
     return torch.cat(found)

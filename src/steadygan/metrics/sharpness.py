@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from steadygan.errors import UserError, did_you_mean
+from steadygan.metrics.distances import images_at_once
 
 LUMA = (0.299, 0.587, 0.114)
 BLOCK = 2000
@@ -93,5 +94,6 @@ def sharpness(images: np.ndarray, kind: str = DEFAULT) -> Tensor:
 
 
 def _blocks(images: np.ndarray) -> Iterator[Tensor]:
-    for start in range(0, len(images), BLOCK):
-        yield torch.from_numpy(np.array(images[start : start + BLOCK]))
+    step = images_at_once(images, BLOCK)
+    for start in range(0, len(images), step):
+        yield torch.from_numpy(np.array(images[start : start + step]))

@@ -144,7 +144,7 @@ def _build(
             thumbs[len(good)] = thumb(pixels)
         good.append(each)
         digests.append(hashlib.sha256(pixels.tobytes()).digest())
-    pairs = _pairs(good, list(thumbs.values()), progress) if options.dedupe else []
+    pairs = _pairs(good, list(thumbs.values()), progress) if options.dedupe and good else []
     gone = {pair.other for pair in pairs}
     names = [printable(each.name) for each in good]
     made.pairs = [(names[pair.kept], names[pair.other], pair) for pair in pairs]
@@ -185,7 +185,9 @@ def _prepared(
     ) -> tuple[np.ndarray, Traits]:
         with picture(data, large, white, options.background) as (image, traits):
             uneven = image.width != image.height and not is_even(image)
-            traits = traits._replace(uneven=uneven, longest=max(image.size))
+            most = max(image.size)
+            side = most if options.pad else min(image.size)
+            traits = traits._replace(uneven=uneven, longest=most, side=side)
             return squared(image, size, channels, options.trim, options.pad), traits
 
     tally = Tally()
