@@ -72,15 +72,16 @@ def quality_by_time(study: Study, width: float) -> Figure | None:
 
 
 def _quality(study: Study, axis: str, width: float) -> Figure | None:
-    for key in DISTANCES:
+    for key in (*DISTANCES, "kid"):
         found = bands(study.runs, [column(run, key) for run in study.runs])
         if found:
             metric = next(metric for metric in KNOWN if metric.key == key)
             title = named(metric, study.runs, "evaluation").title
             levels = (run.count("evaluation", "real") for run in study.runs)
             real = next((level for level in levels if level is not None), None)
+            level = real if key in DISTANCES else None
             return _curves(study, [(title, found)], axis, width,
-                           f"{title} of the averaged generator during training", real)  # fmt: skip
+                           f"{title} of the averaged generator during training", level)  # fmt: skip
     return None
 
 

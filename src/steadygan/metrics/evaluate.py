@@ -30,6 +30,14 @@ ORDER_SEED = 1606
 Bar = Callable[[str], Progress]
 
 
+def distance_of(found: Features, reference: Reference) -> dict[str, float]:
+    """How far the features of samples are from the real ones: `fid`, or where there are too few of
+    either for that `energy_distance`."""
+    if reference.too_few(len(found)):
+        return {"energy_distance": reference.energy_distance(found.values)}
+    return {"fid": frechet_distance(reference.moments, moments(found.values))}
+
+
 def quality(
     images: np.ndarray,
     found: Features,
@@ -41,14 +49,13 @@ def quality(
 ) -> dict[str, float | None]:
     """The numbers of uint8 images (N, C, H, W) with their features, flat: `fid`, `kid`,
     `inception_score`, `precision`, `recall`, `density`, `coverage`, `sharpness` and what belongs
-    to them. `fid` is None where there are too few samples for the dimension of the features.
+    to them. `fid` is None where there are too few samples for the dimension of the features;
+    `energy_distance` is there then.
 
     FID and KID are against the whole reference. Precision, recall, density and coverage compare as
     many real images as samples, at most 10,000 a side, evenly spread; `precision_published` and so
     on are those without a bound on the balls.
     """
-    few = reference.too_few(len(found))
-    fid = None if few else frechet_distance(reference.moments, moments(found.values))
     kid, kid_std = kernel_distance(reference.features.values, found.values, subsets)
     score, score_std = inception_score(found.probabilities)
     own = evenly(len(found), NEIGHBOURS)
@@ -56,7 +63,8 @@ def quality(
     sharp = float(sharpness.sharpness(images, sharpness_kind).mean())
     real_sharp = reference.sharpness(sharpness_kind)
     return {
-        "fid": fid,
+        "fid": None,
+        **distance_of(found, reference),
         "kid": kid,
         "kid_std": kid_std,
         "inception_score": score,

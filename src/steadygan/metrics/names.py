@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Measures that depend on the features, and carry their name.
-OF_FEATURES = ("fid", "kid", "inception_score")
+OF_FEATURES = ("fid", "kid", "energy_distance", "inception_score")
 #: Where a run folder keeps samples beside their nearest training images (`nearest.picture`).
 NEAREST_PICTURE = "samples/nearest.png"
 

@@ -17,9 +17,9 @@ from steadygan.errors import UserError, did_you_mean
 from steadygan.features.cached import Made, cached, cached_facts
 from steadygan.features.extract import Extractor, Features, Progress, extract, quiet
 from steadygan.metrics.birthday import nearest_distance
+from steadygan.metrics.energy_distance import energy_distance, mean_distance
 from steadygan.metrics.frechet import Moments, frechet_distance, moments, too_few
 from steadygan.metrics.inception_score import inception_score
-from steadygan.metrics.kernel import kernel_distance
 from steadygan.metrics.nearest import among_real
 from steadygan.metrics.prdc import BOUND, COVERAGE_K, prdc, prdc_at, real_balls
 from steadygan.metrics.sharpness import sharpness
@@ -56,6 +56,11 @@ class Reference:
     @cached_property
     def moments(self) -> Moments:
         return moments(self.features.values)
+
+    @cached_property
+    def _within(self) -> dict[int, float]:
+        """The mean distance of two real features, by how many there are."""
+        return {}
 
     def some(self, count: int) -> np.ndarray:
         """`count` places among the images, evenly spread; all where there are no more."""
@@ -154,17 +159,24 @@ class Reference:
             progress(seed + 1, draws)
         return found
 
-    def kid_of_draws(
-        self, count: int, draws: int, subsets: int, progress: Progress = quiet
-    ) -> list[float]:
-        """The KID of the same draws, over so many `subsets`: about 0, however few images there
-        are."""
+    def energy_of_draws(self, count: int, draws: int, progress: Progress = quiet) -> list[float]:
+        """The energy distance of two parts of the images for this many draws, which there is of
+        however few images."""
         found = []
         for seed in range(draws):
             drawn, others = self._split(count, seed)
-            found.append(kernel_distance(others, drawn, subsets)[0])
+            found.append(energy_distance(drawn, others[: len(drawn)], exact=False))
             progress(seed + 1, draws)
         return found
+
+    def energy_distance(self, features: Tensor) -> float:
+        """That of samples' features (n, d) from those of as many of the images, evenly spread: the
+        distance where there are too few of either for FID. Unlike KID it grows with how far
+        samples are off, also where that is far."""
+        real = self.features.rows(self.some(len(features))).values
+        if len(real) not in self._within:
+            self._within[len(real)] = mean_distance(real, real, exact=False)
+        return energy_distance(features, real, self._within[len(real)], exact=False)
 
     def too_few(self, count: int) -> str:
         """Why so many samples have no FID against these images; empty where they have."""

@@ -39,6 +39,10 @@ def _images(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     lines = [
         (distance_name("FID", name), _number(found["fid"]),
          f"real against real at this count: {_number(itself['fid'])}"),
+        *(
+            [(distance_name("energy distance", name), _number(found["energy_distance"]), "")]
+            if "energy_distance" in found else []
+        ),
         (distance_name("KID", name), _number(found["kid"]), f"± {_number(found['kid_std'])}"),
         (distance_name("inception score", name), _number(found["inception_score"]), own),
     ]  # fmt: skip

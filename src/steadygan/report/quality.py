@@ -25,7 +25,7 @@ from steadygan.stability.curve import DISTANCES
 from steadygan.stability.signals import number
 
 #: Measures on a logarithmic scale where their values span more than the factor `WIDE`.
-ON_LOG = (*DISTANCES, "reverse_kl")
+ON_LOG = (*DISTANCES, "kid", "reverse_kl")
 WIDE = 6.0
 #: Marks a precision that is not meaningful; explained under the table.
 DOUBTFUL = "†"

@@ -16,9 +16,9 @@ from typing import Any
 
 from steadygan.stability.signals import number
 
-#: The history keys of the distance that stability is about: of images, of points, and of images
-#: that are too few for the dimension of their features, which have no FID.
-DISTANCES = ("fid", "energy_distance", "kid")
+#: The history keys of the distance that stability is about: of images; of points, and of the
+#: features of images that are too few for their dimension and have no FID.
+DISTANCES = ("fid", "energy_distance")
 #: Distances within this many standard deviations of the real level count as that level: with about
 #: normal draws a distance of real samples exceeds it by chance once in 740 evaluations.
 FLOOR_DEVIATIONS = 3.0

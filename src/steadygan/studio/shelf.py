@@ -124,7 +124,7 @@ def loss_curves(runs: Sequence[tuple[str, History]]) -> go.Figure:
 
 def quality_curves(runs: Sequence[tuple[str, History]]) -> go.Figure | None:
     """The distance to real data over images; None where no run was evaluated."""
-    for key in DISTANCES:
+    for key in (*DISTANCES, "kid"):
         found = go.Figure()
         for place, (name, lines) in enumerate(runs):
             points = _points(lines, key, "images")

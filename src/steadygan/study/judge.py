@@ -19,8 +19,7 @@ from steadygan.features.classifier import classifier_of
 from steadygan.features.extract import Extractor, Progress, extract, find_features, quiet
 from steadygan.metrics import legibility, nearest, recognisable, sharpness
 from steadygan.metrics.energy_distance import energy_distance, mean_distance
-from steadygan.metrics.evaluate import Bar, evaluate, evaluate_points, ordered, quality
-from steadygan.metrics.frechet import frechet_distance, moments
+from steadygan.metrics.evaluate import Bar, distance_of, evaluate, evaluate_points, ordered, quality
 from steadygan.metrics.inception_score import inception_score
 from steadygan.metrics.kernel import kernel_distance
 from steadygan.metrics.modes import MIXTURES
@@ -132,14 +131,14 @@ class Judge:
 
         _, reference = self._real_side()
         if few := reference.too_few(count):
-            self.say(f"note: evaluations during training compare by KID: {few}")
-            key["distance"] = "kid"
+            self.say(f"note: evaluations during training compare by energy distance: {few}")
+            key["distance"] = "energy_distance"
 
         def make() -> dict[str, Any]:
             noise = np.random.default_rng(0).integers(0, 256, (count, *self.data.shape), np.uint8)
             progress = self.bar("distances of real images")
-            found = (reference.kid_of_draws(count, DRAWS, DRAFT_SUBSETS, progress) if few
-                     else reference.fid_of_draws(count, DRAWS, progress))  # fmt: skip
+            draws = reference.energy_of_draws if few else reference.fid_of_draws
+            found = draws(count, DRAWS, progress)
             far = distance_in(self.draft(noise, self.bar("features of noise")))
             return {**levels(found), "noise": far}
 
@@ -174,17 +173,14 @@ class Judge:
 
     def draft(self, images: np.ndarray, progress: Progress = quiet) -> dict[str, float | None]:
         """The cheap measures of uint8 images (N, C, H, W): against the whole reference, precision,
-        recall, density and coverage against as many of its images. `fid` is there where there are
-        enough of both; else `kid` is the distance (`curve.DISTANCES`)."""
+        recall, density and coverage against as many of its images. The distance is as
+        `distance_of` has it."""
         extractor, reference = self._real_side()
         found = extract(extractor, images, progress)
         sharp = float(sharpness.sharpness(images).mean())
         kid, _ = kernel_distance(reference.features.values, found.values, DRAFT_SUBSETS)
-        fid = {}
-        if not reference.too_few(len(found)):
-            fid["fid"] = frechet_distance(reference.moments, moments(found.values))
         return {
-            **fid,
+            **distance_of(found, reference),
             "kid": kid,
             "inception_score": inception_score(found.probabilities)[0],
             **reference.prdc(found.values, self.say, (BOUND,))[0],
@@ -297,10 +293,10 @@ class Judge:
 def numbers_of(found: dict[str, Any]) -> dict[str, float | None]:
     """The measures of a result that `at_best` returns too."""
     near = ("precision", "recall", "density", "coverage")
-    wanted = ("fid", "kid", "kid_std", "inception_score", "inception_score_std", *near,
-              *(f"{key}_published" for key in near), "sharpness", "sharpness_real",
+    wanted = ("fid", "energy_distance", "kid", "kid_std", "inception_score",
+              "inception_score_std", *near, *(f"{key}_published" for key in near), "sharpness", "sharpness_real",
               "sharpness_difference")  # fmt: skip
-    return {key: found[key] for key in wanted}
+    return {key: found[key] for key in wanted if key in found}
 
 
 def levels(found: Sequence[float] | None) -> dict[str, float | int | None]:
