@@ -294,8 +294,8 @@ def numbers_of(found: dict[str, Any]) -> dict[str, float | None]:
     """The measures of a result that `at_best` returns too."""
     near = ("precision", "recall", "density", "coverage")
     wanted = ("fid", "energy_distance", "kid", "kid_std", "inception_score",
-              "inception_score_std", *near, *(f"{key}_published" for key in near), "sharpness", "sharpness_real",
-              "sharpness_difference")  # fmt: skip
+              "inception_score_std", *near, *(f"{key}_published" for key in near),
+              "sharpness", "sharpness_real", "sharpness_difference")  # fmt: skip
     return {key: found[key] for key in wanted if key in found}
 
 
