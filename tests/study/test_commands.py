@@ -266,6 +266,9 @@ def test_pretrained_features_draw_as_many_samples_as_their_dimensions_want():
     unlabelled = replace(open_data("mnist"), class_names=())
     assert default_count(unlabelled, "auto") == 1500
     assert not too_few(1500, 1280)
+    for images, wanted in ((1281, 1500), (1280, 1280), (590, 590), (20, 50)):
+        part = replace(unlabelled.train, items=unlabelled.train.items[:images], labels=None)
+        assert default_count(replace(unlabelled, train=part), "auto") == wanted
 
 
 WRONG = {

@@ -30,10 +30,14 @@ def default_schedule(goal: Goal) -> str | None:
 def default_count(data: Dataset, features: str) -> int:
     """Samples of an evaluation during training. By a network of photographs, which is larger than
     a classifier of the data, as many as its 1,280 feature dimensions want for a Frechet distance
-    and not many more: it is most of what an evaluation takes."""
+    and not many more: it is most of what an evaluation takes. Where there are too few real images
+    for that distance, as many as there are."""
     unlabelled = len(data.shape) == 3 and data.classes < 2
     photographs = features.startswith("effnet") or (features == "auto" and unlabelled)
-    return 1500 if photographs else 2000
+    if not photographs:
+        return 2000
+    images = len(data.train.items)
+    return 1500 if images > 1280 else max(50, images)
 
 
 def judge_of(
