@@ -284,7 +284,7 @@ def grey_16(rows, extra=b""):
 def test_16_bit_grey_is_scaled_by_the_white_level(white, value, want):
     pixels, traits = images.decode(grey_16([[value] * 8] * 8), 8, 1, True, white)
     assert (pixels == want).all()
-    assert traits._replace(longest=0) == Traits(levels=(value, value))
+    assert traits._replace(longest=0, side=0) == Traits(levels=(value, value))
 
 
 def test_the_clear_value_of_16_bit_grey_is_white_and_no_level():
@@ -303,16 +303,17 @@ def test_the_clear_value_of_16_bit_grey_takes_the_background():
 def test_16_bit_colour_says_what_the_upper_8_bits_hold():
     data = png(8, 8, 16, 2, [struct.pack(">3H", 4095, 100, 257) * 8] * 8)
     pixels, traits = images.decode(data, 8, 3)
-    assert traits._replace(longest=0) == Traits(upper=15)
+    assert traits._replace(longest=0, side=0) == Traits(upper=15)
     assert pixels[:, 0, 0].tolist() == [15, 0, 1]
     with_alpha = png(8, 8, 16, 4, [struct.pack(">2H", 4095, 65535) * 8] * 8)
-    assert images.decode(with_alpha, 8, 1)[1] == Traits(upper=15, longest=8)
+    assert images.decode(with_alpha, 8, 1)[1] == Traits(upper=15, longest=8, side=8)
     assert images.decode(saved(quadrants()), 8, 3)[1].upper is None
 
 
 def test_what_is_no_square_is_told():
-    assert images.decode(saved(flat("L", 7, (8, 9))), 8, 1)[1] == Traits(cropped=True, longest=9)
-    assert images.decode(saved(flat("L", 7, (9, 9))), 8, 1)[1] == Traits(longest=9)
+    uneven, even = (saved(flat("L", 7, size)) for size in ((8, 9), (9, 9)))
+    assert images.decode(uneven, 8, 1)[1] == Traits(cropped=True, longest=9, side=8)
+    assert images.decode(even, 8, 1)[1] == Traits(longest=9, side=9)
 
 
 @pytest.mark.skipif(not AVIF, reason="this Pillow reads no AVIF")
