@@ -25,8 +25,8 @@ from typing import Any
 from benchmarks.diagnosis.kinds import BY_NAME
 from benchmarks.diagnosis.make import data_of, judge_of, recipe_of, trained
 from benchmarks.diagnosis.score import answer, bounds, named, runs_of, truth
+from steadygan.diagnosis.advice import changed
 from steadygan.diagnosis.finding import Diagnosis
-from steadygan.diagnosis.verify import changed
 from steadygan.errors import UserError
 
 
