@@ -4,15 +4,17 @@ import pytest
 
 from steadygan import cli
 from steadygan.diagnosis import recorder, verify
+from steadygan.diagnosis.diagnose import command
 from steadygan.diagnosis.evidence import Evidence
 from steadygan.diagnosis.finding import Advice
 from steadygan.diagnosis.ranking import diagnosed
+from steadygan.diagnosis.rules import longer
 from steadygan.errors import UserError
 from steadygan.losses.penalties import R1
 from steadygan.methods import find
 from steadygan.training import train
 from steadygan.training.runfolder import read_facts
-from tests.diagnosis.cases import CASES, evidence
+from tests.diagnosis.cases import BAD, CASES, evidence
 from tests.reliability import games
 
 
@@ -116,3 +118,14 @@ def test_nothing_to_try_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(verify, "read_facts", lambda run: {})
     with pytest.raises(UserError, match="advises no change"):
         next(verify.trials(tmp_path, 3, 0.3, print))
+
+
+def test_a_watched_loop_is_given_settings_and_no_command_that_is_not_there():
+    advice = Advice("--add instance-noise", "a common support")
+    assert command(advice, "dcgan", "r").startswith(
+        "steadygan train dcgan ... --add instance-noise"
+    )
+    assert command(advice, "own", "r") == "--add instance-noise  (a common support)"
+    watched = evidence(BAD, facts={"name": "watched"})
+    assert "resume" not in longer(watched).why
+    assert "steadygan resume" in longer(evidence(BAD)).why

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from steadygan.data.sources.gaussians import RING_STD, ring_centres
+from steadygan.features.extract import extract
 from steadygan.metrics.evaluate import evaluate
 from steadygan.metrics.inception_score import inception_score
 from steadygan.metrics.kernel import squared_mmd
@@ -48,6 +49,25 @@ def test_distances_of_both_are_far_above_those_of_real_images(noise, collapsed, 
     for found in (noise, collapsed):
         assert found["fid"] > 10 * abs(real["fid"])
         assert found["kid"] > 10 * abs(real["kid"])
+
+
+def test_where_there_are_too_few_images_for_that_the_energy_distance_says_so(reference):
+    """Of features with more dimensions than there are images: all three draws are compared alike,
+    and the collapsed one by its closed form, 2 E|x - f| - E|x - x'|."""
+    few = reference_of(dataset(train=100), extractor(dimension=120), say=silent)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (100, 1, SIDE, SIDE), dtype=np.uint8)
+    drawn = {"noise": images, "one": np.repeat(lines(400, 0)[0][3:4], 100, 0),
+             "real": lines(100, 7)[0]}  # fmt: skip
+    found = {name: evaluate(each, few, say=silent) for name, each in drawn.items()}
+    assert all(each["fid"] is None for each in found.values())
+    far = {name: each["energy_distance"] for name, each in found.items()}
+    assert far["noise"] > 10 * far["real"]
+    assert far["one"] > 10 * far["real"]
+    features = few.features.values.double()
+    one = extract(few.extractor, drawn["one"][:1]).values.double()
+    apart = 2 * torch.cdist(features, one).mean() - torch.cdist(features, features).mean()
+    assert far["one"] == pytest.approx(float(apart), rel=1e-4)
 
 
 def test_the_distance_of_one_image_is_known(reference, collapsed):

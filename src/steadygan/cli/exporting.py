@@ -92,10 +92,8 @@ def cite(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
     from steadygan.records import read_facts
 
     facts = read_facts(run)
-    entries = [
-        *map(bibtex, cited(facts)),
-        software(facts["versions"].get("steadygan") or version("steadygan")),
-    ]
+    ours = facts.get("versions", {}).get("steadygan") or version("steadygan")
+    entries = [*map(bibtex, cited(facts)), software(ours)]
     print("\n\n".join(entries))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from steadygan.diagnosis.evidence import Evidence
-from steadygan.diagnosis.finding import TITLES, Advice, Diagnosis, typed
+from steadygan.diagnosis.finding import TITLES, Advice, Diagnosis, as_command
 from steadygan.diagnosis.ranking import diagnosed
 from steadygan.training.runfolder import RunFolder
 
@@ -67,7 +67,7 @@ def in_words(found: Diagnosis, method: str, run: str) -> Iterator[str]:
 def command(advice: Advice, method: str, run: str) -> str:
     """A piece of advice as a line that can be pasted, with its reason."""
     why = advice.why.replace("RUN", run)
-    return f"{typed(method, advice.settings)}  ({why})" if advice.settings else why
+    return f"{as_command(method, advice.settings)}  ({why})" if advice.settings else why
 
 
 def first_line(found: Diagnosis) -> str:

@@ -41,7 +41,7 @@ class Advice:
     why: str
 
 
-def typed(method: str, settings: str) -> str:
+def as_command(method: str, settings: str) -> str:
     """What is typed to train with the `settings` of advice. A loop or a recipe of one's own, whose
     method is "own", has no command: these are the settings alone."""
     return settings if method in ("", "own") else f"steadygan train {method} ... {settings}"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from steadygan.diagnosis.finding import TITLES, typed
+from steadygan.diagnosis.finding import TITLES, as_command
 from steadygan.report.facts import as_dict, as_list
 from steadygan.report.read import Run, Study, dig
 from steadygan.report.samples import read_png, source
@@ -161,7 +161,7 @@ def _said(finding: Any) -> str:
 def _advised(advice: dict[str, Any], method: str, run: str) -> tuple[str, str]:
     """(what to paste or nothing, why)."""
     settings = str(advice.get("settings") or "")
-    line = typed(method, words(settings)) if settings else ""
+    line = as_command(method, words(settings)) if settings else ""
     return line, words(advice.get("why")).replace("RUN", run)
 
 
