@@ -70,6 +70,20 @@ def test_where_there_are_too_few_images_for_that_the_energy_distance_says_so(ref
     assert far["one"] == pytest.approx(float(apart), rel=1e-4)
 
 
+def test_where_half_of_the_images_are_too_few_both_are_there_and_real_ones_have_an_energy():
+    """Of 200 images in 120 dimensions FID can be taken, but not that of two halves."""
+    few = reference_of(dataset(train=200), extractor(dimension=120), say=silent)
+    found = evaluate(lines(200, 7)[0], few, say=silent)
+    assert found["fid"] > 0
+    assert found["real_against_real"]["fid"] is None
+    levels = few.energy_of_draws(200, 20)
+    others = [extract(few.extractor, lines(200, seed)[0]).values for seed in range(50, 70)]
+    fresh = [few.energy_distance(values) for values in others]
+    assert np.mean(levels) == pytest.approx(np.mean(fresh), rel=0.2), "halves have twice that"
+    assert found["real_against_real"]["energy_distance"] == levels[0]
+    assert 0.5 < found["energy_distance"] / np.mean(levels) < 2
+
+
 def test_the_distance_of_one_image_is_known(reference, collapsed):
     """Its covariance is 0: |m - f|^2 + Tr S. Its kernel within is k(f, f)."""
     features = reference.features.values.double()

@@ -10,6 +10,7 @@ import torch
 from tiny import run_facts
 
 from steadygan.errors import UserError
+from steadygan.stability.curve import points_of
 from steadygan.stability.trajectory import Evaluator, Schedule
 from steadygan.training import Goal, Hooks, Stopped, checkpoint, loop, resume, train
 from steadygan.training.inputs import Streams
@@ -187,6 +188,22 @@ def test_the_best_evaluation_is_kept_and_only_that(tmp_path):
     ends = games.whole_state(ten)[1]
     average = {name: value for name, value in ends.items() if name.startswith("average/")}
     assert games.unlike(found.tensors, average) == []
+
+
+def test_the_best_by_another_distance_is_no_bar_for_a_resumed_run(tmp_path):
+    """An FID of 3 before, energy distances of 50 and 40 since: the best is the least of the new
+    ones, which a distance that nobody measures any more cannot be compared with."""
+    out = trained(tmp_path / "run", evaluator(measure=scripted(9.0, 5.0, 3.0, 4.0, 6.0)))
+    assert kept(out) == [10]
+    left = iter((50.0, 40.0))
+    other = evaluator(
+        measure=lambda samples: {"energy_distance": next(left)},
+        facts={"distance": "energy_distance"},
+        steps=30,
+    )
+    resume(out, data=games.images(), steps=30, hooks=Hooks(evaluate=other), say=games.quiet)
+    assert kept(out) == [30]
+    assert [point.distance for point in points_of(read_history(out))] == [50.0, 40.0]
 
 
 def test_samples_can_be_drawn_at_the_best(tmp_path):

@@ -170,6 +170,8 @@ def test_too_few_samples_for_the_features_are_compared_by_energy_distance(
     near = judge.draft(np.array(digits.data.test.items[:60]))
     assert "fid" not in near
     assert distance_in(near) == near["energy_distance"]
+    assert judge.distance == "energy_distance"
+    assert judge_of(digits).distance == "fid"
     levels = judge.references
     assert levels["real"] < 0.2 * levels["noise"]
     assert levels["real_sd"] > 0

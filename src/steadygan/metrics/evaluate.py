@@ -31,9 +31,9 @@ Bar = Callable[[str], Progress]
 
 
 def distance_of(found: Features, reference: Reference) -> dict[str, float]:
-    """How far the features of samples are from the real ones: `fid`, or where there are too few of
-    either for that `energy_distance`."""
-    if reference.too_few(len(found)):
+    """How far the features of samples are from the real ones: `fid`, or `energy_distance` where
+    there are too few samples for that, or too few real images to know what real ones have."""
+    if reference.no_level(len(found)):
         return {"energy_distance": reference.energy_distance(found.values)}
     return {"fid": frechet_distance(reference.moments, moments(found.values))}
 
@@ -50,7 +50,7 @@ def quality(
     """The numbers of uint8 images (N, C, H, W) with their features, flat: `fid`, `kid`,
     `inception_score`, `precision`, `recall`, `density`, `coverage`, `sharpness` and what belongs
     to them. `fid` is None where there are too few samples for the dimension of the features;
-    `energy_distance` is there then.
+    `energy_distance` is there where `distance_of` takes it.
 
     FID and KID are against the whole reference. Precision, recall, density and coverage compare as
     many real images as samples, at most 10,000 a side, evenly spread; `precision_published` and so
@@ -62,9 +62,13 @@ def quality(
     bounded, published = reference.prdc(found.rows(own).values, say)
     sharp = float(sharpness.sharpness(images, sharpness_kind).mean())
     real_sharp = reference.sharpness(sharpness_kind)
+    distance: dict[str, float | None] = {**distance_of(found, reference)}
+    if "fid" not in distance:
+        few = reference.too_few(len(found))
+        fid = None if few else frechet_distance(reference.moments, moments(found.values))
+        distance = {"fid": fid, **distance}
     return {
-        "fid": None,
-        **distance_of(found, reference),
+        **distance,
         "kid": kid,
         "kid_std": kid_std,
         "inception_score": score,
@@ -107,6 +111,8 @@ def evaluate(
     numbers = quality(images, found, reference, sharpness_kind=sharpness_kind, say=say)
     tick()
     itself = reference.known("real-against-real", len(images), reference.against_itself, say)
+    if "energy_distance" in numbers:
+        itself = {**itself, "energy_distance": reference.energy_of_draws(len(images), 1)[0]}
     tick()
     apart = reference.known("nearest-real-images", len(images), reference.nearest_two, say)
     born = support(found.values[: apart["count"]], apart["distance"])
@@ -159,6 +165,8 @@ def _notes(found: Features, reference: Reference, numbers: Mapping[str, Any]) ->
         too_few(len(reference), reference.extractor.dimension).replace("samples", "real images"),
     ]
     notes = [f"no FID: {reason}" for reason in reasons if reason]
+    if not notes and (reason := reference.no_level(len(found))):
+        notes.append(f"no FID of real images to read this one by: {reason}")
     if doubt := precision_doubt(numbers):
         notes.append(doubt)
     return notes

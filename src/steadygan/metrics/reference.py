@@ -160,19 +160,22 @@ class Reference:
         return found
 
     def energy_of_draws(self, count: int, draws: int, progress: Progress = quiet) -> list[float]:
-        """The energy distance of two parts of the images for this many draws, which there is of
-        however few images."""
+        """The energy distance of equal distributions at `count`, for this many draws: that of two
+        parts of the images, which there is of however few, scaled by its law. It is (1/N + 1/M)
+        times the mean distance of two images, since each counts itself too."""
         found = []
         for seed in range(draws):
             drawn, others = self._split(count, seed)
-            found.append(energy_distance(drawn, others[: len(drawn)], exact=False))
+            others = others[: len(drawn)]
+            scale = (1 / count + 1 / min(count, len(self))) / (1 / len(drawn) + 1 / len(others))
+            found.append(scale * energy_distance(drawn, others, exact=False))
             progress(seed + 1, draws)
         return found
 
     def energy_distance(self, features: Tensor) -> float:
         """That of samples' features (n, d) from those of as many of the images, evenly spread: the
-        distance where there are too few of either for FID. Unlike KID it grows with how far
-        samples are off, also where that is far."""
+        distance where there are too few of either for FID, or for that of real images. Unlike KID
+        it grows with how far samples are off, also where that is far."""
         real = self.features.rows(self.some(len(features))).values
         if len(real) not in self._within:
             self._within[len(real)] = mean_distance(real, real, exact=False)
@@ -181,6 +184,14 @@ class Reference:
     def too_few(self, count: int) -> str:
         """Why so many samples have no FID against these images; empty where they have."""
         return too_few(min(count, len(self)), self.extractor.dimension)
+
+    def no_level(self, count: int) -> str:
+        """Why there is no FID of so many real images against these, by which that of samples could
+        be read; empty where there is one."""
+        half = len(self) // 2
+        if few := self.too_few(count) or too_few(half, self.extractor.dimension):
+            return few.replace(f"{half:,} samples", f"{half:,} real images, half of all,")
+        return ""
 
     def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """The features of `count` images drawn at random (half of all at most), and of the rest."""

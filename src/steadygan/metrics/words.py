@@ -40,7 +40,8 @@ def _images(found: dict[str, Any]) -> list[tuple[str, str, str]]:
         (distance_name("FID", name), _number(found["fid"]),
          f"real against real at this count: {_number(itself['fid'])}"),
         *(
-            [(distance_name("energy distance", name), _number(found["energy_distance"]), "")]
+            [(distance_name("energy distance", name), _number(found["energy_distance"]),
+              f"real against real at this count: {_number(itself.get('energy_distance'))}")]
             if "energy_distance" in found else []
         ),
         (distance_name("KID", name), _number(found["kid"]), f"± {_number(found['kid_std'])}"),

@@ -87,6 +87,7 @@ class EvaluationRecord(Record):
     features: str | None = None
     feature_hash: str | None = None
     weights: str | None = None
+    distance: str | None = None
     real: float | None = None
     noise: float | None = None
 

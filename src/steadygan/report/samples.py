@@ -147,9 +147,9 @@ def _at(run: Run, at: str, step: float | None) -> str:
     said = f"step {count(step)}"
     if run.count("measures", "quality", at, "step") != step:
         return said
-    for metric in KNOWN:
-        value = run.count("measures", "quality", at, metric.key)
-        if metric.key in DISTANCES and value is not None:
+    for key in DISTANCES:
+        if (value := run.count("measures", "quality", at, key)) is not None:
+            metric = next(each for each in KNOWN if each.key == key)
             title = named(metric, [run], "measures", "quality").title
             return f"{said}, {title} {figure(value)}"
     return said

@@ -17,7 +17,7 @@ from steadygan.report.quality import doubt_of
 from steadygan.report.read import Run, Study
 from steadygan.report.steady import stability_of
 from steadygan.report.text import count, duration, figure, listed, percent, rate
-from steadygan.stability.curve import RELAPSE, distance_in
+from steadygan.stability.curve import RELAPSE, evaluations_in
 from steadygan.stability.signals import number
 
 #: Shares of what real images get: from the first a measure is good, below the second it is not.
@@ -96,9 +96,9 @@ def _more_time(run: Run) -> Iterator[str]:
     if not images or not seconds:
         return
     level = run.count("evaluation", "real") or 0.0
-    points = [(seen, far - level) for line in run.history
+    points = [(seen, far - level) for line, far in evaluations_in(run.history)
               if (seen := number(line.get("images"))) and seen >= images / 2
-              and (far := distance_in(line)) is not None and far > level]  # fmt: skip
+              and far is not None and far > level]  # fmt: skip
     if then := _relapse(run):
         yield then
         return

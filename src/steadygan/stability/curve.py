@@ -16,9 +16,9 @@ from typing import Any
 
 from steadygan.stability.signals import number
 
-#: The history keys of the distance that stability is about: of images; of points, and of the
-#: features of images that are too few for their dimension and have no FID.
-DISTANCES = ("fid", "energy_distance")
+#: The history keys of the distance that stability is about: of points, and of the features of
+#: images that are too few for FID or its level; of images. The first that there is counts.
+DISTANCES = ("energy_distance", "fid")
 #: Distances within this many standard deviations of the real level count as that level: with about
 #: normal draws a distance of real samples exceeds it by chance once in 740 evaluations.
 FLOOR_DEVIATIONS = 3.0
@@ -97,10 +97,21 @@ def levels_of(evaluation: Mapping[str, Any]) -> Levels:
 def points_of(history: Iterable[Mapping[str, Any]]) -> list[Point]:
     """The evaluations among the logged lines of a run."""
     return [
-        Point(int(line["images"]), float(line["seconds"]), or_inf(distance_in(line)))
-        for line in history
-        if any(key in line for key in DISTANCES)
+        Point(int(line["images"]), float(line["seconds"]), or_inf(distance))
+        for line, distance in evaluations_in(history)
     ]
+
+
+def evaluations_in(
+    history: Iterable[Mapping[str, Any]],
+) -> list[tuple[Mapping[str, Any], float | None]]:
+    """The lines of a run that hold its distance, with it. Different distances do not compare: of a
+    run whose earlier lines hold another one, those of the first of `DISTANCES`."""
+    lines = list(history)
+    for key in DISTANCES:
+        if found := [(line, number(line[key])) for line in lines if key in line]:
+            return found
+    return []
 
 
 def distance_in(line: Mapping[str, Any]) -> float | None:

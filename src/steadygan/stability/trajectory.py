@@ -134,12 +134,15 @@ class Evaluator:
                 checkpoint.step_of(path) >= trainer.iteration
             ):  # of iterations that are computed again
                 path.unlink()
+        wanted = self.facts.get("distance")
         for line in read_history(trainer.folder.path):
             if "evaluate_seconds" not in line:
                 continue
             self.last_iteration, self.last_seconds = line["step"], line["seconds"]
             self.cost = line["evaluate_seconds"]
             self.spent += self.cost if line["step"] else 0.0
+            if wanted is not None and wanted not in line:
+                continue  # of a version that took another distance: no new one compares to it
             distance = distance_in(line)
             kept = checkpoint.path_of(folder, line["step"]).exists()
             if distance is not None and distance < self.best and kept:

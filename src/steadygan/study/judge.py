@@ -130,9 +130,9 @@ class Judge:
                "count": count}  # fmt: skip
 
         _, reference = self._real_side()
-        if few := reference.too_few(count):
+        if few := reference.no_level(count):
             self.say(f"note: evaluations during training compare by energy distance: {few}")
-            key["distance"] = "energy_distance"
+            key |= {"version": 3, "distance": "energy_distance"}
 
         def make() -> dict[str, Any]:
             noise = np.random.default_rng(0).integers(0, 256, (count, *self.data.shape), np.uint8)
@@ -150,6 +150,14 @@ class Judge:
         chosen = [random.choice(len(items), min(count, len(items)), False) for _ in range(DRAWS)]
         return [self.from_real(items[rows]) for rows in chosen]
 
+    @cached_property
+    def distance(self) -> str:
+        """The key of the distance of an evaluation during training, as `distance_of` takes it."""
+        if not self.images:
+            return "energy_distance"
+        _, reference = self._real_side()
+        return "energy_distance" if reference.no_level(self.evaluation.draft) else "fid"
+
     # ---- during training ---------------------------------------------------------------------
 
     def evaluator(self, goal: Goal) -> Callable[[Trainer], dict[str, Any] | None]:
@@ -157,7 +165,7 @@ class Judge:
         every, measure = self.evaluation.every, self.measure()
         if every is None or measure is None:
             return lambda trainer: None
-        facts: dict[str, Any] = {"every": every, **self.references}
+        facts: dict[str, Any] = {"every": every, "distance": self.distance, **self.references}
         if self.extractor is not None:
             facts |= {**self.extractor.facts(), "weights": self.evaluation.weights}
         schedule, count = Schedule.read(every), self.evaluation.draft
