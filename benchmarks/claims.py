@@ -38,8 +38,6 @@ from steadygan.study.results import Results, RunResult, read_results
 from steadygan.study.statistics import Difference, difference
 from steadygan.training.runfolder import read_history
 
-Measure = Callable[[RunResult], float | None]
-
 
 @dataclass(frozen=True)
 class Study:

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from steadygan.data import Dataset, DataSettings, Split
-from steadygan.game.context import RealBatch, StepContext, StepInputs
+from steadygan.game.context import StepContext
+from steadygan.game.inputs import RealBatch, StepInputs
 from steadygan.game.player import Player
 from steadygan.game.recipe import Recipe
 from steadygan.game.state import GameState

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from steadygan.errors import NonFiniteError
-from steadygan.game.context import RealBatch, StepContext
+from steadygan.game.context import StepContext
+from steadygan.game.inputs import RealBatch
 from steadygan.training import Goal, Hooks, checkpoint, guards, replay, resume, train
 from tests.reliability import children, games, poisoning
 

@@ -26,7 +26,8 @@ from steadygan.diagnosis.probe import (
     signals_of_data,
     twins,
 )
-from steadygan.game.context import RealBatch, StepContext, StepInputs
+from steadygan.game.context import StepContext
+from steadygan.game.inputs import RealBatch, StepInputs
 from steadygan.networks.labels import split_class, with_class
 from steadygan.priors import Coded
 from steadygan.training import Trainer, pictures

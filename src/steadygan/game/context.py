@@ -1,19 +1,18 @@
-"""What one step of one player is made of: its inputs, and its tensors, each computed once and on
-demand."""
+"""What one step of one player is made of: its tensors, each computed once and on demand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from steadygan.errors import UserError
-from steadygan.game.processes import ALONE, Processes
+from steadygan.game.inputs import BATCH, RealBatch, StepInputs
 from steadygan.game.recomputation import recomputed
 from steadygan.game.repeating import Turn, Varying
 from steadygan.game.state import GameState, Guard, StepResult
@@ -29,41 +28,6 @@ Kind = Literal["real", "fake", "heldout"]
 DOutput = tuple[Tensor | None, Tensor, tuple[Tensor, ...]]
 #: What D is conditioned on beside the samples: nothing, or labels (B,), or a latent (B, n).
 Condition = tuple[Tensor, ...]
-
-
-class RealBatch(NamedTuple):
-    """A batch of the train part: `samples` (B, ...) in [-1, 1] if images, `labels` (B,) int64 or
-    None, both on the game's device, and `rows` (B,) int64 on the CPU: which items of the data they
-    are."""
-
-    samples: Tensor
-    labels: Tensor | None = None
-    rows: Tensor | None = None
-
-
-#: The fields of a real batch as `StepContext.used` calls them.
-BATCH = ("real", "labels", "rows")
-
-
-@dataclass(frozen=True)
-class StepInputs:
-    """What the training loop gives a step; everything random about the step comes from here.
-
-    `real()` gives the player's next real batch: each player goes through the data in an order of
-    its own, so a part on G that reads real samples leaves D's order alone. `generator(stream)` is
-    the random stream of that name for this step, on `device`, which is that of the networks.
-    `autocast()` is entered around network forwards. With several `processes`, batches are this
-    one's share. `asks(turn)` is told each `Turn` that the step asks after; `holds(schedule)` gives
-    a step that is captured a tensor () which follows a function of the progress.
-    """
-
-    real: Callable[[], RealBatch]
-    generator: Callable[[str], torch.Generator]
-    autocast: Callable[[], AbstractContextManager]
-    device: torch.device
-    processes: Processes = ALONE
-    asks: Callable[[Turn], None] = lambda turn: None
-    holds: Callable[[Callable[[float], float]], Tensor] | None = None
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from steadygan.errors import UserError
-from steadygan.game.context import RealBatch, StepContext
+from steadygan.game.context import StepContext
 from steadygan.game.draws import Stream
+from steadygan.game.inputs import RealBatch
 from steadygan.game.processes import Processes
 
 if TYPE_CHECKING:

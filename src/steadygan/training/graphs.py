@@ -25,8 +25,9 @@ import torch
 from torch import Tensor
 
 from steadygan.errors import in_a_line
-from steadygan.game.context import Iteration, RealBatch, StepInputs
+from steadygan.game.context import Iteration
 from steadygan.game.draws import Stream
+from steadygan.game.inputs import RealBatch, StepInputs
 from steadygan.game.recipe import Recipe
 from steadygan.game.repeating import Turn, UnrepeatableError
 from steadygan.game.state import GameState, Guard, StepResult

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from steadygan.data import Dataset
 from steadygan.errors import UserError
-from steadygan.game.context import RealBatch, StepInputs
 from steadygan.game.draws import Stream, uniform
+from steadygan.game.inputs import RealBatch, StepInputs
 from steadygan.game.processes import ALONE, Processes
 from steadygan.game.repeating import Turn
 from steadygan.training.precision import DeviceConfig

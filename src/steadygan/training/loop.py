@@ -19,7 +19,8 @@ from torch import Tensor
 
 from steadygan.data import Dataset
 from steadygan.errors import CheckpointError, NonFiniteError, SteadyGanError, UserError
-from steadygan.game.context import Iteration, StepInputs
+from steadygan.game.context import Iteration
+from steadygan.game.inputs import StepInputs
 from steadygan.game.microbatches import require_pieces
 from steadygan.game.processes import Processes
 from steadygan.game.recipe import Recipe

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from steadygan.data import Dataset
 from steadygan.errors import CheckpointError, NonFiniteError, UserError
-from steadygan.game.context import BATCH, Iteration, StepInputs
+from steadygan.game.context import Iteration
+from steadygan.game.inputs import BATCH, StepInputs
 from steadygan.game.recipe import Recipe
 from steadygan.records import named_in
 from steadygan.training import checkpoint

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steadygan.game.context import RealBatch, StepContext
+from steadygan.game.context import StepContext
+from steadygan.game.inputs import RealBatch
 from steadygan.game.objective import Objective
 from steadygan.game.processes import ALONE, Processes
 from steadygan.game.state import GameState, StepResult
