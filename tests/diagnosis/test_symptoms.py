@@ -216,3 +216,42 @@ def test_an_average_that_follows_a_generator_that_has_just_improved_is_not_stale
     for late, wanted in ((following, False), (stale, True)):
         names = [each.name for each in findings(evidence(late=late, probes=3))]
         assert ("stale-average" in names) == wanted
+
+
+# ---- evaluations during training, where a run has them ------------------------------------------
+
+
+def evaluated(name, *distances, real=10.0):
+    """The case of a symptom as a run that was evaluated at its last probes, real samples at 10."""
+    run = evidence(**CASES[name])
+    lines = [dict(line) for line in run.history]
+    for line, distance in zip(lines[-len(distances) :], distances, strict=True):
+        line["fid"] = distance
+    facts = {**run.facts, "evaluation": {"real": real, "real_sd": 1.0, "noise": 500.0}}
+    return Evidence(facts, lines)
+
+
+def named(run):
+    return {finding.name for finding in findings(run)}
+
+
+def test_a_relapse_is_one_by_the_evaluations_too():
+    """128 samples of a probe may get farther away where 2,000 do not."""
+    assert "relapse" in named(evaluated("relapse", 60.0, 30.0, 20.0, 26.0))
+    assert "relapse" not in named(evaluated("relapse", 60.0, 30.0, 20.0, 24.0))
+    assert "relapse" not in named(evaluated("relapse", 60.0, 40.0, 30.0, 20.0))
+    assert "relapse" in named(evaluated("relapse", 60.0, 20.0)), "two are no course"
+    stale = evaluated("relapse", 60.0, 30.0, 20.0, None, None)
+    assert "relapse" in named(stale), "and those of long ago none either"
+
+
+def test_whether_samples_still_get_better_is_read_off_the_evaluations():
+    """From 60 to 40 in the last third, above the 10 of real samples."""
+    run = evaluated("d-overpowers", 90.0, 80.0, 70.0, 60.0, 50.0, 40.0)
+    assert run.fell == pytest.approx(1 - (40 - 10) / (60 - 10), abs=0.01)
+    assert "still-improving" in named(run)
+    assert not {"d-overpowers", "plateau"} & named(run)
+    flat = evaluated("still-improving", 90.0, 60.0, 50.0, 41.0, 40.5, 40.0)
+    assert flat.fell == pytest.approx(1 - 30 / 31, abs=0.01)
+    assert "still-improving" not in named(flat)
+    assert "plateau" in named(flat)

@@ -10,9 +10,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from steadygan.diagnosis.finding import Number
 from steadygan.diagnosis.sheet import changes_of
 from steadygan.records import read_facts, read_history
+from steadygan.stability.curve import RELAPSE, evaluations_in, levels_of, ratio
 from steadygan.stability.signals import number
 
 #: The share of probes, the last ones, that medians are taken over.
@@ -174,9 +177,31 @@ class Evidence:
         start, now = self.at_start("way"), self.last("way")
         return None if not start or now is None else 1 - now / start
 
+    @cached_property
+    def evaluated(self) -> list[tuple[int, float]]:
+        """(step, distance above that of real samples) of the evaluations during training after the
+        start. They are of thousands of samples, a probe of 128: where both are there, these tell
+        the course. Empty with fewer than `LEAST`, or where the last one is long past."""
+        known = self.facts.get("evaluation")
+        levels = levels_of(known if isinstance(known, Mapping) else {})
+        found = [(int(line["step"]), levels.excess(distance))
+                 for line, distance in evaluations_in(self.history)
+                 if distance is not None and line["step"] > 0]  # fmt: skip
+        late = bool(found) and found[-1][0] >= (1 - LAST / 3) * self.steps
+        return found if len(found) >= LEAST and late else []
+
+    @property
+    def kept_best(self) -> bool:
+        """Whether the evaluations say that the last samples are about as near as the best ones."""
+        far = [value for _, value in self.evaluated]
+        return bool(far) and ratio(far[-1], min(far)) <= RELAPSE
+
     @property
     def fell(self) -> float:
         """By what share the distance of the samples fell in the last third of the run."""
+        if self.evaluated:
+            steps, far = zip(*self.evaluated, strict=True)
+            return 1 - far[-1] / float(np.interp((1 - LAST) * steps[-1], steps, far))
         key = "ema_way" if self.late("ema_way") is not None else "way"
         series = self.series(key)
         if len(series) < LEAST:

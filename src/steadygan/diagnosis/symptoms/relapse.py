@@ -2,7 +2,8 @@
 
 How it shows: late grids are worse than earlier ones, often from one to the next, and evaluations
 rise. The distance was .25 or less at some probe, and at the last one it is at least twice that and
-.12 more.
+.12 more. Where the run was evaluated, its last distance is over 1.5 times the best above that of
+real samples, too.
 
 Why: long runs meet it where rates stay as high as at the start, or where D has memorised the data.
 In BigGAN the largest singular values of G's first layers jump at that point.
@@ -29,7 +30,7 @@ def look(evidence: Evidence) -> Finding | None:
         return None
     step, best = min(series[:-1], key=lambda pair: pair[1])
     last = series[-1][1]
-    if best > 0.25 or last < best + 0.12 or last < 2 * best:
+    if best > 0.25 or last < best + 0.12 or last < 2 * best or evidence.kept_best:
         return None
     says = f"samples were best at step {step:,} and are far worse now"
     numbers = [evidence.number(key, f"{best:.2g}, as at step {step:,}", last)]

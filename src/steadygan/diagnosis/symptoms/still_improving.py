@@ -1,7 +1,7 @@
 """Samples are not good yet and still get better: the run was short.
 
 How it shows: grids get better to the end, and evaluations fall. The distance is above .15 and fell
-by 12 % or more in the last third of the run.
+by 12 % or more in the last third of the run (where it was evaluated, by its evaluations).
 
 Why: the budget ended before the game did. An undertrained G repeats itself and looks like a partial
 collapse, which this explains.
