@@ -4,6 +4,7 @@
     python tools/draw_demo.py claims/digits docs/images/claims-digits.png
     python tools/draw_demo.py claims/constraints docs/images/claims-constraints.png
     python tools/draw_demo.py claims/decoding docs/images/claims-decoding.png
+    python tools/draw_demo.py claims/drawings docs/images/claims-drawings.png
     python tools/draw_demo.py claims/saturation docs/images/claims-saturation.png
     python tools/draw_demo.py claims/tricks docs/images/claims-tricks.png
 
