@@ -71,6 +71,17 @@ def test_a_built_set_is_a_folder_source_with_its_split(source, tmp_path):
     assert (out.stat().st_mode & 0o777) == (source.stat().st_mode & 0o777)
 
 
+def test_a_built_set_opens_at_the_size_and_in_the_colours_it_was_built_in(source, tmp_path):
+    out = tmp_path / "out"
+    build_folder(source, out, Options(size=32, grey=True))
+    assert open_data(f"folder:{out}", DataSettings()).shape == (1, 32, 32)
+    assert open_data(f"folder:{out}", DataSettings(size=16)).shape == (1, 16, 16)
+    assert open_data(f"folder:{out}", DataSettings(channels=3)).shape == (3, 32, 32)
+    for card in ('{"kind": "steadygan data set", "size": -1}', "[1", '{"size": 32}'):
+        (out / "card.json").write_text(card)
+        assert open_data(f"folder:{out}", DataSettings()).shape == (3, 64, 64)
+
+
 def test_bad_files_are_listed_and_left_out(source, tmp_path):
     (source / "chairs" / "empty.png").write_bytes(b"")
     Image.new("RGB", (30, 30), "white").save(source / "chairs" / "blank.png")

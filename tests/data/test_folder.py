@@ -245,6 +245,16 @@ def test_shares_by_class_and_at_least_one_on_each_side(holdout, sizes):
     assert np.abs(held - holdout * np.array(sizes)).max() <= 1
 
 
+@pytest.mark.parametrize("before", range(400, 412))
+def test_the_only_image_of_a_class_is_trained_on(before):
+    """It would be drawn by a method with classes, and never be learned."""
+    labels = [0] * before + [1] + [2] * 405
+    digests = [number.to_bytes(2, "big") for number in range(len(labels))]
+    train, test = split_by_content(digests, labels, 0.1)
+    assert before in train
+    assert len(test) == pytest.approx(len(labels) / 10, abs=1.5)
+
+
 def test_the_split_does_not_depend_on_the_order_of_the_files():
     digests = [bytes([number * 91 % 256]) for number in range(30)]
     train, test = split_by_content(digests, [0] * 30, 0.2)

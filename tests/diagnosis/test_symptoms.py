@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from steadygan.diagnosis.evidence import Evidence
@@ -223,7 +224,7 @@ def test_an_average_that_follows_a_generator_that_has_just_improved_is_not_stale
 
 def evaluated(name, *distances, real=10.0):
     """The case of a symptom as a run that was evaluated at its last probes, real samples at 10."""
-    run = evidence(**CASES[name])
+    run = evidence(**CASES.get(name, {}))
     lines = [dict(line) for line in run.history]
     for line, distance in zip(lines[-len(distances) :], distances, strict=True):
         line["fid"] = distance
@@ -246,12 +247,47 @@ def test_a_relapse_is_one_by_the_evaluations_too():
 
 
 def test_whether_samples_still_get_better_is_read_off_the_evaluations():
-    """From 60 to 40 in the last third, above the 10 of real samples."""
+    """By a straight line through their logarithms above the 10 of real samples, of the last half,
+    which is followed over the last third."""
     run = evaluated("d-overpowers", 90.0, 80.0, 70.0, 60.0, 50.0, 40.0)
-    assert run.fell == pytest.approx(1 - (40 - 10) / (60 - 10), abs=0.01)
+    line = np.polyfit(np.log([350, 466, 583, 700]), np.log([60, 50, 40, 30]), 1)
+    assert run.fell == pytest.approx(1 - 1.5 ** line[0], rel=1e-6)
     assert "still-improving" in named(run)
     assert not {"d-overpowers", "plateau"} & named(run)
-    flat = evaluated("still-improving", 90.0, 60.0, 50.0, 41.0, 40.5, 40.0)
-    assert flat.fell == pytest.approx(1 - 30 / 31, abs=0.01)
+    flat = evaluated("still-improving", 90.0, 60.0, 41.0, 41.0, 40.5, 40.0)
+    assert 0 < flat.fell < 0.05
     assert "still-improving" not in named(flat)
     assert "plateau" in named(flat)
+
+
+def test_healthy_probes_of_samples_that_are_not_usable_are_told_as_not_good_yet():
+    """90 % of the way from noise, 500, to real samples, 10, is 59."""
+    far = diagnosed(evaluated("healthy", 400.0, 200.0, 100.0, 60.0, 60.0, 60.0))
+    assert (far.verdict, far.says) == ("healthy", "healthy so far; the samples are not good yet")
+    near = diagnosed(evaluated("healthy", 400.0, 200.0, 100.0, 58.0, 58.0, 58.0))
+    assert near.says == "healthy so far"
+
+
+def test_points_are_good_or_bad_by_their_evaluations():
+    """128 points of the data may lie as far from other 128 as from noise."""
+    for name, last in (("healthy", 60.0), ("plateau", 58.0)):
+        run = evaluated(name, 100.0, 70.0, last)
+        points = Evidence({**run.facts, "data": {"shape": [2]}}, run.history)
+        assert points.is_good == (last < 59)
+        assert points.is_bad == (last > 59)
+        assert run.is_good == (name == "healthy"), "of images a probe says"
+
+
+def test_an_average_that_evaluations_find_usable_is_not_stale():
+    assert "stale-average" in named(evaluated("stale-average", 100.0, 80.0, 70.0))
+    assert "stale-average" not in named(evaluated("stale-average", 100.0, 80.0, 50.0))
+
+
+def test_more_time_at_rates_that_have_ended_is_advised_with_a_later_end():
+    run = evidence(**CASES["still-improving"], settings={"d_optimizer.lr_end": "0"})
+    for images, wanted in ((1_000_000, "--more 10m`"), (2_000_000, "horizon_images=4000000`")):
+        facts = {**run.facts, "status": {"state": "finished", "images": images}}
+        (found,) = (
+            f for f in findings(Evidence(facts, run.history)) if f.name == "still-improving"
+        )
+        assert wanted in found.advice[0].why

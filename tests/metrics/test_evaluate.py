@@ -167,10 +167,10 @@ def test_radii_kept_under_another_bound_are_not_used(reference, samples, monkeyp
 
 
 def test_too_few_samples_have_no_fid_but_its_reason_and_kid(samples):
-    wide = reference_of(dataset(), extractor(dimension=200), say=silent)
+    wide = reference_of(dataset(), extractor(dimension=190), say=silent)
     found = evaluate(samples, wide, say=silent)
     assert found["fid"] is None
-    assert "150 samples do not fill 200 feature dimensions" in found["notes"][0]
+    assert "150 samples do not fill 190 feature dimensions" in found["notes"][0]
     assert math.isfinite(found["kid"])
     assert "note: no FID: 150 samples" in in_words(found)
     enough = evaluate(np.concatenate([samples, lines(100, 8)[0]]), wide, say=silent)

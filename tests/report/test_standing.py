@@ -99,6 +99,19 @@ def test_a_flat_distance_is_told_and_few_evaluations_say_nothing():
     assert "more time" not in lines(distances=[math.nan] * 10)
 
 
+def test_what_more_time_gives_is_not_told_where_rates_have_ended_or_evaluations_go_up_and_down():
+    falls = [5 + 400 / n for n in range(1, 11)]
+    recipe = {"horizon_images": 100_000, "g_optimizer": {"lr_end": 0.0}}
+    said = lines(distances=falls, recipe=recipe)["more time"]
+    assert "learning rates have ended at 0" in said
+    assert "horizon_images=200000" in said
+    assert "doubling" not in said
+    longer = {**recipe, "horizon_images": 200_000}
+    assert "doubling" in lines(distances=falls, recipe=longer)["more time"]
+    swings = [300, 200, 150, 130, 150, 60, 110, 85, 100, 90]
+    assert "up and down" in lines(distances=swings)["more time"]
+
+
 def test_a_relapse_is_told_before_more_time_is():
     """By the rule of `steadygan sample`: 1.5 times as far above real samples, or more."""
     fell = [300, 200, 100, 60, 25, 25, 50, 60, 60, 65]

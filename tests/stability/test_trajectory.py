@@ -115,6 +115,20 @@ def test_auto_is_every_twentieth_and_at_most_a_tenth_of_the_time(clock, tmp_path
             assert max(b - a for a, b in pairwise(found)) <= 35.0
 
 
+@pytest.mark.parametrize("option", [True, False])
+def test_what_would_make_room_is_said_where_an_evaluation_takes_long(clock, tmp_path, option):
+    """`--count` is no way out in a study, where it is of finished runs."""
+    said = []
+    hook = timed(clock, "auto", Goal(budget_seconds=20.0), 2.0)
+    hook.say, hook.count_is_option = said.append, option
+    train(games.small("gan"), games.images(), out=tmp_path / "r", budget_minutes=1 / 3,
+          device="cpu", hooks=Hooks(evaluate=hook))  # fmt: skip
+    (text,) = said
+    assert "an evaluation takes 2 s" in text
+    assert ("--count" in text) == option
+    assert ("larger budget" in text) != option
+
+
 # ---- what --------------------------------------------------------------------------------------
 
 

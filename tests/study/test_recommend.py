@@ -24,6 +24,7 @@ CASES = {
     "few a class": (Facts(900, 10, 32, 3), "dcgan preset=tiny --add diffaugment"),
     "few a class of larger ones": (Facts(900, 10, 64, 3), f"{SMALL} --add diffaugment"),
     "characters": (Facts(30_000, 3740, 28, 1), "multiclass-lsgan preset=light"),
+    "fifty small ones": (Facts(54, 0, 28, 3), "dcgan preset=tiny batch=16 --add diffaugment"),
     "one class": (Facts(6000, 1, 28, 1), "dcgan preset=tiny"),
 }
 
@@ -36,6 +37,7 @@ def test_the_rules_choose(name):
     assert len(choice.why) == 1 + ("diffaugment" in words)
     shape = (2,) if facts.vectors else (facts.channels, facts.side, facts.side)
     recipe = compose(find(choice.method), shape, choice.keys({}), choice.parts)
+    assert recipe.batch <= facts.count
     assert {part.name for part in recipe.parts()} >= set(choice.parts)
 
 
@@ -56,7 +58,7 @@ def test_every_rule_is_chosen_by_some_case():
 
 
 def test_too_few_images_are_refused_and_few_are_warned_of():
-    with pytest.raises(UserError, match=r"20 training images are too few .* 50 is the least"):
+    with pytest.raises(UserError, match=r"20 training images .* are too few .* 50 is the least"):
         choose(Facts(20, 0, 64, 3))
     assert list(warnings(Facts(5000, 0, 64, 3))) == []
     (said,) = warnings(Facts(100, 0, 64, 3))

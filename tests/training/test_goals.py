@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from steadygan.errors import UserError
+from steadygan.game.optimizers import Adam
 from steadygan.training import (
     Goal,
     Hooks,
@@ -66,6 +67,22 @@ def test_a_resumed_budget_goes_on_from_the_time_spent(clock, tmp_path):
     resume(out, data=games.images(), steps=10, say=games.quiet)
     assert read_facts(out)["status"]["step"] == 10
     assert read_facts(out)["goal"] == {"steps": 10}
+
+
+def test_more_training_at_a_rate_of_zero_is_refused_with_what_would_train(clock, tmp_path):
+    """Two iterations of 8 images are the whole horizon; at its end D's rate is 0."""
+    recipe = games.small("gan").changed(d_optimizer=Adam(lr_end=0.0))
+    images = 2 * recipe.images_in(0)
+    recipe = recipe.changed(horizon_images=images)
+    out = train(recipe, games.images(), out=tmp_path / "run", steps=2, device="cpu")
+    wanted = rf"fall to 0 by {images:,} images .* horizon_images={3 * images}"
+    with pytest.raises(UserError, match=wanted):
+        resume(out, data=games.images(), steps=6, say=games.quiet)
+    with pytest.raises(UserError, match=wanted):
+        resume(out, data=games.images(), budget_minutes=0.1, say=games.quiet)
+    later = {"horizon_images": str(3 * images)}
+    resume(out, data=games.images(), steps=6, changes=later, say=games.quiet)
+    assert read_facts(out)["status"]["step"] == 6
 
 
 def test_the_time_spent_is_that_of_the_newest_whole_checkpoint(clock, tmp_path):

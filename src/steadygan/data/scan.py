@@ -45,6 +45,8 @@ _UNREAD = (
 PICTURES = frozenset(_UNREAD.split()) - SUFFIXES
 #: What `steadygan data build` puts beside the images, two of four files.
 SHEET, CARD = "contact-sheet.png", "card.json"
+#: What a card says that it is of.
+BUILT = "steadygan data set"
 _BUILT = frozenset((SHEET, CARD, "card.md", "duplicates.csv"))
 SPLIT = frozenset(("train", "test"))
 _SHOWN = 6  # endings

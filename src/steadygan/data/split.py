@@ -13,7 +13,8 @@ def split_by_content(
     """Rows for training and rows held out, as int64 indices, each ordered by digest.
 
     A function of content alone, not of names or times. Equal digests stay on one side; each class
-    gives its share to within one image; each side has at least one. Needs two different digests.
+    gives its share to within one image, and keeps one to train on; each side has at least one.
+    Needs two different digests.
     """
     first_label: dict[bytes, int] = {}
     for digest, label in zip(digests, labels, strict=True):
@@ -26,8 +27,14 @@ def split_by_content(
         if int(holdout * (rank + 1) + 0.5) > int(holdout * rank + 0.5)
     }
     held = held or {ranked[-1]}
-    if len(held) == len(ranked):
-        held.remove(ranked[0])
+    # A class of which nothing is left to train on would be drawn, and never be learned.
+    trained = {first_label[digest] for digest in ranked if digest not in held}
+    back = set()
+    for digest in ranked:
+        if first_label[digest] not in trained:
+            trained.add(first_label[digest])
+            back.add(digest)
+    held = held - back or held - {ranked[0]} or held
     return split_as_given(digests, labels, [digest in held for digest in digests])
 
 

@@ -10,12 +10,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from steadygan.diagnosis.finding import Number
 from steadygan.diagnosis.sheet import changes_of
 from steadygan.records import read_facts, read_history
-from steadygan.stability.curve import RELAPSE, evaluations_in, levels_of, ratio
+from steadygan.stability.curve import RELAPSE, Levels, evaluations_in, late_slope, levels_of, ratio
 from steadygan.stability.signals import number
 
 #: The share of probes, the last ones, that medians are taken over.
@@ -165,10 +163,14 @@ class Evidence:
 
     @property
     def is_bad(self) -> bool:
+        if self.of_points and self.usable is not None:
+            return not self.usable
         return self.way is not None and self.way > BAD
 
     @property
     def is_good(self) -> bool:
+        if self.of_points and self.usable is not None:
+            return self.usable
         return self.way is not None and self.way <= GOOD
 
     @property
@@ -182,13 +184,35 @@ class Evidence:
         """(step, distance above that of real samples) of the evaluations during training after the
         start. They are of thousands of samples, a probe of 128: where both are there, these tell
         the course. Empty with fewer than `LEAST`, or where the last one is long past."""
-        known = self.facts.get("evaluation")
-        levels = levels_of(known if isinstance(known, Mapping) else {})
-        found = [(int(line["step"]), levels.excess(distance))
+        found = [(int(line["step"]), self.levels.excess(distance))
                  for line, distance in evaluations_in(self.history)
                  if distance is not None and line["step"] > 0]  # fmt: skip
         late = bool(found) and found[-1][0] >= (1 - LAST / 3) * self.steps
         return found if len(found) >= LEAST and late else []
+
+    @property
+    def levels(self) -> Levels:
+        """The distances of real samples and of noise that the evaluations are held against."""
+        known = self.facts.get("evaluation")
+        return levels_of(known if isinstance(known, Mapping) else {})
+
+    @property
+    def usable(self) -> bool | None:
+        """Whether the last samples are usable by the evaluation at the end (docs/stability.md);
+        None where there is none, or no level to hold it against."""
+        found = evaluations_in(self.history)
+        if not found or found[-1][0]["step"] < (1 - LAST / 3) * self.steps:
+            return None
+        distance = found[-1][1]
+        return self.levels.usable(distance) if distance is not None and self.levels.known else None
+
+    @property
+    def of_points(self) -> bool:
+        """Whether the samples are points: so few numbers each that 128 of them lie as far from
+        other 128 of the data as from noise, and that probes say little of how good they are."""
+        data = self.facts.get("data")
+        shape = data.get("shape") if isinstance(data, Mapping) else None
+        return isinstance(shape, (list, tuple)) and len(shape) == 1
 
     @property
     def kept_best(self) -> bool:
@@ -199,9 +223,8 @@ class Evidence:
     @property
     def fell(self) -> float:
         """By what share the distance of the samples fell in the last third of the run."""
-        if self.evaluated:
-            steps, far = zip(*self.evaluated, strict=True)
-            return 1 - far[-1] / float(np.interp((1 - LAST) * steps[-1], steps, far))
+        if self.evaluated and (slope := late_slope(self.evaluated)) is not None:
+            return 1 - (1 / (1 - LAST)) ** slope
         key = "ema_way" if self.late("ema_way") is not None else "way"
         series = self.series(key)
         if len(series) < LEAST:

@@ -55,7 +55,8 @@ def diagnosed(evidence: Evidence) -> Diagnosis:
     if evidence.is_bad:
         says = "the samples are bad, and the cause was not found"
         return Diagnosis("unexplained", None, says, others=tuple(held), numbers=numbers)
-    says = "healthy so far" if evidence.is_good else "healthy so far; the samples are not good yet"
+    good = evidence.is_good and evidence.usable is not False
+    says = "healthy so far" if good else "healthy so far; the samples are not good yet"
     return Diagnosis("healthy", None, says, others=tuple(held), numbers=numbers)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from steadygan.diagnosis.evidence import Evidence
 from steadygan.diagnosis.finding import Advice, Finding, Kind, Number
+from steadygan.records import later_horizon, rates_ended
 
 #: The effects of a game that does not get anywhere.
 ON_SAMPLES = ("bad-samples", "total-collapse", "partial-collapse", "still-improving",
@@ -149,4 +150,10 @@ def typed(value: Any) -> str:
 def longer(evidence: Evidence) -> Advice:
     if evidence.facts.get("name") == "watched":
         return Advice("", "give it more: train the loop for longer")
+    if rates_ended(evidence.facts):
+        later = later_horizon(evidence.facts, 2)
+        return Advice(
+            "", "its rates have ended at 0; give it twice the images: `steadygan resume RUN --more "
+            f"10m horizon_images={later}`"
+        )  # fmt: skip
     return Advice("", "give it more: `steadygan resume RUN --more 10m`")

@@ -166,7 +166,7 @@ def _notes(found: Features, reference: Reference, numbers: Mapping[str, Any]) ->
     ]
     notes = [f"no FID: {reason}" for reason in reasons if reason]
     if not notes and (reason := reference.no_level(len(found))):
-        notes.append(f"no FID of real images to read this one by: {reason}")
+        notes.append(f"the energy distance is the one to read: {reason}")
     if doubt := precision_doubt(numbers):
         notes.append(doubt)
     return notes

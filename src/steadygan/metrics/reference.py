@@ -188,10 +188,10 @@ class Reference:
     def no_level(self, count: int) -> str:
         """Why there is no FID of so many real images against these, by which that of samples could
         be read; empty where there is one."""
-        half = len(self) // 2
-        if few := self.too_few(count) or too_few(half, self.extractor.dimension):
-            return few.replace(f"{half:,} samples", f"{half:,} real images, half of all,")
-        return ""
+        images, wanted = len(self), 2 * self.extractor.dimension + 2
+        if images < wanted:
+            return f"{images:,} real images; FID, and to know that of real ones, wants {wanted:,}"
+        return self.too_few(count)
 
     def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """The features of `count` images drawn at random (half of all at most), and of the rest."""

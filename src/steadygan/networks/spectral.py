@@ -7,6 +7,8 @@ training forward; here it runs once, at the start of each step of the player tha
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -58,7 +60,11 @@ class SpectralNorm(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         # With a graph even under no_grad: within a step this value is cached, and the forward that
         # computes it may be one without gradients.
-        with torch.autocast(weight.device.type, enabled=False), torch.enable_grad():
+        # "meta", where shapes alone are asked for, knows no autocast.
+        plain = (
+            nullcontext() if weight.is_meta else torch.autocast(weight.device.type, enabled=False)
+        )
+        with plain, torch.enable_grad():
             return weight / self.sigma(weight)
 
 

@@ -4,6 +4,7 @@ One reader and one schema for each, used everywhere. Readers return what the fil
 unknown keys. Needs no torch.
 """
 
+from steadygan.records.rates import later_horizon, rates_ended
 from steadygan.records.reading import (
     history_lines,
     named_in,
@@ -19,10 +20,12 @@ from steadygan.records.schemas import CheckpointRecord, misshapen
 __all__ = [
     "CheckpointRecord",
     "history_lines",
+    "later_horizon",
     "misshapen",
     "named_in",
     "open_regular",
     "parsed",
+    "rates_ended",
     "read_facts",
     "read_history",
     "read_object",

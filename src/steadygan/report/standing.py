@@ -7,17 +7,16 @@ others. Nothing is said that was not measured.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import linear_regression
 
+from steadygan.records import later_horizon, rates_ended
 from steadygan.report.facts import as_dict
 from steadygan.report.quality import doubt_of
 from steadygan.report.read import Run, Study
 from steadygan.report.steady import stability_of
 from steadygan.report.text import count, duration, figure, listed, percent, rate
-from steadygan.stability.curve import RELAPSE, evaluations_in
+from steadygan.stability.curve import RELAPSE, evaluations_in, late_slope
 from steadygan.stability.signals import number
 
 #: Shares of what real images get: from the first a measure is good, below the second it is not.
@@ -28,8 +27,6 @@ SHARPNESS = 0.15
 COPIED, NOT_COPIED = 0.3, 0.1
 #: A fall of the distance over the last half of a run, below which it no longer falls.
 FLAT = 0.05
-#: Evaluations in that half, at least, before anything is said of it.
-FEWEST = 3
 #: What is measured of all samples, and what it is called.
 SHARES = {
     "precision": "samples that look real",
@@ -97,21 +94,30 @@ def _more_time(run: Run) -> Iterator[str]:
         return
     level = run.count("evaluation", "real") or 0.0
     points = [(seen, far - level) for line, far in evaluations_in(run.history)
-              if (seen := number(line.get("images"))) and seen >= images / 2
+              if (seen := number(line.get("images")))
               and far is not None and far > level]  # fmt: skip
     if then := _relapse(run):
         yield then
         return
-    if len(points) < FEWEST:
+    slope = late_slope(points) if points else None
+    if slope is None:
         return
-    logarithms = ([math.log(each) for each in axis] for axis in zip(*points, strict=True))
-    slope = linear_regression(*logarithms).slope
+    if rates_ended(run.info):
+        later = later_horizon(run.info, 2)
+        yield (
+            "its learning rates have ended at 0, so more alone changes nothing: `steadygan "
+            f"resume RUN --more TIME horizon_images={later}` lets them go on"
+        )
+        return
     fell = 1 - 2**slope  # over a doubling of the images
     length = f"{duration(seconds)} at {count(rate(images, seconds))} images/s"
     if fell < FLAT:
         yield f"in the last half of {length} the distance no longer fell: more alone changes little"
         return
-    now = points[-1][1]
+    now, best = points[-1][1], min(far for _, far in points)
+    if now * 2**slope >= best:
+        yield "its evaluations go up and down too much to say what more time would give"
+        return
     yield (
         f"the distance falls by {percent(fell)} a doubling of the images; if that goes on, as long "
         f"again ({length}) takes it from {figure(now + level)} to about "

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import linear_regression
 from typing import Any
 
 from steadygan.stability.signals import number
@@ -112,6 +113,17 @@ def evaluations_in(
         if found := [(line, number(line[key])) for line in lines if key in line]:
             return found
     return []
+
+
+def late_slope(course: Sequence[tuple[float, float]]) -> float | None:
+    """How a distance goes on in the last half of a run: the slope of log distance over log x, a
+    straight line through all evaluations there, so that no single one decides. `course`: (steps or
+    images, a distance above 0) in order. None with fewer than three in that half."""
+    half = [(x, y) for x, y in course if x >= course[-1][0] / 2 and x > 0 and y > 0]
+    if len(half) < 3:
+        return None
+    return linear_regression(*([math.log(each) for each in axis]
+                               for axis in zip(*half, strict=True))).slope  # fmt: skip
 
 
 def distance_in(line: Mapping[str, Any]) -> float | None:

@@ -91,6 +91,8 @@ class Evaluator:
     facts: dict[str, Any] = field(default_factory=dict)
     clock: Callable[[], float] = time.perf_counter
     say: Callable[[str], None] = lambda text: None
+    #: Whether `--count` says how many samples are drawn, as in `train`.
+    count_is_option: bool = True
     last_iteration: int = 0
     last_seconds: float = 0.0
     spent: float = 0.0
@@ -183,10 +185,11 @@ class Evaluator:
         fitting = max(50, int(self.count * share * budget / self.cost / FEW) // 50 * 50)
         fast = self.facts.get("features") == "effnet-64"
         other = "leave" if fast else "or faster features (--features effnet-64) leave"
+        fewer = f"Fewer samples (--count {fitting})" if self.count_is_option else "A larger budget"
         self.say(
             f"an evaluation takes {self.cost:.0f} s, so {between or 'none'} will be made between "
-            f"the first and the last: evaluations may take {share:.0%} of the time. Fewer samples "
-            f"(--count {fitting}) {other} room for more"
+            f"the first and the last: evaluations may take {share:.0%} of the time. {fewer} "
+            f"{other} room for more"
         )
 
     # ---- what --------------------------------------------------------------------------------

@@ -123,8 +123,11 @@ def loss_curves(runs: Sequence[tuple[str, History]]) -> go.Figure:
 
 
 def quality_curves(runs: Sequence[tuple[str, History]]) -> go.Figure | None:
-    """The distance to real data over images; None where no run was evaluated."""
-    for key in (*DISTANCES, "kid"):
+    """The distance to real data over images, the one that most of the runs have; None where no run
+    was evaluated."""
+    keys = (*DISTANCES, "kid")
+    having = {key: sum(bool(_points(lines, key, "images")[0]) for _, lines in runs) for key in keys}
+    for key in sorted(keys, key=lambda key: -having[key]):
         found = go.Figure()
         for place, (name, lines) in enumerate(runs):
             points = _points(lines, key, "images")

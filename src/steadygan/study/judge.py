@@ -169,7 +169,10 @@ class Judge:
         if self.extractor is not None:
             facts |= {**self.extractor.facts(), "weights": self.evaluation.weights}
         schedule, count = Schedule.read(every), self.evaluation.draft
-        return Evaluator(schedule, goal, measure, count, facts, say=self.say)
+        option = count == self.evaluation.count  # a study's is that of finished runs
+        return Evaluator(
+            schedule, goal, measure, count, facts, say=self.say, count_is_option=option
+        )
 
     def measure(self) -> Measure | None:
         """The measure of samples during training, if there is one."""

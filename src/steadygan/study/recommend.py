@@ -70,6 +70,8 @@ METHODS = (
     Rule(lambda data: data.classes > 100 and data.count >= 5 * data.classes,
          ("multiclass-lsgan", "preset=light"),
          "made for thousands of classes (docs/studies/characters.md)"),
+    Rule(lambda data: data.side <= 32 and data.count < 64, ("dcgan", "preset=tiny", "batch=16"),
+         "as for more images of that size, in batches that so few images fill"),
     Rule(lambda data: data.side <= 32, ("dcgan", "preset=tiny"),
          "two stages behind a hidden layer, and a D with a third of G's rate: nearer to real "
          "images of 28 px in the same minutes than preset=light (docs/studies/small-images.md)"),
@@ -131,8 +133,9 @@ def choose(facts: Facts) -> Choice:
     images."""
     if facts.count < LEAST:
         raise UserError(
-            f"{facts.count} training images are too few for any method here: {LEAST} is the least, "
-            f"{FEW} and more give other pictures than those they learn from"
+            f"{facts.count} training images (beside those held out, a tenth if holdout= does not "
+            f"say otherwise) are too few for any method here: {LEAST} is the least, {FEW} and more "
+            "give other pictures than those they learn from"
         )
     method = next(rule for rule in METHODS if rule.when(facts))
     helpers = [rule for rule in HELPERS if rule.when(facts)]

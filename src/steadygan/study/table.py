@@ -221,8 +221,11 @@ def each_run(results: Results) -> Table:
 
 
 def main_key(results: Results) -> str | None:
-    there = [metric.key for metric in results.metrics()]
-    return next((key for key in MAIN if key in there), None)
+    """The distance that most runs have, of several the first of `MAIN`: runs from before a study's
+    distance changed have another one."""
+    counts = {key: sum(run.value(key, "last") is not None for run in results.runs) for key in MAIN}
+    most = max(counts.values())
+    return next((key for key in MAIN if most and counts[key] == most), None)
 
 
 def said_of(results: Results) -> str:

@@ -193,6 +193,8 @@ def _take_up(
     if goal != before and goal.budget_seconds is not None and goal.budget_seconds < spent:
         said = f"--budget {goal.budget_seconds:g}s"
         raise UserError(f"{said}: {path} has trained for {spent:.1f} s already")
+    if goal != before:
+        _require_rates(path, trainer, goal)
     kept += segments.begun(path, trainer, was, now, goal)
     marks = [*recorded.get("inexact", []), *differences]
     new: dict[str, Any] = {"goal": goal.as_facts(), "inexact": sorted(set(marks)),
@@ -201,6 +203,25 @@ def _take_up(
         new |= {"segments": kept, "recipe": now.recipe.model_dump(mode="json"),
                 "cadence": now.schedule.model_dump()}  # fmt: skip
     return _TakenUp(trainer, goal, found_at, new)
+
+
+def _require_rates(path: Path, trainer: Trainer, goal: Goal) -> None:
+    """Refuse a goal most of whose way would be at a learning rate of 0, which moves no weight."""
+    recipe, seen = trainer.recipe, trainer.images
+    if 0 not in (recipe.d_optimizer.lr_end, recipe.g_optimizer.lr_end):
+        return
+    if goal.steps is not None:
+        more = (goal.steps - trainer.iteration) * recipe.images_in(trainer.iteration)
+    else:
+        assert goal.budget_seconds is not None  # a goal has one of the two
+        more = round((goal.budget_seconds / max(trainer.seconds, 1e-9) - 1) * seen)
+    if more <= 2 * max(0, recipe.horizon_images - seen):
+        return
+    raise UserError(
+        f"{path}: its learning rates fall to 0 by {recipe.horizon_images:,} images and it has seen "
+        f"{seen:,}, so most of more training would change nothing; let them end later: "
+        f"horizon_images={seen + more}"
+    )
 
 
 def recorded_settings(

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steadygan.data.scan import CARD, SHEET
+from steadygan.data.scan import BUILT, CARD, SHEET
 
 if TYPE_CHECKING:
     from steadygan.data.build.folder import Made
@@ -42,7 +42,7 @@ def card_facts(name: str, source: str, made: Made) -> dict[str, Any]:
     options = dataclasses.asdict(made.options)
     licence = options.pop("licence")
     return {
-        "kind": "steadygan data set",
+        "kind": BUILT,
         "version": 1,
         "name": name,
         "source": source,

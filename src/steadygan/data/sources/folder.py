@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from steadygan.data.dataset import Dataset, DataSettings, Progress
 from steadygan.data.decoding import ImageSet
 from steadygan.data.images import MAX_BYTES, BadImage
 from steadygan.data.labels import LABELS, arranged, parse_labels
 from steadygan.data.labels import MAX_BYTES as MAX_LABELS
-from steadygan.data.scan import Found, left_out, listing_digest, printable, scan, stamp_of
+from steadygan.data.scan import (
+    BUILT,
+    CARD,
+    Found,
+    left_out,
+    listing_digest,
+    printable,
+    scan,
+    stamp_of,
+)
 from steadygan.data.sources.imageset import open_images
 from steadygan.errors import UserError
 
@@ -29,7 +42,30 @@ def open_folder(path: Path | None, settings: DataSettings, progress: Progress | 
     spec = f"folder:{path}"
     images, digest = images_under(path, spec, progress)
     slot = {"path": printable(str(path))}
-    return open_images(images, slot, digest, settings, progress)
+    return open_images(images, slot, digest, as_built(path, settings), progress)
+
+
+def as_built(path: Path, settings: DataSettings) -> DataSettings:
+    """`settings` with the size and the channels that `steadygan data build` made the set at, by its
+    card, where they are not given."""
+    card = parsed_card(path / CARD)
+    own = {key: card.get(key) for key in ("size", "channels") if getattr(settings, key) is None}
+    try:
+        known = DataSettings.model_validate(own)
+    except ValidationError:
+        return settings  # no card of ours
+    return settings.model_copy(update={key: getattr(known, key) for key in own})
+
+
+def parsed_card(path: Path) -> dict[str, Any]:
+    """A built set's card.json; empty where there is none that can be read."""
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            card = json.loads(file.read(MAX_LABELS)) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    ours = isinstance(card, dict) and card.get("kind") == BUILT
+    return card if ours else {}
 
 
 def images_under(path: Path, spec: str, progress: Progress | None) -> tuple[ImageSet, str]:

@@ -8,8 +8,8 @@ Why: the same file under several names, frames of a still video, or a small set 
 epoch longer. A small set without repeats does not show here, and is seen by d-memorises. Blank
 images repeat too and are reported as such.
 
-What helps: leave repeats out (`steadygan data build --dedupe`), get more images, or augment what D
-sees. Augmentation that does not leak is what helps with few images.
+What helps: leave repeats out (`steadygan data build folder SRC OUT --dedupe`), get more images, or
+augment what D sees. Augmentation that does not leak is what helps with few images.
 
 Source: Karras et al. 2020, arXiv:2006.06676; Zhao et al. 2020, arXiv:2006.10738;
 akanimax/BMSG-GAN#38 and akanimax/T2F#20 (collapse with 400 images).
@@ -31,6 +31,7 @@ def look(evidence: Evidence) -> Finding | None:
     )
     numbers = [evidence.number("real_duplicates", "below .05", repeated),
                evidence.number("auc_memory", ".45 to .6")]  # fmt: skip
+    without = "`steadygan data build folder SRC OUT --dedupe`, and more images"
     advice = [Advice("--add diffaugment", "augmentation of what D sees, for few images"),
-              Advice("", "`steadygan data build --dedupe`, and more images")]  # fmt: skip
+              Advice("", without)]  # fmt: skip
     return finding("exact", says, 0.9, numbers, advice, (*ON_GAME, "d-memorises"), step=0)

@@ -25,11 +25,13 @@ def look(evidence: Evidence) -> Finding | None:
     plain, average = evidence.late("way"), evidence.late("ema_way")
     if plain is None or average is None or len(evidence.series("ema_way")) < 3:
         return None
+    if evidence.usable:
+        return None  # evaluations are of the average
     if average - plain < 0.15 or average < 1.5 * plain:
         return None
     ways, averages = evidence.series("way"), evidence.series("ema_way")
-    if len(ways) > 1 and averages[-1][1] < ways[-2][1]:
-        return None  # G has just come so far, and its average follows
+    if len(ways) > 1 and averages[-1][1] <= max(ways[-2][1], ways[-1][1]):
+        return None  # G has just come so far, and its average follows, or is there
     says = (
         "the generator's samples are far better than those of its moving average, which samples "
         "are drawn from: the average lags behind, or has stale statistics"

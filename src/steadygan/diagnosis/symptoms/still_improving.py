@@ -22,7 +22,11 @@ from steadygan.diagnosis.rules import finding, longer
 def look(evidence: Evidence) -> Finding | None:
     if evidence.way is None or evidence.is_good or evidence.fell < 0.12:
         return None
-    says = f"samples still get better: their distance fell by {evidence.fell:.0%} in the last third"
+    above = " above that of real ones" if evidence.evaluated else ""
+    says = (
+        f"samples still get better: their distance{above} fell by {evidence.fell:.0%} in the last "
+        "third"
+    )
     numbers = [evidence.number("ema_way" if evidence.series("ema_way") else "way", "0 to .15")]
     return finding(
         "note", says, 0.8, numbers, [longer(evidence)], ("bad-samples", "partial-collapse")
