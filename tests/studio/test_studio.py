@@ -19,7 +19,7 @@ import gradio as gr
 
 from steadygan import cli
 from steadygan.errors import UserError
-from steadygan.studio import app, compare, explore, state, studies, train, watch
+from steadygan.studio import app, compare, explore, shelf, state, studies, train, watch
 from steadygan.studio.jobs import Job, Jobs
 from steadygan.training import LogSchedule
 from steadygan.training import train as train_run
@@ -245,6 +245,31 @@ def test_a_runs_command_is_repeated_only_where_it_names_no_code(command):
     plain = "steadygan train gan lr=1 --out x --add r1:weight=1 --data folder:pictures --seed 3"
     wanted = plain.replace(" --out x", "").replace(":pictures", ":/home/pictures").split()[1:]
     assert watch.repeated({"command": plain, **data}) == wanted
+
+
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_more_training_lets_rates_that_have_ended_go_on(studio, monkeypatch, end):
+    """After 60 s and 1,000 images, the whole horizon, five minutes more are 6,000 images."""
+    asked = []
+    monkeypatch.setattr(
+        studio.jobs, "submit", lambda words, run: asked.append(words) or Job(1, words, run)
+    )
+    file = studio.shelf.path("run") / "run.json"
+    facts = json.loads(file.read_text())
+    facts["status"] |= {"seconds": 60.0, "images": 1000}
+    facts["recipe"]["horizon_images"] = 1000
+    facts["recipe"]["g_optimizer"]["lr_end"] = end
+    file.write_text(json.dumps(facts))
+    watch.trained_on(studio, "run", "5m")
+    wanted = ["resume", "run", "--more", "5m", *(["horizon_images=6000"] if end == 0 else [])]
+    assert asked == [wanted]
+
+
+def test_the_distance_that_most_runs_have_is_drawn():
+    of_fid = [("a", [{"images": 1, "fid": 3.0}]), ("b", [{"images": 1, "fid": 4.0}])]
+    one = [("ring", [{"images": 1, "energy_distance": 0.1}])]
+    assert [line.name for line in shelf.quality_curves([*one, *of_fid]).data] == ["a", "b"]
+    assert [line.name for line in shelf.quality_curves(one).data] == ["ring"]
 
 
 def test_the_end_of_a_run_is_shown_once(studio, monkeypatch):

@@ -14,7 +14,7 @@ from steadygan.study.layouts import optimises, variant
 from steadygan.study.render import Table, as_csv, escaped, latex, markdown, words
 from steadygan.study.results import read_results
 from steadygan.study.statistics import Spread
-from steadygan.study.table import said_of, write_tables
+from steadygan.study.table import main_key, said_of, write_tables
 
 FID = {"dcgan": (50.0, 54.0, 52.0), "wgan-gp": (40.0, 41.0, 42.0), "began": (90.0, 95.0, None)}
 
@@ -374,3 +374,19 @@ def test_csv_reads_back_what_was_written():
         1.5, 0.5, 1.0, 2.0, 3,
     ]  # fmt: skip
     assert (rows[1]["value mean"], rows[1]["n"]) == ("", "")
+
+
+def test_the_main_distance_is_that_of_most_runs(tmp_path):
+    """A study begun when its distance was FID: one of six runs has the other one, too."""
+    out = tmp_path / "study"
+    written(out)
+    runs = sorted((out / "runs").glob("*/run.json"))
+    assert main_key(read_results(out)) == "fid"
+    for place, file in enumerate(runs):
+        facts = json.loads(file.read_text())
+        if "quality" in facts["measures"]:
+            facts["measures"]["quality"]["last"]["energy_distance"] = 3.0
+        file.write_text(json.dumps(facts))
+        if place == 0:
+            assert main_key(read_results(out)) == "fid"
+    assert main_key(read_results(out)) == "energy_distance"

@@ -17,8 +17,8 @@ from steadygan.report.text import figure
 
 #: What is shown of the quality, by the key in run.json.
 SHOWN = {
-    "fid": "FID", "kid": "KID", "precision": "precision", "recall": "recall",
-    "coverage": "coverage", "sharpness": "sharpness", "energy_distance": "energy distance",
+    "energy_distance": "energy distance", "fid": "FID", "kid": "KID", "precision": "precision",
+    "recall": "recall", "coverage": "coverage", "sharpness": "sharpness",
 }  # fmt: skip
 #: Licences that a hub knows by the name that a data card gives.
 LICENCES = {"mit", "apache-2.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0"}

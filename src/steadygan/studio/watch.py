@@ -11,6 +11,7 @@ import gradio as gr
 from steadygan.diagnosis.diagnose import diagnose
 from steadygan.diagnosis.finding import TITLES, Diagnosis
 from steadygan.errors import UserError
+from steadygan.records import later_horizon, rates_ended, read_facts
 from steadygan.report.text import count, duration
 from steadygan.studio.shelf import loss_curves, pixels_of, quality_curves
 from steadygan.studio.state import EVERY, Load, Studio, chosen, in_a_line, shown_picture, unused
@@ -130,10 +131,14 @@ def picture_at(studio: Studio, name: Any, at: Any) -> Any:
 
 def trained_on(studio: Studio, name: Any, time: Any) -> str:
     """Queue more training of a run."""
-    studio.shelf.path(name)
+    path = studio.shelf.path(name)
     if time not in MORE:
         raise UserError("choose a time of the list")
-    job = studio.jobs.submit(["resume", name, "--more", time], name)
+    words, facts = ["resume", name, "--more", time], read_facts(path)
+    if rates_ended(facts) and (spent := facts["status"].get("seconds")):
+        longer = 1 + 60 * int(time.removesuffix("m")) / spent
+        words.append(f"horizon_images={later_horizon(facts, longer)}")
+    job = studio.jobs.submit(words, name)
     return f"job {job.number}: `{job.command}`"
 
 

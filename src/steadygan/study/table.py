@@ -201,6 +201,10 @@ def differing(results: Results) -> Table:
     ]  # fmt: skip
     head = ["difference", "mean", "95 % interval", "p", "seeds", "verdict"]
     note = "p: an exact permutation test of the hypothesis that both have one distribution."
+    held = [(d.low, d.high) for d in found if d.verdict == "holds"]
+    if any(low is not None and high is not None and low <= 0 <= high for low, high in held):
+        note += " The test decides; the interval assumes normal values, and may include 0 where "
+        note += "every pair of seeds agrees."
     return Table("differences", "Differences", head, rows, note)
 
 

@@ -21,7 +21,7 @@ from steadygan.diagnosis.rules import ON_SAMPLES, finding
 
 def look(evidence: Evidence) -> Finding | None:
     blank = evidence.of_data("real_blank")
-    if blank is None or blank < 0.05:
+    if blank is None or blank < 0.05 or evidence.of_points:
         return None
     says = f"{blank:.0%} of the real images are blank"
     numbers = [evidence.number("real_blank", "0", blank)]
