@@ -82,6 +82,7 @@ def test_one_class_of_many_is_no_verdict_for_the_data():
 
     found = judge(Classifier(AlwaysThree(), 10, 1.0), flat([0.0]), two_classes())
     assert (found["share"], found["classes_seen"], found["shows_data"]) == (1.0, 1, False)
+    assert found["verdict"] == "shows known classes, of too few classes"
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,8 @@ def train(
             "--count",
             min=50,
             help="Samples that an evaluation during training draws; by default 2,000, or "
-            "1,500 for features of an effnet.",
+            "1,500 for features of an effnet, and no more than there are training images where "
+            "these are 1,280 or fewer.",
         ),
     ] = None,
     stop_on_fault: StopOnFault = False,

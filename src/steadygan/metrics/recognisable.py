@@ -51,6 +51,7 @@ def judge(classifier: Classifier, images: Tensor, data: Dataset) -> dict[str, An
     share, classes_seen = share_recognised(classifier, images)
     shows = share >= ENOUGH and classes_seen >= min(classifier.classes, len(images)) / 2
     noun = NOUNS.get(data.name, NOUN)
+    short = f"shows {noun}, of too few classes" if share >= ENOUGH else f"shows no {noun}"
     return {
         "share": round(share, 4),
         "classes_seen": classes_seen,
@@ -60,7 +61,7 @@ def judge(classifier: Classifier, images: Tensor, data: Dataset) -> dict[str, An
         "count": len(images),
         "classifier_accuracy": round(classifier.accuracy, 4),
         "shows_data": shows,
-        "verdict": f"shows {noun}" if shows else f"shows no {noun}",
+        "verdict": f"shows {noun}" if shows else short,
     }
 
 
