@@ -232,7 +232,8 @@ def test_resume_more_adds_to_the_time_that_was_spent_also_of_a_finished_run(stea
         assert after["status"]["step"] > before["step"]
         wanted = before["seconds"] + 0.2
         assert after["goal"]["budget_seconds"] == pytest.approx(wanted, abs=2e-3)
-        assert after["status"]["seconds"] >= after["goal"]["budget_seconds"]
+        rounded = 5e-4  # status has milliseconds
+        assert after["status"]["seconds"] >= after["goal"]["budget_seconds"] - rounded
     for other in ("--steps", "--budget"):
         code, _, err = steadygan("resume", "r", "--more", "1s", other, "5")
         assert (code, err) == (2, ["steadygan: give one of --steps, --budget and --more"])
@@ -266,7 +267,7 @@ def test_pretrained_features_draw_as_many_samples_as_their_dimensions_want():
     unlabelled = replace(open_data("mnist"), class_names=())
     assert default_count(unlabelled, "auto") == 1500
     assert not too_few(1500, 1280)
-    for images, wanted in ((1281, 1500), (1280, 1280), (590, 590), (20, 50)):
+    for images, wanted in ((2562, 1500), (2561, 750), (751, 750), (590, 590), (20, 50)):
         part = replace(unlabelled.train, items=unlabelled.train.items[:images], labels=None)
         assert default_count(replace(unlabelled, train=part), "auto") == wanted
 

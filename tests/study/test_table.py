@@ -10,7 +10,7 @@ import pytest
 
 from steadygan.errors import UserError
 from steadygan.methods import find
-from steadygan.study.layouts import optimises, variant
+from steadygan.study.layouts import methods, optimises, variant
 from steadygan.study.render import Table, as_csv, escaped, latex, markdown, words
 from steadygan.study.results import read_results
 from steadygan.study.statistics import Spread
@@ -390,3 +390,17 @@ def test_the_main_distance_is_that_of_most_runs(tmp_path):
         if place == 0:
             assert main_key(read_results(out)) == "fid"
     assert main_key(read_results(out)) == "energy_distance"
+
+
+def test_the_papers_layout_has_the_distance_that_there_is(tmp_path):
+    out = tmp_path / "study"
+    written(out, {"dcgan": (50.0, 54.0)})
+    fid = methods(read_results(out))
+    assert "FID-classifier" in fid.head
+    for file in (out / "runs").glob("*/run.json"):
+        facts = json.loads(file.read_text())
+        facts["measures"]["quality"]["last"] |= {"fid": None, "energy_distance": 3.0}
+        file.write_text(json.dumps(facts))
+    found = methods(read_results(out))
+    assert "energy distance-classifier" in found.head
+    assert found.rows[-1][found.head.index("energy distance-classifier")].mean == 3.0

@@ -31,13 +31,14 @@ def default_count(data: Dataset, features: str) -> int:
     """Samples of an evaluation during training. By a network of photographs, which is larger than
     a classifier of the data, as many as its 1,280 feature dimensions want for a Frechet distance
     and not many more: it is most of what an evaluation takes. Where there are too few real images
-    for that distance, as many as there are."""
+    for that distance and its level (`Reference.no_level`), so many as the energy distance does
+    with, and no more than there are images."""
     unlabelled = len(data.shape) == 3 and data.classes < 2
     photographs = features.startswith("effnet") or (features == "auto" and unlabelled)
     if not photographs:
         return 2000
     images = len(data.train.items)
-    return 1500 if images > 1280 else max(50, images)
+    return 1500 if images >= 2 * 1280 + 2 else max(50, min(images, 750))
 
 
 def judge_of(

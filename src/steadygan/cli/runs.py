@@ -94,8 +94,8 @@ def train(
             "--count",
             min=50,
             help="Samples that an evaluation during training draws; by default 2,000, or "
-            "1,500 for features of an effnet, and no more than there are training images where "
-            "these are 1,280 or fewer.",
+            "1,500 for features of an effnet; with fewer than 2,562 training images 750, or as "
+            "many as those.",
         ),
     ] = None,
     stop_on_fault: StopOnFault = False,

@@ -11,6 +11,7 @@ from typing import Any
 
 from steadygan.game.objective import Objective
 from steadygan.game.part import Part
+from steadygan.stability.curve import DISTANCES
 from steadygan.stability.signals import number
 from steadygan.study import papers
 from steadygan.study.render import Cell, Table
@@ -55,14 +56,14 @@ def methods(results: Results) -> Table:
     rows: list[list[Cell]] = [[TRAINING_SET, "-", "-", "-", *_of_real(results)]]
     rows += [
         [entry.name, epochs(entry), optimises(entry.recipe), parameters_said(entry),
-         *_of_samples(entry)]
+         *_of_samples(results, entry)]
         for entry in results.entries
     ]  # fmt: skip
     return Table("methods", f"Comparison on {results.data}", head, rows, _note(results))
 
 
 def _measured(results: Results) -> list[str]:
-    scored = [results.title_of(key) for key in ("inception_score", "fid")]
+    scored = [results.title_of(key) for key in ("inception_score", _distance(results))]
     return [*scored, "mean sharpness", "ΔSharp"]
 
 
@@ -71,9 +72,16 @@ def _of_real(results: Results) -> list[Cell]:
     return [number(real.get("inception_score")), 0.0, number(real.get("sharpness")), 0.0]
 
 
-def _of_samples(entry: EntryResult) -> list[Cell]:
-    keys = ("inception_score", "fid", "sharpness", "sharpness_difference")
+def _of_samples(results: Results, entry: EntryResult) -> list[Cell]:
+    keys = ("inception_score", _distance(results), "sharpness", "sharpness_difference")
     return [entry.spread(key, "last") for key in keys]
+
+
+def _distance(results: Results) -> str:
+    """FID, as in the papers, or what a study of too few images for that has in its place."""
+    known = (key for key in ("fid", *DISTANCES)
+             if any(run.value(key, "last") is not None for run in results.runs))  # fmt: skip
+    return next(known, "fid")
 
 
 def _note(results: Results) -> str:
@@ -113,7 +121,7 @@ def decoding(results: Results) -> Table:
         (variant(e.recipe), e) for e in results.entries if e.recipe.get("method") == "decoding"
     ]
     found.sort(key=lambda pair: VARIANTS.index(pair[0]) if pair[0] in VARIANTS else len(VARIANTS))
-    rows: list[list[Cell]] = [[name, *_of_samples(entry)] for name, entry in found]
+    rows: list[list[Cell]] = [[name, *_of_samples(results, entry)] for name, entry in found]
     if rows:
         rows.insert(0, [TRAINING_SET, *_of_real(results)])
     title = f"Decoding experiments, {results.data}"
