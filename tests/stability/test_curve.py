@@ -8,6 +8,7 @@ from steadygan.stability.curve import (
     Levels,
     Point,
     first_usable,
+    late_slope,
     learned,
     levels_of,
     on_grid,
@@ -95,6 +96,14 @@ def test_five_evaluations_without_a_long_gap_are_the_fewest():
     assert "no evaluation in 50% of the run" in too_few(points(1, 2, 3, 4, 5, start=None), 1000), (
         "it went on for as long without one"
     )
+
+
+def test_the_slope_of_the_last_half_is_that_of_a_line_through_logarithms():
+    """A distance of x^-2, and a first half that says something else."""
+    course = [(10, 7.0), (20, 9.0), *((x, 1000.0 * x**-2) for x in (50, 60, 80, 100))]
+    assert late_slope(course) == pytest.approx(-2.0, rel=1e-9)
+    assert late_slope(course[:1] + course[-2:]) is None
+    assert late_slope([(100, 3.0), (100, 2.0), (100, 1.0)]) is None, "one place is no course"
 
 
 def test_points_are_read_from_a_history():

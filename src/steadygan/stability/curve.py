@@ -120,7 +120,7 @@ def late_slope(course: Sequence[tuple[float, float]]) -> float | None:
     straight line through all evaluations there, so that no single one decides. `course`: (steps or
     images, a distance above 0) in order. None with fewer than three in that half."""
     half = [(x, y) for x, y in course if x >= course[-1][0] / 2 and x > 0 and y > 0]
-    if len(half) < 3:
+    if len({x for x, _ in half}) < 3:
         return None
     return linear_regression(*([math.log(each) for each in axis]
                                for axis in zip(*half, strict=True))).slope  # fmt: skip
