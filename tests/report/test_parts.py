@@ -6,7 +6,7 @@ import pytest
 
 from steadygan.errors import UserError
 from steadygan.report import charts, losses, recipes, samples, signals, text, write_report
-from steadygan.report.read import Run, read_folder
+from steadygan.report.read import Run, Study, read_folder
 
 
 def run_of(lines, **info):
@@ -350,3 +350,25 @@ def test_in_a_study_faults_stand_open_and_healthy_runs_are_folded(make, tmp_path
     assert diagnosis.first_line(study) == (
         "Diagnosis of 3 runs: 1 fault, 1 still improving, 1 healthy."
     )
+
+
+@pytest.mark.parametrize(
+    ("says", "shows", "tone"),
+    [
+        ("healthy so far", True, "good"),
+        ("healthy so far", None, "good"),
+        ("healthy so far", False, ""),
+        ("healthy so far; the samples are not good yet", True, ""),
+    ],
+)
+def test_no_fault_is_no_praise_of_samples_that_do_not_show_the_data(says, shows, tone):
+    from steadygan.report.diagnosis import in_short, shown
+
+    facts = {
+        "diagnosis": {"verdict": "healthy", "says": says},
+        "measures": {"recognisable": {"shows_data": shows}},
+    }
+    run = Run(None, facts)
+    assert in_short(run) == ("healthy", tone)
+    still, folded = shown(Study(None, {"runs": ["a", "b"]}, [run, Run(None, facts)]))
+    assert (len(still), len(folded)) == (0, 2)

@@ -87,7 +87,7 @@ def shown(study: Study) -> tuple[list[Card], list[Card]]:
     found = cards(study)
     if study.single:
         return found, []
-    first = [card for card in found if card.tone != "good"][:MOST_OPEN]
+    first = [card for card in found if card.verdict != TITLES["healthy"]][:MOST_OPEN]
     return first, [card for card in found if card not in first]
 
 
@@ -124,7 +124,7 @@ def card_of(index: int, run: Run) -> Card | None:
     return Card(
         run=index,
         verdict=verdict,
-        tone=TONES.get(str(found.get("verdict")), ""),
+        tone=tone_of(run, found),
         says=words(found.get("says")),
         name=words(head.get("name")) if head else "",
         confidence=f"{sure:.0%}" if sure is not None and verdict == "fault" else "",
@@ -143,6 +143,16 @@ def card_of(index: int, run: Run) -> Card | None:
             for each in (head, *as_list(found.get("effects")), *as_list(found.get("others")))
         }),
     )  # fmt: skip
+
+
+def tone_of(run: Run, found: dict[str, Any]) -> str:
+    """The tone of a verdict. That no fault was found is no praise of samples which are not good yet
+    or do not show the data."""
+    verdict = str(found.get("verdict"))
+    shows = run.get("measures", "recognisable", "shows_data")
+    if verdict == "healthy" and (shows is False or "not good yet" in words(found.get("says"))):
+        return ""
+    return TONES.get(verdict, "")
 
 
 def pictures_of(run: Run, names: set[str]) -> list[tuple[str, str]]:
