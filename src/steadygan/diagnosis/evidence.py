@@ -182,8 +182,9 @@ class Evidence:
     @cached_property
     def evaluated(self) -> list[tuple[int, float]]:
         """(step, distance above that of real samples) of the evaluations during training after the
-        start. They are of hundreds of samples or thousands, a probe of 128: where both are there, these tell
-        the course. Empty with fewer than `LEAST`, or where the last one is long past."""
+        start. They are of hundreds of samples or thousands, a probe of 128: where both are there,
+        these tell the course. Empty with fewer than `LEAST`, or where the last one is long past.
+        """
         found = [(int(line["step"]), self.levels.excess(distance))
                  for line, distance in evaluations_in(self.history)
                  if distance is not None and line["step"] > 0]  # fmt: skip
