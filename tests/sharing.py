@@ -28,7 +28,7 @@ from steadygan.methods import find, methods
 from steadygan.parts.replay import Replay
 from steadygan.study.compose import compose
 from steadygan.training import train
-from steadygan.training.joining import here
+from steadygan.training.joining import here, leave
 from steadygan.training.loop import Trainer
 from steadygan.training.precision import DeviceConfig
 from steadygan.training.runfolder import RunFolder
@@ -101,7 +101,8 @@ def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
 
 
 def compared(names: list[str]) -> dict[str, float]:
-    """How far each game of these names is from itself in several processes."""
+    """How far each game of these names is from itself in several processes, which send messages as
+    they have met."""
     torch.set_default_dtype(torch.float64)
     # Scores are float32 in a game whatever its precision; here they are to have all digits.
     torch.Tensor.float = torch.Tensor.double
@@ -174,9 +175,16 @@ def main(rank: int, count: int, meeting: str, results: str, what: str, *names: s
     if what == "faults":
         found = faults(Path(results).parent)
         Path(f"{results}{rank}").write_text(json.dumps(found))
-    off = compared(list(names))
+    memory = here().memory
+    assert memory is not None
+    off = {"by memory": compared(list(names))}
+    if what == "faults":
+        here().memory = None
+        off["by torch.distributed"] = compared(list(names))
+        here().memory = memory
     if rank == 0:
         Path(results).write_text(json.dumps(off))
+    leave()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from steadygan.errors import SteadyGanError
+from steadygan.game.shared_memory import SharedMemory
 
 T = TypeVar("T")
 #: The longest text that processes tell each other, in bytes.
@@ -40,11 +41,13 @@ class ProcessLostError(SteadyGanError):
 class Processes:
     """The processes of a run: this one is `rank` of `count`, from 0. `ALONE` is a run of one.
 
-    Every method that talks to the others must be called by all of them, in the same order.
+    Every method that talks to the others must be called by all of them, in the same order. What is
+    on a CPU goes through `memory` where the processes share one, else by torch.distributed.
     """
 
     def __init__(self, rank: int = 0, count: int = 1) -> None:
         self.rank, self.count = rank, count
+        self.memory: SharedMemory | None = None
         self._apart = False
 
     @property
@@ -94,22 +97,33 @@ class Processes:
         return [p.view(tensor.shape) for p, tensor in zip(pieces, tensors, strict=True)]
 
     def summed(self, own: Tensor) -> Tensor:
-        """The sum of contiguous tensors of one shape over the processes; `own` may be lost. Small
-        ones are gathered and added here: one trip, where gloo's sum takes several."""
+        """The sum of contiguous tensors of one shape over the processes; `own` may be lost. Of
+        torch.distributed small ones are gathered and added here: one trip, where gloo's sum takes
+        several."""
+        if (memory := self._memory_for(own)) is not None:
+            return _reached(lambda: memory.summed(own))
         if own.numel() * self.size > SMALL:
             _reached(lambda: dist.all_reduce(own))
             return own
-        found = [torch.empty_like(own) for _ in range(self.size)]
-        _reached(lambda: dist.all_gather(found, own))
-        return torch.stack(found).sum(0)
+        return self.gathered(own).sum(0)
+
+    def gathered(self, own: Tensor) -> Tensor:
+        """The contiguous tensors (...) of one shape of all processes, in the order of ranks:
+        (n, ...)."""
+        if (memory := self._memory_for(own)) is not None:
+            return _reached(lambda: memory.gathered(own))
+        found = own.new_empty((self.size, *own.shape))
+        _reached(lambda: dist.all_gather(list(found), own))
+        return found
+
+    def _memory_for(self, own: Tensor) -> SharedMemory | None:
+        return self.memory if own.device.type == "cpu" else None
 
     def most(self, *values: float) -> list[float]:
         """The largest of each value over the processes."""
         if self.size == 1:
             return list(values)
-        found = torch.tensor(values, dtype=torch.float64)
-        _reached(lambda: dist.all_reduce(found, dist.ReduceOp.MAX))
-        return found.tolist()
+        return self.gathered(torch.tensor(values, dtype=torch.float64)).amax(0).tolist()
 
     def texts(self, text: str) -> list[str]:
         """What each process says, in the order of ranks."""
@@ -120,9 +134,7 @@ class Processes:
         own = torch.zeros(8 + int(longest), dtype=torch.uint8)
         own[:8] = torch.tensor(list(len(said).to_bytes(8, "big")), dtype=torch.uint8)
         own[8 : 8 + len(said)] = torch.tensor(list(said), dtype=torch.uint8)
-        found = [torch.empty_like(own) for _ in range(self.size)]
-        _reached(lambda: dist.all_gather(found, own))
-        raw = [bytes(each.tolist()) for each in found]
+        raw = [bytes(each) for each in self.gathered(own).tolist()]
         return [r[8 : 8 + int.from_bytes(r[:8], "big")].decode(errors="replace") for r in raw]
 
     def wait(self) -> None:
@@ -170,10 +182,7 @@ class _Whole(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, share: Tensor, processes: Processes) -> Tensor:
         context.processes = processes
-        own = share.contiguous()
-        found = [torch.empty_like(own) for _ in range(processes.size)]
-        _reached(lambda: dist.all_gather(found, own))
-        return torch.cat(found)
+        return processes.gathered(share.contiguous()).flatten(0, 1)
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
@@ -194,12 +203,12 @@ class _ShareOfSum(torch.autograd.Function):
         return _Whole.apply(gradient, context.processes), None
 
 
-def _reached(call: Callable[[], Any]) -> None:
-    """Make a call to the other processes; `ProcessLostError` where one of them is gone or
+def _reached(call: Callable[[], T]) -> T:
+    """What a call to the other processes gives; `ProcessLostError` where one of them is gone or
     silent."""
     try:
-        call()
-    except (dist.DistError, RuntimeError) as error:
+        return call()
+    except (dist.DistError, RuntimeError, OSError) as error:
         why = str(error).strip().splitlines()[0].rpartition("] ")[2].split(". ")[0][:120]
         raise ProcessLostError(
             f"another process of this run has ended or does not answer ({why}); its last "

@@ -1,6 +1,7 @@
 """Batch normalisation over the samples of all processes of a run.
 
 torch's own SyncBatchNorm runs on GPUs alone and cannot be differentiated twice; this one does both.
+Derivatives that are not differentiated again are by fused kernels, others by plain operations.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -29,19 +31,11 @@ class SynchronisedBatchNorm(_BatchNorm):
         if not self.training or self.processes.size == 1:
             return super().forward(input)
         full = input.to(torch.promote_types(input.dtype, torch.float32))
-        axes = [0, *range(2, input.dim())]
-        of_share = torch.stack([full.mean(axes), full.var(axes, correction=0)])
-        means, variances = self.processes.whole(of_share[None]).unbind(1)  # (processes, C) each
-        mean = means.mean(0)
-        variance = variances.mean(0) + (means - mean).square().mean(0)
+        mean, variance = _of_the_whole(full.detach(), self.processes)
         if self.track_running_stats and self.running_mean is not None:
-            self._follow(mean.detach(), variance.detach(), full.numel() // len(mean))
-        scale = (variance + self.eps).rsqrt()
-        shift = -mean * scale
-        if self.affine:
-            scale, shift = scale * self.weight, shift * self.weight + self.bias
-        shape = (1, -1, *[1] * (input.dim() - 2))
-        return torch.addcmul(shift.view(shape), full, scale.view(shape)).to(input.dtype)
+            self._follow(mean, variance, full.numel() // len(mean))
+        settings = (mean, variance, self.eps, self.processes)
+        return _Normalised.apply(full, self.weight, self.bias, *settings).to(input.dtype)
 
     def _follow(self, mean: Tensor, variance: Tensor, here: int) -> None:
         """Move the running statistics, as torch's layers do; `here` is a channel's numbers in a
@@ -54,6 +48,81 @@ class SynchronisedBatchNorm(_BatchNorm):
         count = here * self.processes.size
         self.running_mean.lerp_(mean.to(self.running_mean), float(step))
         self.running_var.lerp_((variance * count / (count - 1)).to(self.running_var), float(step))
+
+
+class _Normalised(torch.autograd.Function):
+    """Batch norm by torch's fused kernels, with the mean and variance of the whole batch.
+
+    With x' = (x - mean) / sigma, y = w x' + b, g = dL/dy, and means over all N numbers of a channel
+    in all processes (Ioffe & Szegedy 2015, arXiv:1502.03167, section 3):
+
+        dL/dx = w / sigma (g - mean(g) - x' mean(g x'))
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None,
+        mean: Tensor, variance: Tensor, eps: float, processes: Any,
+    ) -> Tensor:  # fmt: skip
+        context.save_for_backward(x, weight, bias, mean, variance)
+        context.eps, context.processes = eps, processes
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
+
+    @staticmethod
+    def backward(context: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, mean, variance = context.saved_tensors
+        eps, processes = context.eps, context.processes
+        if torch.is_grad_enabled():  # to be differentiated again
+            y = _by_operations(x, weight, bias, eps, processes)
+            wanted = [t is not None and t.requires_grad for t in (x, weight, bias)]
+            own = [t for t, want in zip((x, weight, bias), wanted, strict=True) if want]
+            found = iter(torch.autograd.grad(y, own, g, create_graph=True))
+            return *(next(found) if want else None for want in wanted), None, None, None, None
+        # Of constant statistics: w g / sigma, and the sums of g x' and g over the share.
+        into_x, with_x, alone = torch.ops.aten.native_batch_norm_backward(
+            g, x, weight, mean, variance, None, None, False, eps, [True, True, True]
+        )
+        here = x.numel() // len(mean)
+        means = processes.summed(torch.stack([alone, with_x])).div_(here * processes.size)
+        inverse = (variance + eps).rsqrt_()
+        of_g, of_gx = means.mul_(inverse if weight is None else weight * inverse)
+        slope = of_gx.mul_(inverse)
+        shift = torch.addcmul(of_g, slope, mean, value=-1)
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        into_x.addcmul_(x, slope.view(shape), value=-1).sub_(shift.view(shape))
+        _, of_weight, of_bias, *_ = context.needs_input_grad
+        return (
+            into_x, with_x if of_weight else None, alone if of_bias else None,
+            None, None, None, None,
+        )  # fmt: skip
+
+
+def _of_the_whole(x: Tensor, processes: Any) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of each channel over all processes' shares."""
+    of_share = torch.batch_norm_update_stats(x, None, None, 0.0)
+    return _combined(processes.gathered(torch.stack(of_share)))
+
+
+def _combined(of_shares: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of a batch from those of its shares, (n, 2, C)."""
+    count = len(of_shares)  # sums: torch's mean and variance of two numbers take five times as long
+    mean, within = of_shares.sum(0).div_(count)
+    return mean, within + (of_shares[:, 0] - mean).square_().sum(0).div_(count)
+
+
+def _by_operations(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, processes: Any
+) -> Tensor:
+    """What `_Normalised` computes, of operations that can be differentiated as often as asked."""
+    axes = [0, *range(2, x.dim())]
+    of_share = torch.stack([x.mean(axes), x.var(axes, correction=0)])
+    mean, variance = _combined(processes.whole(of_share[None]))
+    scale = (variance + eps).rsqrt()
+    shift = -mean * scale
+    if weight is not None and bias is not None:  # a layer has both or none
+        scale, shift = scale * weight, shift * weight + bias
+    shape = (1, -1, *[1] * (x.dim() - 2))
+    return torch.addcmul(shift.view(shape), x, scale.view(shape))
 
 
 def synchronise(network: nn.Module, processes: Any, batch_norm: bool = True) -> None:

@@ -7,7 +7,7 @@ program of one's own may set up torch.distributed itself, and is joined as it is
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cache
+from functools import lru_cache
 
 import torch
 import torch.distributed as dist
@@ -15,6 +15,7 @@ import torch.distributed as dist
 from steadygan.errors import UserError
 from steadygan.game.processes import ALONE, Processes
 from steadygan.launch import local_rank, rank_and_count, restarts
+from steadygan.training.meeting import meet
 
 #: How long a process waits for the others before it gives up: data and features are prepared by one
 #: of them, which takes its time. One that has died is noticed at once, by its closed connection.
@@ -25,12 +26,18 @@ def here() -> Processes:
     """The processes of this run as they have joined; `ALONE` where none has."""
     if not (dist.is_available() and dist.is_initialized()):
         return ALONE
-    return _processes(dist.get_rank(), dist.get_world_size())
+    return _processes(dist.group.WORLD)
 
 
-@cache
-def _processes(rank: int, count: int) -> Processes:
-    return Processes(rank, count) if count > 1 else ALONE
+@lru_cache(maxsize=1)
+def _processes(group: dist.ProcessGroup) -> Processes:
+    """Those of the group, which is asked for by all of them the first time."""
+    if group.size() == 1:
+        return ALONE
+    processes = Processes(group.rank(), group.size())
+    patience = PATIENCE.total_seconds()
+    processes.memory = meet(processes.rank, processes.count, processes.texts, patience)
+    return processes
 
 
 def join(device: str = "auto") -> tuple[Processes, str]:
@@ -86,4 +93,7 @@ def device_of(device: str, local_rank: int) -> str:
 def leave() -> None:
     """Part from the other processes, at the end of a run."""
     if dist.is_available() and dist.is_initialized():
+        if (memory := here().memory) is not None:
+            memory.close()
+        _processes.cache_clear()
         dist.destroy_process_group()

@@ -35,6 +35,15 @@ def graphs_of(trainer: Trainer) -> dict[str, Any]:
     return {"graphs": trainer.graphs.reason or f"{len(trainer.graphs.captured)} forms captured"}
 
 
+def messages_of(trainer: Trainer) -> dict[str, str]:
+    """How the processes of a run send messages; nothing where there is one."""
+    if trainer.processes.count == 1:
+        return {}
+    return {
+        "messages": "torch.distributed" if trainer.processes.memory is None else "shared memory"
+    }
+
+
 class RunStatus:
     """Keeps a run's status in run.json: how it stands inside `with`, and how it left.
 
@@ -56,7 +65,8 @@ class RunStatus:
                 "state": state, "reason": reason,
                 "step": trainer.iteration, "images": trainer.images,
                 "seconds": round(trainer.seconds, 3), "wall_seconds": round(wall, 3),
-                **peak_memory(trainer.device_config.device), **graphs_of(trainer), **more,
+                **peak_memory(trainer.device_config.device), **graphs_of(trainer),
+                **messages_of(trainer), **more,
             }
         )  # fmt: skip
 
