@@ -3,9 +3,11 @@
 import json
 
 import pytest
+import torch
 
 from steadygan.errors import CheckpointError, UserError
 from steadygan.training import checkpoint, resume, train
+from steadygan.training.loop import Trainer
 from tests.reliability import games
 
 
@@ -46,6 +48,22 @@ def test_a_run_of_an_earlier_version_is_resumed_as_the_same_run(run, tmp_path):
     resume(run, steps=4, data=games.images(), say=games.quiet)
     whole = trained(tmp_path / "whole", 4)
     assert games.unlike(*(games.whole_state(out)[1] for out in (run, whole))) == []
+
+
+def test_a_run_that_recorded_no_memory_format_keeps_that_of_then(run, tmp_path, monkeypatch):
+    facts = json.loads((run / "run.json").read_text())
+    assert facts.pop("memory_format") == "channels_last"
+    (run / "run.json").write_text(json.dumps(facts))
+    found = []
+    began = Trainer.__post_init__
+
+    def noted(trainer):
+        found.append(trainer.device_config.memory_format)
+        began(trainer)
+
+    monkeypatch.setattr(Trainer, "__post_init__", noted)
+    resume(run, steps=3, data=games.images(), say=games.quiet)
+    assert found == [torch.contiguous_format]  # wgan-gp differentiates twice
 
 
 def test_a_field_of_another_value_is_another_run_all_the_same(run):

@@ -114,6 +114,7 @@ class RunRecord(Record):
     device: Device
     arithmetic: str = ""
     precision: Literal["auto", "fp32", "bf16"]
+    memory_format: Literal["", "channels_last", "contiguous"] = ""
     exact: bool = False
     graphs: bool = True
     threads: Annotated[int, Field(ge=1, le=4096)]

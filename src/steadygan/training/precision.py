@@ -15,6 +15,7 @@ import torch
 from steadygan.errors import UserError
 
 Precision = Literal["auto", "fp32", "bf16"]
+MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 #: What torch says of a kernel that `use_deterministic_algorithms` forbids.
 NOT_DETERMINISTIC = "does not have a deterministic implementation"
 
@@ -72,6 +73,11 @@ class DeviceConfig:
     graphs: bool = True
 
     @property
+    def memory_format_name(self) -> str:
+        """The key of `memory_format` in `MEMORY_FORMATS`."""
+        return next(n for n, found in MEMORY_FORMATS.items() if found == self.memory_format)
+
+    @property
     def arithmetic(self) -> str:
         """What decides the last bits of a result, in words."""
         found = arithmetic_of(self.device, self.precision)
@@ -118,13 +124,16 @@ def place(
     double_backward: bool,
     exact: bool = False,
     graphs: bool = True,
+    memory_format: str = "",
 ) -> DeviceConfig:
-    """Resolve `auto`. Channels-last is for single backward: under double backward it is slower."""
+    """Resolve `auto`. `memory_format` is a name of `MEMORY_FORMATS`; without one, channels-last,
+    but on a GPU under double backward, where it has not been measured."""
     found = find_device(device)
     if precision == "auto":
         precision = "bf16" if has_bf16(found) else "fp32"
-    channels_last = not double_backward
+    on_cpu = found.type == "cpu"
+    fastest = "channels_last" if on_cpu or not double_backward else "contiguous"
     if exact and found.type == "cuda":  # read by cuBLAS when it starts
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    laid_out = torch.channels_last if channels_last else torch.contiguous_format
+    laid_out = MEMORY_FORMATS[memory_format or fastest]
     return DeviceConfig(found, precision, laid_out, exact, graphs)

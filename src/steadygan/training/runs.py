@@ -340,6 +340,7 @@ def _first_facts(trainer: Trainer, goal: Goal, command: str, title: str) -> dict
         "device": str(trainer.device_config.device),
         "arithmetic": trainer.device_config.arithmetic,
         "precision": trainer.device_config.precision,
+        "memory_format": trainer.device_config.memory_format_name,
         "exact": trainer.device_config.exact,
         "graphs": trainer.device_config.graphs,
         "threads": torch.get_num_threads(),
@@ -365,12 +366,15 @@ def rebuilt(
         data = recorded_data(recorded, folder.path)
     torch.set_num_threads(recorded["threads"])
     device = device_or_auto(recorded["device"])
+    penalised = needs_double_backward(recipe)
     placed = place(
         device,
         recorded["precision"],
-        needs_double_backward(recipe),
+        penalised,
         recorded.get("exact", False),
         recorded.get("graphs", True),
+        # what runs had before they recorded it
+        recorded.get("memory_format") or ("contiguous" if penalised else "channels_last"),
     )
     with named_in(f"{folder.path / 'run.json'}"):
         require_fit(recipe, data)
