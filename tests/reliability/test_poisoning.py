@@ -40,12 +40,12 @@ def test_each_tensor_is_watched_for_itself(value, tmp_path):
             alone |= {f"EMA {k}": v for k, v in context.state.g_ema.state_dict().items()}
         for name, tensor in alone.items():
             if tensor.is_floating_point():
-                flat = tensor.detach().view(-1)
-                kept = flat[-1].clone()
-                flat[-1] = value
+                numbers, last = tensor.detach(), (-1,) * tensor.dim()
+                kept = numbers[last].clone()
+                numbers[last] = value
                 if guards.all_finite(guards.watched(update)):
                     unseen.append(f"{player.name}: {name}")
-                flat[-1] = kept
+                numbers[last] = kept
                 kinds.add(name.split()[0])
 
     trainer.guard.check = guard
