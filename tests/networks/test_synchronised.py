@@ -1,11 +1,15 @@
-"""Batch norm over the shares of several processes, whose messages are stood in for here; what gloo
-carries is tested in tests/training/test_processes.py."""
+"""Batch norm over the shares of several processes, which are threads here or stood in for; that of
+whole games is tested in tests/training/test_processes.py."""
+
+import copy
 
 import pytest
 import torch
+from ranks import each, memories
 from torch import nn
 
 from steadygan.game.player import frozen_buffers
+from steadygan.game.processes import Processes
 from steadygan.networks.synchronised import SynchronisedBatchNorm, synchronise
 
 
@@ -17,10 +21,10 @@ class Among:
     def __init__(self, other):
         self.other = other
 
-    def whole(self, share):
+    def gathered(self, own):
         axes = [0, *range(2, self.other.dim())]
         theirs = torch.stack([self.other.mean(axes), self.other.var(axes, correction=0)])
-        return torch.cat([share, theirs[None]])
+        return torch.stack([own, theirs])
 
 
 def layers(kind, momentum=0.1):
@@ -47,6 +51,43 @@ def test_a_share_is_normalised_by_the_whole_batch(kind, shape, momentum):
     for name, buffer in plain.named_buffers():
         assert torch.allclose(dict(ours.named_buffers())[name], buffer, atol=1e-5), name
     assert torch.allclose(ours.eval()(own), plain.eval()(own), atol=1e-5)
+
+
+def derivatives(layer, x, twice):
+    """Of a sum over samples, which is no mean, with regard to samples and parameters; where `twice`
+    of the norm of its first derivative."""
+    x = x.clone().requires_grad_()
+    tangled = (layer(x).tanh() * torch.arange(x[0].numel(), dtype=x.dtype).view(x[0].shape)).sum()
+    if twice:
+        (slope,) = torch.autograd.grad(tangled, x, create_graph=True)
+        tangled = slope.square().sum()
+    wanted = [x, *layer.parameters()]
+    return torch.autograd.grad(tangled, wanted)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("laid_out", [torch.contiguous_format, torch.channels_last])
+def test_derivatives_are_those_of_the_whole_batch(twice, affine, laid_out):
+    torch.manual_seed(0)
+    plain = nn.BatchNorm2d(3, affine=affine).double()
+    for parameter in plain.parameters():
+        nn.init.normal_(parameter)
+    batch = (torch.randn(8, 3, 4, 5, dtype=torch.float64) * 3 + 5).to(memory_format=laid_out)
+    of_x, *of_parameters = derivatives(plain, batch, twice)
+
+    def of_share(rank, memory):
+        processes = Processes(rank, 2)
+        processes.memory = memory
+        layer = copy.deepcopy(plain)
+        synchronise(layer, processes)
+        return derivatives(layer, processes.share_of(batch), twice)
+
+    with memories(2) as there:
+        first, second = each(there, of_share)
+    assert torch.allclose(torch.cat([first[0], second[0]]), of_x, rtol=0, atol=1e-10)
+    for one, other, whole in zip(first[1:], second[1:], of_parameters, strict=True):
+        assert torch.allclose(one + other, whole, rtol=0, atol=1e-10)
 
 
 def test_frozen_statistics_stay_and_parameters_keep_their_identity():

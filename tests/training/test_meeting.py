@@ -3,11 +3,11 @@
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from ranks import each, memories, met
 
 from steadygan.game import shared_memory
 from steadygan.game.processes import Processes, ProcessLostError
@@ -20,43 +20,6 @@ def small_pieces(monkeypatch):
     monkeypatch.setattr(shared_memory, "PIECE", 64)
     monkeypatch.setattr(meeting, "PIECE", 64)
     monkeypatch.setattr(meeting, "MEETING_SECONDS", 2.0)
-
-
-def in_all(count, call):
-    """What `call(rank, tell)` gives in each of `count` processes."""
-    said, barrier = [""] * count, threading.Barrier(count, timeout=20)
-
-    def telling(rank):
-        def tell(text):
-            said[rank] = text
-            barrier.wait()
-            found = list(said)
-            barrier.wait()
-            return found
-
-        return tell
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda rank: call(rank, telling(rank)), range(count)))
-
-
-def met(count, patience=20.0):
-    return in_all(count, lambda rank, tell: meeting.meet(rank, count, tell, patience))
-
-
-@contextmanager
-def memories(count, patience=20.0):
-    found = met(count, patience)
-    try:
-        yield found
-    finally:
-        for memory in filter(None, found):
-            memory.close()
-
-
-def each(memories, call):
-    with ThreadPoolExecutor(len(memories)) as pool:
-        return list(pool.map(call, range(len(memories)), memories))
 
 
 @pytest.mark.parametrize("count", [2, 3])
