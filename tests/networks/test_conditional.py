@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from steadygan.networks import ConditionalNetworks
 from steadygan.networks.base import Codes
@@ -51,6 +52,20 @@ def test_a_label_starts_somewhat_quieter_than_the_noise():
 def test_either_form_can_be_asked_for_at_any_size():
     assert isinstance(built((1, 28, 28), dense=False, **SMALL)["generator"], LabelledGenerator)
     assert isinstance(built((3, 64, 64), dense=True, **SMALL)["generator"], ConditionalGenerator)
+
+
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+@pytest.mark.parametrize("pixels", [28, 36, 64])
+def test_convolutional_ones_have_the_kernel_that_is_asked_for(kernel, pixels):
+    shape = (1, pixels, pixels)
+    made = built(shape, dense=False, kernel=kernel, **SMALL)
+    for network in made.values():
+        sides = {m.kernel_size for m in network.modules() if isinstance(m, _ConvNd)}
+        assert sides == {(kernel, kernel)}
+    labels = torch.arange(5)
+    images = made["generator"](with_class(torch.randn(5, 8), labels))
+    assert images.shape == (5, *shape)
+    assert made["discriminator"](images, labels).shape == (5, 1)
 
 
 @pytest.mark.parametrize(

@@ -62,14 +62,15 @@ def test_the_start_of_a_map():
         assert (made.bias == 0).all()
 
 
+@pytest.mark.parametrize("kernel", [5, 4, 3])
 @pytest.mark.parametrize("size", [28, 14, 7, 5, 2])
-def test_a_labelled_convolution_is_the_one_over_constant_maps(size):
+def test_a_labelled_convolution_is_the_one_over_constant_maps(size, kernel):
     torch.manual_seed(0)
-    layer = LabelledConv(3, 4, 6).double()
+    layer = LabelledConv(3, 4, 6, kernel, size).double()
     maps = torch.randn(5, 3, size, size, dtype=torch.float64, requires_grad=True)
     values = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
     whole = torch.cat([maps, values[:, :, None, None].expand(-1, -1, size, size)], 1)
-    wanted = conv2d(whole, layer.weight, layer.bias, stride=2, padding=2)
+    wanted = conv2d(whole, layer.weight, layer.bias, stride=2, padding=layer.padding)
     made = layer(maps, values)
     assert made.shape == (5, 6, -(-size // 2), -(-size // 2))
     assert torch.allclose(made, wanted, atol=1e-12)
@@ -82,7 +83,7 @@ def test_a_labelled_convolution_is_the_one_over_constant_maps(size):
 
 
 def test_a_labelled_convolution_builds_no_constant_maps():
-    layer = LabelledConv(3, 4, 6)
+    layer = LabelledConv(3, 4, 6, 5, 9)
     with Shapes() as shapes:
         layer(torch.randn(5, 3, 14, 14), torch.randn(5, 4))
     whole = {shape[1] for shape in shapes.seen if len(shape) == 4 and shape[2:] == (14, 14)}

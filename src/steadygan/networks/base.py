@@ -123,8 +123,14 @@ def feature_sizes(size: int, times: int) -> list[int]:
 
 def down_conv(channels: int, out: int, kernel: int, size: int, bias: bool = True) -> nn.Conv2d:
     """A stride-2 convolution from `size` to ceil(size / 2) pixels, for any kernel >= 3."""
+    padding = halving_padding(kernel, size)
+    return nn.Conv2d(channels, out, kernel, stride=2, padding=padding, bias=bias)
+
+
+def halving_padding(kernel: int, size: int) -> int:
+    """The padding of a stride-2 convolution from `size` to ceil(size / 2) pixels."""
     total = (math.ceil(size / 2) - 1) * 2 + kernel - size
-    return nn.Conv2d(channels, out, kernel, stride=2, padding=math.ceil(total / 2), bias=bias)
+    return math.ceil(total / 2)
 
 
 def double_conv(

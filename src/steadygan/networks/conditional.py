@@ -75,7 +75,7 @@ class ConditionalNetworks(Networks):
     `z_width` and y to `y_width` units, both to `g_width`; D maps x to `d_width` and y to
     `d_y_width` maxout units of `d_pieces` pieces, both to `d_width` of one piece less; dropout of
     `g_drop_rate` and `d_drop_rate` on hidden layers. Convolutional: `MulticlassNetworks` of
-    `width`, `hidden` and `label_dim`.
+    `width`, `hidden`, `label_dim` and `kernel`.
     """
 
     name = "cgan"
@@ -93,12 +93,16 @@ class ConditionalNetworks(Networks):
     width: int = Field(64, ge=1, le=1024)
     hidden: int = Field(1024, ge=1, le=65536)
     label_dim: int = Field(32, ge=1, le=65536)
+    kernel: int = Field(5, ge=3, le=7)
 
     def build(self, shape: Shape, latent_dim: int, codes: Codes = NO_CODES) -> Built:
         grey = shape[0] == 1 and shape[1] <= 32
         if not (grey if self.dense is None else self.dense):
             convolutional = MulticlassNetworks(
-                width=self.width, hidden=self.hidden, label_dim=self.label_dim
+                width=self.width,
+                hidden=self.hidden,
+                label_dim=self.label_dim,
+                kernel=self.kernel,
             )
             return convolutional.build(shape, latent_dim, codes)
         of_g = (self.z_width, self.y_width, self.g_width)

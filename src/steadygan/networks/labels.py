@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, unfold
 
+from steadygan.networks.base import halving_padding
+
 
 def with_class(latent: Tensor, classes: Tensor) -> Tensor:
     """Latents (B, n) with classes (B,) int64 as a last column, (B, n + 1)."""
@@ -34,20 +36,23 @@ class LabelMap(nn.Module):
 
 
 class LabelledConv(nn.Conv2d):
-    """A 5x5 convolution of stride 2 over maps (B, channels, s, s) ++ `extra` constant maps, whose
-    values (B, extra) are given, one per map: (B, out, ceil(s / 2), ceil(s / 2)).
+    """A convolution of stride 2 over maps (B, channels, s, s) ++ `extra` constant maps, whose
+    values (B, extra) are given, one per map: (B, out, ceil(s / 2), ceil(s / 2)) for s = `size`.
 
     The constant maps are never built. All that such a map adds to a pixel is its value times the
     sum of the taps that fall inside the image there, so they cost only a small matrix product.
     """
 
-    def __init__(self, channels: int, extra: int, out: int) -> None:
-        super().__init__(channels + extra, out, 5, stride=2, padding=2)
+    def __init__(self, channels: int, extra: int, out: int, kernel: int, size: int) -> None:
+        self.around = halving_padding(kernel, size)
+        super().__init__(channels + extra, out, kernel, stride=2, padding=self.around)
         self.split = [channels, extra]
 
     def forward(self, maps: Tensor, values: Tensor) -> Tensor:  # type: ignore[override]  # two inputs
         of_maps, of_values = self.weight.split(self.split, dim=1)
-        made = conv2d(maps, of_maps, self.bias, stride=2, padding=2)
+        kernel, padding = self.kernel_size, self.around
+        made = conv2d(maps, of_maps, self.bias, stride=2, padding=padding)
         taps = torch.einsum("be,oet->bot", values, of_values.flatten(2))
-        inside = unfold(torch.ones_like(maps[:1, :1]), 5, padding=2, stride=2)[0]  # (25, pixels)
+        # (taps, pixels)
+        inside = unfold(torch.ones_like(maps[:1, :1]), kernel, padding=padding, stride=2)[0]
         return made + (taps @ inside).unflatten(2, made.shape[2:])

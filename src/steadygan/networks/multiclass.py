@@ -45,16 +45,17 @@ class LabelledDiscriminator(nn.Module):
     before each fully connected layer. Its features (B, hidden + label_dim) end in the label's."""
 
     def __init__(
-        self, labels: LabelMap, channels: list[int], sizes: list[int], hidden: int, norm: bool
-    ) -> None:
+        self, labels: LabelMap, channels: list[int], sizes: list[int], hidden: int, norm: bool,
+        kernel: int,
+    ) -> None:  # fmt: skip
         super().__init__()
         extra = labels.rows.embedding_dim
         self.labels = labels
-        self.first = down_conv(channels[0], channels[1], 5, sizes[0])
-        self.second = LabelledConv(channels[1], extra, channels[2])
+        self.first = down_conv(channels[0], channels[1], kernel, sizes[0])
+        self.second = LabelledConv(channels[1], extra, channels[2], kernel, sizes[1])
         later = [*normed(nn.BatchNorm2d(channels[2]), norm), nn.LeakyReLU(0.2, inplace=True)]
         for i in range(2, len(sizes) - 1):
-            later.append(down_conv(channels[i], channels[i + 1], 5, sizes[i]))
+            later.append(down_conv(channels[i], channels[i + 1], kernel, sizes[i]))
             later += normed(nn.BatchNorm2d(channels[i + 1]), norm)
             later.append(nn.LeakyReLU(0.2, inplace=True))
         self.later = nn.Sequential(*later, nn.Flatten())
@@ -81,7 +82,7 @@ def normed(layer: nn.Module, norm: bool) -> list[nn.Module]:
 
 
 class MulticlassNetworks(Networks):
-    """G: FC, then transposed convolutions 5x5; D: convolutions 5x5, FC `hidden`, FC.
+    """G: FC, then transposed convolutions; D: convolutions, FC `hidden`, FC.
 
     `label_dim` is what a label is mapped to, by a map of its own in G and in D. `width` is the
     channels of D's second convolution before the label adds its `label_dim`, and half of those
@@ -95,6 +96,7 @@ class MulticlassNetworks(Networks):
     width: int = Field(64, ge=1, le=1024)
     hidden: int = Field(1024, ge=1, le=65536)
     label_dim: int = Field(256, ge=1, le=65536)
+    kernel: int = Field(5, ge=3, le=7)
     g_norm: Literal["batch", "none"] = "batch"
     d_norm: Literal["batch", "none"] = "batch"
 
@@ -126,9 +128,9 @@ class MulticlassNetworks(Networks):
             nn.Unflatten(1, (inside, sizes[0], sizes[0])),
         ]
         for i in range(len(sizes) - 2):
-            layers.append(double_conv(inside, inside, 5, sizes[i], sizes[i + 1]))
+            layers.append(double_conv(inside, inside, self.kernel, sizes[i], sizes[i + 1]))
             layers += [*normed(nn.BatchNorm2d(inside), norm), nn.ReLU(inplace=True)]
-        layers += [double_conv(inside, shape[0], 5, sizes[-2], sizes[-1]), nn.Tanh()]
+        layers += [double_conv(inside, shape[0], self.kernel, sizes[-2], sizes[-1]), nn.Tanh()]
         return LabelledGenerator(LabelMap(classes, self.label_dim), nn.Sequential(*layers))
 
     def discriminator(self, shape: Shape, classes: int) -> LabelledDiscriminator:
@@ -137,4 +139,4 @@ class MulticlassNetworks(Networks):
         channels = [shape[0], shape[0] + self.label_dim, *later]
         labels = LabelMap(classes, self.label_dim)
         norm = self.d_norm == "batch"
-        return LabelledDiscriminator(labels, channels, sizes, self.hidden, norm)
+        return LabelledDiscriminator(labels, channels, sizes, self.hidden, norm, self.kernel)

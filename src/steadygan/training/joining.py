@@ -1,4 +1,5 @@
-"""Joining the other processes of a run: what `torchrun` starts, over torch.distributed.
+"""Joining the other processes of a run: what `torchrun` starts, over torch.distributed, and over
+shared memory where they are of one machine.
 
 `torchrun` says by environment variables which process this is, of how many, and where to meet. A
 program of one's own may set up torch.distributed itself, and is joined as it is.
@@ -44,9 +45,9 @@ def join(device: str = "auto") -> tuple[Processes, str]:
     """Meet the other processes that `torchrun` has started; them, and the device of this one.
 
     Each process of a machine gets a GPU of its own where `device` is auto or cuda and there are
-    GPUs; gloo carries what is on a CPU, NCCL what is on a GPU. Raises UserError in all of them
-    where one has no GPU, and where they cannot meet. Without torchrun: `ALONE`, and `device` as it
-    is.
+    GPUs; shared memory or gloo carries what is on a CPU, NCCL what is on a GPU. Raises UserError in
+    all of them where one has no GPU, and where they cannot meet. Without torchrun: `ALONE`, and
+    `device` as it is.
     """
     _, count = rank_and_count()
     if count == 1:
@@ -93,7 +94,8 @@ def device_of(device: str, local_rank: int) -> str:
 def leave() -> None:
     """Part from the other processes, at the end of a run."""
     if dist.is_available() and dist.is_initialized():
-        if (memory := here().memory) is not None:
+        met = _processes.cache_info().currsize > 0  # else asking for them would be a meeting
+        if met and (memory := here().memory) is not None:
             memory.close()
         _processes.cache_clear()
         dist.destroy_process_group()
