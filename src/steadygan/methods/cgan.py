@@ -27,8 +27,8 @@ recipe = Recipe(
     shared_latents=True,
 )
 presets = {
-    # Kernels of 4 give more images a second, and a label of 23 numbers gives D's first convolution 24
-    # maps: both measured in docs/studies/small-images.md.
+    # Kernels of 4 give more images a second; a label of 23 numbers gives D's first convolution 24
+    # maps. Both are measured in docs/studies/small-images.md.
     "light": {
         "dense": False,
         "kernel": 4,
