@@ -13,6 +13,7 @@ import pytest
 import steadygan.report
 from steadygan.errors import UserError
 from steadygan.report import write_report
+from steadygan.report.page import prose
 
 
 def data_of(page):
@@ -237,3 +238,17 @@ print({{name for name in parts if not name.startswith("steadygan.report.")}})
         "steadygan.stability.score",
         "steadygan.stability.signals",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("train on with `steadygan resume <RUN>` & see",
+         "train on with <code>steadygan resume &lt;RUN&gt;</code> &amp; see"),
+        ("`a` and `b`", "<code>a</code> and <code>b</code>"),
+        ("<b> is no mark", "&lt;b&gt; is no mark"),
+        ("one that is `not closed <i>", "one that is `not closed &lt;i&gt;"),
+    ],
+)  # fmt: skip
+def test_commands_in_sentences_are_set_as_code_and_nothing_else_is_markup(said, shown):
+    assert prose(said) == shown

@@ -84,6 +84,17 @@ def render(study: Study) -> str:
     return _templates().get_template("report.html.jinja").render(context)
 
 
+def prose(said: str) -> Markup:
+    """A sentence with its `commands` set as code, and all else escaped."""
+    pieces = said.split("`")
+    if len(pieces) % 2 == 0:  # one that is not closed
+        return Markup.escape(said)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if i % 2 else piece
+        for i, piece in enumerate(pieces)
+    )
+
+
 def script_json(value: Any) -> Markup:
     """JSON that is safe inside a script element: no text in it can end the element."""
     raw = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -269,7 +280,9 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(figure=text.figure, count=text.count, percent=text.percent, words=text.words)
+    env.filters.update(
+        figure=text.figure, count=text.count, percent=text.percent, words=text.words, prose=prose
+    )
     return env
 
 
