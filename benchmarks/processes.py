@@ -26,7 +26,7 @@ import torch
 import torch.distributed as dist
 
 from steadygan.launch import rank_and_count
-from steadygan.training.joining import join
+from steadygan.training.joining import join, leave
 from steadygan.training.runfolder import read_history
 
 
@@ -68,6 +68,7 @@ def messages() -> None:
             taken.append((time.perf_counter() - started) / TIMES * 1e3)
         if processes.first:
             print(f"{size:,} numbers: {taken[0]:.2f} ms added, {taken[1]:.2f} ms by gloo's sum")
+    leave()
 
 
 def main() -> None:

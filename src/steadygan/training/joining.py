@@ -8,7 +8,7 @@ program of one's own may set up torch.distributed itself, and is joined as it is
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.distributed as dist
@@ -23,22 +23,24 @@ from steadygan.training.meeting import meet
 PATIENCE = timedelta(hours=1)
 
 
+#: The processes of each group that is there. A group that is held until Python ends aborts it.
+_met: WeakKeyDictionary[dist.ProcessGroup, Processes] = WeakKeyDictionary()
+
+
 def here() -> Processes:
     """The processes of this run as they have joined; `ALONE` where none has."""
     if not (dist.is_available() and dist.is_initialized()):
         return ALONE
-    return _processes(dist.group.WORLD)
-
-
-@lru_cache(maxsize=1)
-def _processes(group: dist.ProcessGroup) -> Processes:
-    """Those of the group, which is asked for by all of them the first time."""
-    if group.size() == 1:
+    if dist.get_world_size() == 1:
         return ALONE
-    processes = Processes(group.rank(), group.size())
-    patience = PATIENCE.total_seconds()
-    processes.memory = meet(processes.rank, processes.count, processes.texts, patience)
-    return processes
+    group = dist.group.WORLD
+    assert group is not None
+    if group not in _met:  # by all of them at once
+        processes = Processes(dist.get_rank(), dist.get_world_size())
+        patience = PATIENCE.total_seconds()
+        processes.memory = meet(processes.rank, processes.count, processes.texts, patience)
+        _met[group] = processes
+    return _met[group]
 
 
 def join(device: str = "auto") -> tuple[Processes, str]:
@@ -94,8 +96,8 @@ def device_of(device: str, local_rank: int) -> str:
 def leave() -> None:
     """Part from the other processes, at the end of a run."""
     if dist.is_available() and dist.is_initialized():
-        met = _processes.cache_info().currsize > 0  # else asking for them would be a meeting
-        if met and (memory := here().memory) is not None:
-            memory.close()
-        _processes.cache_clear()
+        for processes in _met.values():
+            if processes.memory is not None:
+                processes.memory.close()
+        _met.clear()
         dist.destroy_process_group()
