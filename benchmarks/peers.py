@@ -39,7 +39,9 @@ from steadygan.data import Dataset
 from steadygan.game.optimizers import Adam
 from steadygan.game.recipe import Recipe
 from steadygan.methods import find
+from steadygan.networks.base import Networks
 from steadygan.networks.own import OwnNetworks
+from steadygan.networks.sngan import SNGANNetworks
 from steadygan.parts.normalisation import SpectralNormalisation
 from steadygan.training.graphs import WARM_UP
 from steadygan.training.inputs import as_played
@@ -91,15 +93,18 @@ class Mimicry:
         # The SNGAN net of mimicry is that of its DCGAN with spectral norm in each layer.
         plain = importlib.import_module("torch_mimicry.nets.dcgan.dcgan_32")
         bare = plain.DCGANDiscriminator32().to(device) if name == "sngan" else self.d
-        self.recipe = self._recipe(bare, betas)
+        self.recipe = self._recipe(OwnNetworks(generator=self.g, discriminator=bare), betas)
+        #: With the library's networks of the same layers and channels. Its G repeats pixels, as in
+        #: the paper's code, where mimicry's is bilinear.
+        self.library = self._recipe(SNGANNetworks(backbone="resnet"), betas)
 
-    def _recipe(self, d: nn.Module, betas: tuple[float, float]) -> Recipe:
+    def _recipe(self, networks: Networks, betas: tuple[float, float]) -> Recipe:
         """The same game here."""
         recipe = find(self.method).recipe
         normalised = [p for p in recipe.parts() if isinstance(p, SpectralNormalisation)]
         penalties = tuple(p for p in recipe.on_d if p not in normalised)
         return recipe.changed(
-            networks=OwnNetworks(generator=self.g, discriminator=d),
+            networks=networks,
             prior=find("sngan").recipe.prior.model_copy(update={"dim": 128}),
             on_d=penalties,
             shared=tuple(normalised),
@@ -233,6 +238,7 @@ def of_mimicry(checkout: Path, asked: argparse.Namespace, device: torch.device) 
             "mimicry": lambda peer=peer: peer,
             "textbook": lambda peer=peer: Textbook(peer.recipe, data, device),
             "ours fp32": lambda peer=peer: ours(peer.recipe, data, asked.device, "fp32"),
+            "ours, own nets": lambda peer=peer: ours(peer.library, data, asked.device, "fp32"),
         }
         if has_bf16(device):
             sides["ours bf16"] = lambda peer=peer: ours(peer.recipe, data, asked.device, "bf16")

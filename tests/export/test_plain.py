@@ -67,6 +67,13 @@ def test_a_normalised_weight_is_worked_in_and_the_network_stays_as_it_was():
     assert torch.equal(network(latents), wanted)
 
 
+def test_a_doubling_convolution_is_written_as_one_layer_of_torch():
+    generator, latents, _ = generator_of("fastgan", COLOUR)
+    source = plain(generator, latents).source
+    assert source.count("kernel_size=(4, 4), stride=(2, 2)") == 3  # to 16, 32 and 64 pixels
+    assert "register_buffer" not in source
+
+
 class Shifted(nn.Module):
     """Reads as one would write it: slices, a parameter, a buffer of whole numbers."""
 

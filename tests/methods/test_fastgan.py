@@ -169,7 +169,7 @@ def test_maps_are_of_16_and_8_pixels_and_decoders_make_128_at_most(size, maps, w
 def test_the_widths_are_those_of_the_authors_code():
     made = built((3, 256, 256), latent=256, width=64, device="meta")
     g, d = made["generator"], made["discriminator"]
-    first = [g.start[1].out_channels, *(b[1].out_channels for b in g.blocks)]
+    first = [g.start[1].out_channels, *(b[0].out_channels for b in g.blocks)]
     assert [n // 2 for n in first] == [1024, 512, 256, 128, 128, 64, 32]
     blocks = [*d.encoder[2:], d.deepest]
     found = [d.encoder[0].out_channels, *(b.main[0].out_channels for b in blocks)]

@@ -25,8 +25,9 @@ KINDS = ("wgan-gp", "began", STAGED)
 #: What a trainer holds beside its state: the data set (in the fingerprint), what the last turn saw
 #: (dealt anew each turn, for the log), and the copies that a failure file is made of.
 OUTSIDE = {"data", "last", "guard"}
-#: A tensor that follows from a network's sizes and never changes: R3GAN's resampling.
-CONSTANT = "._buffers.[matrix]"
+#: Tensors that follow from a network's sizes and never change: R3GAN's resampling, and where a 3x3
+#: kernel comes in one of 4x4.
+CONSTANT = "._buffers.[matrix]", "._buffers.[places]"
 
 
 def recipe_of(subject: str) -> Recipe:

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
+from steadygan.networks.resampling import DoublingConv
+
 #: Functions in C that fx names by where they are defined, under the name that users know.
 BUILTIN = re.compile(r"\btorch\._C\._nn\.(\w+)")
 #: What fx writes at length: x[(slice(None, None, None), -1)] for x[:, -1].
@@ -71,7 +73,8 @@ def plain(network: nn.Module, latents: Tensor) -> Plain:
 
 
 def baked(network: nn.Module) -> nn.Module:
-    """A copy on the CPU in eval mode, float32, with each parametrised weight as it stands."""
+    """A copy on the CPU in eval mode, float32, with each parametrised weight as it stands, and
+    doubling convolutions as layers of torch.nn."""
     network = copy.deepcopy(network).cpu().float().eval()
     for module in list(network.modules()):
         if not parametrize.is_parametrized(module):
@@ -83,6 +86,10 @@ def baked(network: nn.Module) -> nn.Module:
         del module.parametrizations
         for name, value in values.items():
             module.register_parameter(name, nn.Parameter(value, requires_grad=False))
+    for owner in list(network.modules()):
+        for name, module in owner.named_children():
+            if isinstance(module, DoublingConv):
+                owner.register_module(name, module.plain())
     return network.requires_grad_(False)
 
 

@@ -23,6 +23,7 @@ from steadygan.networks.base import (
     init_normal,
 )  # fmt: skip
 from steadygan.networks.dcgan import DCGANNetworks
+from steadygan.networks.resampling import DoublingConv
 
 Error = Literal["l1", "l2", "norm"]
 
@@ -114,11 +115,9 @@ class BEGANNetworks(Networks):
             nn.Linear(code, width * sides[0] ** 2),
             nn.Unflatten(1, (width, sides[0], sides[0])),
         ]
-        for i in range(len(sides)):
-            for _ in range(2):
-                layers += [nn.Conv2d(width, width, 3, padding=1), nn.ELU()]
-            if i < len(sides) - 1:
-                layers.append(nn.Upsample(size=sides[i + 1], mode="nearest"))
+        for i, side in enumerate(sides):
+            first = DoublingConv(width, width, side) if i else nn.Conv2d(width, width, 3, padding=1)
+            layers += [first, nn.ELU(), nn.Conv2d(width, width, 3, padding=1), nn.ELU()]
         return nn.Sequential(*layers, nn.Conv2d(width, shape[0], 3, padding=1))
 
 

@@ -21,6 +21,7 @@ from steadygan.networks.base import (
     feature_sizes,
     init_normal,
 )
+from steadygan.networks.resampling import DoublingConv
 
 #: How many doublings a gate skips: 8x8 maps excite 128x128 ones. Smaller images have fewer.
 SKIP = 4
@@ -128,10 +129,9 @@ class FastGANNetworks(Networks):
 
 
 def up_block(channels: int, out: int, side: int) -> nn.Sequential:
-    """Nearest pixels up to `side`, a 3x3 convolution to 2 `out`, batch norm, GLU to `out`."""
+    """Pixels repeated up to `side`, a 3x3 convolution to 2 `out`, batch norm, GLU to `out`."""
     return nn.Sequential(
-        nn.Upsample(size=(side, side), mode="nearest"),
-        nn.Conv2d(channels, 2 * out, 3, padding=1, bias=False),
+        DoublingConv(channels, 2 * out, side, bias=False),
         nn.BatchNorm2d(2 * out),
         nn.GLU(1),
     )

@@ -9,9 +9,13 @@ from __future__ import annotations
 import math
 
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate, relu
+from torch.nn.functional import relu
 
 from steadygan.networks.base import Weighted
+from steadygan.networks.resampling import DoublingConv, HalvingConv, enlarged, halved
+
+#: Of the convolutions of residual branches, which ReLUs halve.
+GAIN = math.sqrt(2.0)
 
 
 def glorot_(layer: Weighted, gain: float = 1.0) -> Weighted:
@@ -23,18 +27,7 @@ def glorot_(layer: Weighted, gain: float = 1.0) -> Weighted:
 
 
 def _conv3(channels: int, out: int) -> nn.Conv2d:
-    return glorot_(nn.Conv2d(channels, out, 3, padding=1), math.sqrt(2.0))
-
-
-def enlarged(x: Tensor, side: int) -> Tensor:
-    """(B, C, h, h) by nearest neighbours to `side` <= 2 h pixels: doubled, then cut."""
-    return interpolate(x, scale_factor=2.0, mode="nearest")[..., :side, :side]
-
-
-def halved(x: Tensor) -> Tensor:
-    """(B, C, h, h) averaged 2x2 to ceil(h / 2) pixels; windows at an odd edge average what is
-    there."""
-    return avg_pool2d(x, 2, ceil_mode=True)
+    return glorot_(nn.Conv2d(channels, out, 3, padding=1), GAIN)
 
 
 class UpBlock(nn.Module):
@@ -44,30 +37,31 @@ class UpBlock(nn.Module):
         super().__init__()
         self.side = side
         self.norms = nn.ModuleList([nn.BatchNorm2d(channels), nn.BatchNorm2d(out)])
-        self.convs = nn.ModuleList([_conv3(channels, out), _conv3(out, out)])
+        enlarging = glorot_(DoublingConv(channels, out, side), GAIN)
+        self.convs = nn.ModuleList([enlarging, _conv3(out, out)])
         self.shortcut = glorot_(nn.Conv2d(channels, out, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        branch = enlarged(relu(self.norms[0](x)), self.side)
-        branch = self.convs[1](relu(self.norms[1](self.convs[0](branch))))
+        branch = self.convs[0](relu(self.norms[0](x)))
+        branch = self.convs[1](relu(self.norms[1](branch)))
         # A 1x1 convolution commutes with repeating pixels: it comes first, on a quarter of them.
         return branch + enlarged(self.shortcut(x), self.side)
 
 
 class DownBlock(nn.Module):
-    """ReLU, conv, ReLU, conv, halve; shortcut: 1x1 conv, halve.
+    """ReLU, conv, ReLU, conv, halve; shortcut: 1x1 conv, halve. From `side` pixels.
 
     The `first` block sees an image: it has no ReLU at the start, and its shortcut halves before the
-    1x1 convolution. Without `halves` the side stays, and for equal channels the shortcut is the
-    identity.
+    1x1 convolution. Without a `side` it stays, and for equal channels the shortcut is the identity.
     """
 
-    def __init__(self, channels: int, out: int, *, halves: bool = True, first: bool = False):
+    def __init__(self, channels: int, out: int, side: int | None = None, *, first: bool = False):
         super().__init__()
-        self.halves, self.first = halves, first
+        self.halves, self.first = side is not None, first
         hidden = out if first else channels
-        self.convs = nn.ModuleList([_conv3(channels, hidden), _conv3(hidden, out)])
-        learned = halves or channels != out
+        halving = None if side is None else glorot_(HalvingConv(hidden, out, side), GAIN)
+        self.convs = nn.ModuleList([_conv3(channels, hidden), halving or _conv3(hidden, out)])
+        learned = self.halves or channels != out
         self.shortcut = glorot_(nn.Conv2d(channels, out, 1)) if learned else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,7 +70,7 @@ class DownBlock(nn.Module):
         if not self.halves:
             return branch + self.shortcut(x)
         # Averaging commutes with a 1x1 convolution: done first, it leaves a quarter of the pixels.
-        return halved(branch) + self.shortcut(halved(x))
+        return branch + self.shortcut(halved(x))
 
 
 class SumPool(nn.Module):

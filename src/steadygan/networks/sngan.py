@@ -147,12 +147,14 @@ class SNGANNetworks(Networks):
         to 48 pixels, as in the authors' code)."""
         halves, small = self.d_halvings(shape[1]), shape[1] <= SMALL_SIDE
         channels = [self.width * (2 if small else min(2**i, 16)) for i in range(halves)]
+        sides = feature_sizes(shape[1], halves)
         layers: list[nn.Module] = []
         for k, out in enumerate(channels):
-            layers.append(DownBlock(channels[k - 1] if k else shape[0], out, first=k == 0))
+            into = channels[k - 1] if k else shape[0]
+            layers.append(DownBlock(into, out, sides[k], first=k == 0))
             layers += self._attention_at(k + 1, out, fused=False)
         if small:
-            layers += [DownBlock(channels[-1], channels[-1], halves=False) for _ in range(2)]
+            layers += [DownBlock(channels[-1], channels[-1]) for _ in range(2)]
         head = glorot_(nn.Linear(channels[-1], 1, bias=not small))
         return Discriminator(nn.Sequential(*layers, SumPool()), head)
 
