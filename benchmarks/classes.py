@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import statistics
 import tempfile
 import time
@@ -27,6 +26,7 @@ from steadygan.study.compose import compose
 from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import place
 from steadygan.training.runfolder import RunFolder
+from steadygan.training.status import peak_resident_mib
 
 SHAPE = (1, 28, 28)
 
@@ -65,7 +65,7 @@ def peak(asked: argparse.Namespace) -> float:
         trainer = game(asked, asked.classes, Path(folder))
         seconds(trainer, asked.steps)
         trainer.save()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return peak_resident_mib() / 1024
 
 
 def main() -> None:

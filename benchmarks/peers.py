@@ -20,7 +20,6 @@ import argparse
 import contextlib
 import importlib
 import io
-import resource
 import statistics
 import subprocess
 import sys
@@ -46,6 +45,7 @@ from steadygan.parts.normalisation import SpectralNormalisation
 from steadygan.training.graphs import WARM_UP
 from steadygan.training.inputs import as_played
 from steadygan.training.precision import arithmetic_of, find_device, has_bf16
+from steadygan.training.status import peak_resident_mib
 
 Turn = Callable[[], None]
 
@@ -262,7 +262,7 @@ def alone(turn: Turn, began: float) -> None:
     synchronise()
     taken = time.time() - began
     turn()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_resident_mib()
     there = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0
     held = f", {there:,.0f} MiB of the GPU" if there else ""
     print(f"first iteration after {taken:.1f} s, peak memory {peak:,.0f} MiB{held}")

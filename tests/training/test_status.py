@@ -3,6 +3,8 @@
 import ast
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -144,6 +146,14 @@ def test_a_clock_that_is_set_back_changes_no_time_of_a_run(tmp_path, monkeypatch
     status = status_on_disk(run)
     assert 0 < status["seconds"] <= status["wall_seconds"] < 3600
     assert 50 < status["peak_memory_mib"] < 1_000_000
+
+
+def test_the_peak_of_memory_is_not_that_of_the_program_which_started_this_one():
+    """A study or a web app starts runs, and may hold more than they do."""
+    command = "from steadygan.training.status import peak_resident_mib as peak; print(peak())"
+    held = b"1" * (2**30)
+    found = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
+    assert 50 < float(found.stdout) < len(held) / 2**20
 
 
 def test_durations_are_never_of_a_clock_that_can_be_set():

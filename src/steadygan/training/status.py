@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,11 +17,17 @@ from steadygan.training.loop import Trainer
 from steadygan.training.runfolder import read_facts
 
 
+def peak_resident_mib() -> float:
+    """The most memory that this process has held, in MiB. `ru_maxrss` is no such number: a program
+    inherits that of the process that started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 def peak_memory(device: torch.device) -> dict[str, float]:
     """The most memory that this process has held, and on a GPU the most that torch has held there,
     in MiB."""
-    here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # in KiB on Linux
-    found = {"peak_memory_mib": round(here, 1)}
+    found = {"peak_memory_mib": round(peak_resident_mib(), 1)}
     if device.type == "cuda":
         there = torch.cuda.max_memory_allocated(device) / 2**20
         found["peak_device_memory_mib"] = round(there, 1)
