@@ -24,11 +24,14 @@ Policy = Literal["color", "translation", "cutout"]
 def jittered(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Brightness + U(-.5, .5), then saturation * U(0, 2) about each pixel's mean over channels,
     then contrast * U(.5, 1.5) about the image's mean. Not clipped to [-1, 1]."""
-    images = images + one_per_sample(images, generator) - 0.5
+    added = one_per_sample(images, generator) - 0.5
+    saturation = 2.0 * one_per_sample(images, generator)
+    contrast = 0.5 + one_per_sample(images, generator)
+    # Together they are linear in the image's mean, a pixel's mean over channels, and the pixel.
     grey = images.mean(1, keepdim=True)
-    images = torch.lerp(grey, images, 2.0 * one_per_sample(images, generator))
-    mean = images.mean((1, 2, 3), keepdim=True)
-    return torch.lerp(mean, images, 0.5 + one_per_sample(images, generator))
+    result = torch.addcmul(added, 1 - contrast, grey.mean((2, 3), keepdim=True))
+    result = torch.addcmul(result, contrast * (1 - saturation), grey)
+    return torch.addcmul(result, contrast * saturation, images)
 
 
 def shifted(
@@ -39,8 +42,9 @@ def shifted(
     height, width = images.shape[2:]
     rows, rows_in = _sources(images, height, most[0], generator)
     columns, columns_in = _sources(images, width, most[1], generator)
-    which = torch.arange(len(images), device=images.device)[:, None, None]
-    moved = images.movedim(1, -1)[which, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+    places = (width * rows[:, :, None] + columns[:, None, :]).flatten(1)[:, None]
+    flat = images.flatten(2)
+    moved = flat.gather(2, places.expand_as(flat)).view(images.shape)
     if border == "edge":
         return moved
     return moved * (rows_in[:, :, None] & columns_in[:, None, :])[:, None]
@@ -82,6 +86,7 @@ def diff_augment(
     """Zhao et al. 2020, arXiv:2006.10738, section 4: color, a shift by up to 1/8 of the size over
     zeros, and a cutout of half the size, in that order."""
     height, width = images.shape[2:]
+    images = images.contiguous()  # with channels last, what is one number a sample is slow
     if "color" in policy:
         images = jittered(images, generator)
     if "translation" in policy:
