@@ -9,7 +9,6 @@ side is timed cold: its features are made anew, whatever the cache holds.
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import sys
 import time
@@ -26,6 +25,7 @@ from steadygan.metrics.kernel import kernel_distance
 from steadygan.metrics.prdc import prdc
 from steadygan.metrics.reference import Reference, evenly
 from steadygan.training.inputs import as_played
+from steadygan.training.status import peak_resident_mib
 
 
 def say(text: str) -> None:
@@ -90,8 +90,7 @@ def main() -> None:
     timed(
         "all of `evaluate` with the real side kept", lambda: evaluate(samples, reference, say=say)
     )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"  peak memory {peak:.2f} GiB")
+    print(f"  peak memory {peak_resident_mib() / 1024:.2f} GiB")
 
 
 if __name__ == "__main__":

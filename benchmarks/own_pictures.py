@@ -32,7 +32,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import resource
 import shlex
 import subprocess
 import sys
@@ -117,8 +116,7 @@ def trained(words: str, data: str, budget: str, seed: int, out: Path) -> dict[st
             time.sleep(0.2)
     if process.returncode:
         raise SystemExit(f"{shlex.join(command)}: see {out}.log")
-    # The greatest of all children so far, in KiB: runs of one call are alike but for their method.
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    peak = read_facts(out)["status"]["peak_memory_mib"]
     return {"first_step": first or 0.0, "wall": time.monotonic() - started, "peak_mib": peak}
 
 

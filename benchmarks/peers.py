@@ -8,10 +8,11 @@ takes the ResNets of DCGAN-32, SNGAN-32 and WGAN-GP-32 and their own `train_step
 (MIT) the script `dcgan.py` with the loop that it is. torchvision and TensorFlow are not needed:
 what the scripts import of them is for data and pictures, and stands for itself here. In one run, on
 the same networks, batch and data, alternating: the peer, the textbook loop of `benchmarks.step`,
-and ours in float32 and, where the hardware has it, bf16. An iteration is all steps of D and one of
-G; times are medians, +- half the distance between the quartiles. Each side is then started as a
-process of its own: seconds to the end of its first iteration, and peak memory. The last lines are
-this machine's convolution and matmul peaks.
+ours in float32 and, where the hardware has it, bf16; and ours on the library's own networks of the
+same layers and channels. An iteration is all steps of D and one of G; times are medians, +- half
+the distance between the quartiles. Each side is then started as a process of its own: seconds to
+the end of its first iteration, and peak memory. The last lines are this machine's convolution and
+matmul peaks.
 """
 
 from __future__ import annotations

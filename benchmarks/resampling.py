@@ -1,11 +1,11 @@
 """Convolutions that also halve or double a side, as one operation and as two: an iteration of each.
 
     python -m benchmarks.resampling "METHOD [key=value ...]"... [--repeats 7] [--steps 2]
-        [--threads 2] [--data NAME]
+        [--threads 2] [--data NAME] [--least-side 16]
 
 Seconds of an iteration with `steadygan.networks.resampling` as it is, and with the convolution and
 the resampling one after the other; they alternate; medians. Without `--data` the images are random,
-32x32x3.
+32x32x3. `--least-side` sets the side from which there is one operation.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from benchmarks.overhead import replaced, timed, trainer_of
 from benchmarks.step import images
 from steadygan.data import open_data
 from steadygan.methods import find
+from steadygan.networks import resampling
 from steadygan.networks.resampling import DoublingConv, HalvingConv, enlarged, halved
-from steadygan.recipes.overrides import override
+from steadygan.study.compose import compose
 
 
 def apart(turn: Callable[[], None]) -> Callable[[], None]:
@@ -51,17 +52,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data")
+    parser.add_argument("--least-side", type=int, default=resampling.LEAST_SIDE)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
+    resampling.LEAST_SIDE = asked.least_side
     data = open_data(asked.data) if asked.data else images()
     print(f"{data.name} {data.shape}, {asked.threads} threads, torch {torch.__version__}")
     for run in asked.runs:
         name, *settings = run.split()
-        method, given = find(name), dict(word.split("=", 1) for word in settings)
-        recipe = method.fitted(data.shape)
-        for key, value in {**method.presets.get(given.pop("preset", ""), {}), **given}.items():
-            recipe = override(recipe, key, value) or recipe
-        iterate = trainer_of(recipe, data).iterate
+        keys = dict(word.split("=", 1) for word in settings)
+        iterate = trainer_of(compose(find(name), data.shape, keys), data).iterate
         turns = {"one operation": iterate, "two": apart(iterate)}
         taken = timed(turns, asked.steps, asked.repeats)
         times = {way: statistics.median(seconds) * 1e3 for way, seconds in taken.items()}

@@ -9,7 +9,7 @@ from torch import nn
 from steadygan.networks import SNGANNetworks
 from steadygan.networks.attention import SelfAttention
 from steadygan.networks.resampling import halved
-from steadygan.networks.residual import DownBlock, SumPool, UpBlock
+from steadygan.networks.residual import DownBlock, SumPool, UpBlock, glorot_
 
 CONVS = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -99,6 +99,8 @@ def test_the_32_pixel_resnet_has_the_published_channels_and_sides():
     assert blocks(d, DownBlock) == [(3, 128, 128)] + [(128, 128, 128)] * 3
     assert sides(g, torch.randn(2, 128), UpBlock) == [8, 16, 32]
     assert sides(d, torch.randn(2, 3, 32, 32), DownBlock) == [16, 8, 8, 8]
+    halving = [b.convs[1] for b in d.modules() if isinstance(b, DownBlock) and b.halves]
+    assert [(conv.side, conv.at_once) for conv in halving] == [(32, True), (16, True)]
     assert d.head.in_features == 128
     assert d.head.bias is None
     assert [type(m) for m in g[-4:]] == [nn.BatchNorm2d, nn.ReLU, nn.Conv2d, nn.Tanh]
@@ -164,6 +166,16 @@ def test_the_first_block_has_no_relu_before_it_and_a_side_that_stays_has_no_shor
     same = DownBlock(4, 4)
     assert isinstance(same.shortcut, nn.Identity)
     assert first(x).shape == (2, 4, 4, 4)
+
+
+def test_blocks_start_as_plain_convolutions_of_the_same_seed_do():
+    for block in (lambda: DownBlock(3, 5, 16), lambda: DownBlock(3, 5), lambda: UpBlock(3, 5, 16)):
+        torch.manual_seed(0)
+        built = block()
+        torch.manual_seed(0)
+        for conv in built.convs:
+            plain = nn.Conv2d(conv.in_channels, conv.out_channels, 3)
+            assert torch.equal(conv.weight, glorot_(plain, math.sqrt(2)).weight)
 
 
 def test_a_down_block_halves_after_its_shortcut_as_published():

@@ -150,10 +150,24 @@ def test_a_clock_that_is_set_back_changes_no_time_of_a_run(tmp_path, monkeypatch
 
 def test_the_peak_of_memory_is_not_that_of_the_program_which_started_this_one():
     """A study or a web app starts runs, and may hold more than they do."""
-    command = "from steadygan.training.status import peak_resident_mib as peak; print(peak())"
+    command = (
+        "from steadygan.training.status import peak_resident_mib as peak; "
+        "held = b'1' * 2**29; del held; print(peak())"
+    )
     held = b"1" * (2**30)
     found = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
-    assert 50 < float(found.stdout) < len(held) / 2**20
+    assert 512 < float(found.stdout) < len(held) / 2**20
+
+
+def test_a_kernel_that_does_not_say_the_peak_ends_no_run(tmp_path, monkeypatch):
+    from steadygan.training import status
+
+    for text in ("VmRSS:\t1 kB\n", None):
+        path = tmp_path / f"{text is None}"
+        if text is not None:
+            path.write_text(text)
+        monkeypatch.setattr(status, "Path", lambda name, path=path: path)
+        assert 50 < status.peak_resident_mib() < 1_000_000
 
 
 def test_durations_are_never_of_a_clock_that_can_be_set():

@@ -3,9 +3,9 @@ one operation with a 3x3 convolution.
 
 A 3x3 convolution before the mean of 2x2 pixels is a 4x4 convolution with stride 2, and one after
 each pixel is repeated 2x2 is the transpose of such: what a weight meets at four neighbouring pixels
-falls on four places of the larger kernel. That takes 4/9 of the multiplications, and no map of the
-larger side is kept; the weights stay those of the 3x3 convolution. Where it does not hold (a side
-may be odd: 4 <-> 7 <-> 14 <-> 28) or does not pay, the two operations follow each other.
+falls on four places of the larger kernel. That takes 4/9 of the multiplications, and no second map
+of the larger side is made; the weights stay those of the 3x3 convolution. Where it does not hold (a
+side may be odd: 4 <-> 7 <-> 14 <-> 28) or does not pay, the two operations follow each other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, interpolate
 
-#: Sides of the larger map below which one operation is no faster than two: `benchmarks.resampling`.
+#: Sides of the larger map below which one operation is no faster than two: docs/speed.md.
 LEAST_SIDE = 16
 
 

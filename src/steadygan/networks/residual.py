@@ -52,15 +52,17 @@ class DownBlock(nn.Module):
     """ReLU, conv, ReLU, conv, halve; shortcut: 1x1 conv, halve. From `side` pixels.
 
     The `first` block sees an image: it has no ReLU at the start, and its shortcut halves before the
-    1x1 convolution. Without a `side` it stays, and for equal channels the shortcut is the identity.
+    1x1 convolution. Without a `side` maps keep theirs, and for equal channels the shortcut is the
+    identity.
     """
 
     def __init__(self, channels: int, out: int, side: int | None = None, *, first: bool = False):
         super().__init__()
         self.halves, self.first = side is not None, first
         hidden = out if first else channels
+        first_conv = _conv3(channels, hidden)
         halving = None if side is None else glorot_(HalvingConv(hidden, out, side), GAIN)
-        self.convs = nn.ModuleList([_conv3(channels, hidden), halving or _conv3(hidden, out)])
+        self.convs = nn.ModuleList([first_conv, halving or _conv3(hidden, out)])
         learned = self.halves or channels != out
         self.shortcut = glorot_(nn.Conv2d(channels, out, 1)) if learned else nn.Identity()
 

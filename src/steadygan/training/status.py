@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import resource
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,10 +20,12 @@ from steadygan.training.runfolder import read_facts
 
 
 def peak_resident_mib() -> float:
-    """The most memory that this process has held, in MiB. `ru_maxrss` is no such number: a program
-    inherits that of the process that started it."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    """The most memory that this process has held, in MiB. `ru_maxrss`, which stands for it where
+    the kernel does not say, is inherited from the process that started this one."""
+    with suppress(OSError):
+        if found := re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text()):
+            return int(found[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # in KiB on Linux
 
 
 def peak_memory(device: torch.device) -> dict[str, float]:
