@@ -9,6 +9,7 @@
     python -m benchmarks.own_pictures run --data folder:openmoji64 --out own --budget 10m \\
         --seeds 0,1,2 --runs "dcgan preset=light --add diffaugment" "small"
     python -m benchmarks.own_pictures table own
+    python -m benchmarks.own_pictures real --data folder:openmoji64   # held-out images as samples
 
 Each run is `steadygan train` as a process of its own, one after the other. Every one is judged by
 2,000 samples of its last average, not of its best evaluation: FID, KID (times 1,000), precision,
@@ -123,9 +124,14 @@ def trained(words: str, data: str, budget: str, seed: int, out: Path) -> dict[st
 def judged(run: Path, data: Dataset) -> dict[str, float]:
     """The measures of a run's samples."""
     samples = drawn(run, data, COUNT, 0, False, torch.device("cpu"), print, quiet)
+    save_png(grid(samples[:SHOWN].transpose(0, 2, 3, 1), COLUMNS), Path(f"{run}.png"))
+    return measured(samples, data)
+
+
+def measured(samples: np.ndarray, data: Dataset) -> dict[str, float]:
+    """The measures of `samples`, uint8 as the images of `data`, beside its training images."""
     items = data.train.items
     real = np.ascontiguousarray(items[evenly(len(items), COUNT)])
-    save_png(grid(samples[:SHOWN].transpose(0, 2, 3, 1), COLUMNS), Path(f"{run}.png"))
     labelled = data.classes > 1
     network = find_features("classifier" if labelled else "effnet-96", data)
     of_real, of_samples = (extract(network, each).values for each in (real, samples))
@@ -195,11 +201,20 @@ def main() -> None:
     running.add_argument("--seeds", default="0,1,2")
     running.add_argument("--runs", nargs="+", required=True)
     running.add_argument("--out", type=Path, required=True)
+    level = commands.add_parser("real")
+    level.add_argument("--data", required=True)
+    level.add_argument("--size", type=int)
     shown = commands.add_parser("table")
     shown.add_argument("out", type=Path)
     asked = parser.parse_args()
     if asked.command == "draw":
         draw(asked.set, asked.package, asked.out)
+        return
+    if asked.command == "real":
+        data = open_data(asked.data, DataSettings(size=asked.size))
+        held_out = data.test.items[evenly(len(data.test), COUNT)]
+        line = {"run": f"{len(held_out):,} held-out images", "data": asked.data}
+        print("\n".join(table([{**line, **measured(np.ascontiguousarray(held_out), data)}])))
         return
     results = asked.out / "results.jsonl"
     known = [json.loads(text) for text in results.read_text().splitlines()] \
