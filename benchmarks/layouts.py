@@ -1,15 +1,17 @@
-"""Contiguous and channels-last networks, side by side: `python -m benchmarks.layouts`.
+"""Memory formats and precisions, side by side: `python -m benchmarks.layouts`.
 
-    python -m benchmarks.layouts METHOD... [--preset light] [--repeats 7] [--steps 3] [--threads 2]
-        [--data mnist]
+    python -m benchmarks.layouts "METHOD [key=value ...]"... [--repeats 7] [--steps 3] [--threads 2]
+        [--data mnist] [--formats contiguous channels_last] [--precisions fp32 bf16]
 
-Seconds of an iteration of each method in both memory formats, which alternate; medians.
+Seconds of an iteration of each run in each of the formats and precisions, which alternate; medians,
+and how many times as fast as the first each is.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -17,40 +19,40 @@ import torch
 from benchmarks.overhead import timed
 from steadygan.data import open_data
 from steadygan.methods import find
-from steadygan.recipes.overrides import override
+from steadygan.study.compose import compose
 from steadygan.training.loop import Trainer, needs_double_backward
-from steadygan.training.precision import MEMORY_FORMATS, place
+from steadygan.training.precision import MEMORY_FORMATS, arithmetic_of, place
 from steadygan.training.runfolder import RunFolder
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("methods", nargs="+")
-    parser.add_argument("--preset", default="light")
+    parser.add_argument("runs", nargs="+")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", default="mnist")
+    parser.add_argument("--formats", nargs="+", choices=MEMORY_FORMATS, default=["channels_last"])
+    parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16"), default=["fp32"])
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     data = open_data(asked.data)
-    print(
-        f"preset={asked.preset}, {asked.data}, {asked.threads} threads, torch {torch.__version__}"
-    )
-    for name in asked.methods:
-        method = find(name)
-        recipe = method.fitted(data.shape)
-        for key, value in method.presets[asked.preset].items():
-            recipe = override(recipe, key, value) or recipe
+    print(f"{asked.data}, {asked.threads} threads, {arithmetic_of(torch.device('cpu'))}, "
+          f"torch {torch.__version__}")  # fmt: skip
+    for run in asked.runs:
+        name, *settings = run.split()
+        recipe = compose(find(name), data.shape, dict(word.split("=", 1) for word in settings))
         turns = {}
-        for laid_out in MEMORY_FORMATS:
-            placed = place("cpu", "fp32", needs_double_backward(recipe), memory_format=laid_out)
-            turns[laid_out] = Trainer(recipe, data, RunFolder(Path("unused")), 0, placed).iterate
+        for precision, laid_out in product(asked.precisions, asked.formats):
+            twice = needs_double_backward(recipe)
+            placed = place("cpu", precision, twice, memory_format=laid_out)
+            trainer = Trainer(recipe, data, RunFolder(Path("unused")), 0, placed)
+            turns[f"{precision} {laid_out}"] = trainer.iterate
         taken = timed(turns, asked.steps, asked.repeats)
-        times = {n: statistics.median(seconds) * 1e3 for n, seconds in taken.items()}
-        ratio = times["channels_last"] / times["contiguous"]
-        said = ", ".join(f"{n} {t:.1f} ms" for n, t in times.items())
-        print(f"  {name:12} {said}, {ratio:.3f}x", flush=True)
+        times = {way: statistics.median(seconds) * 1e3 for way, seconds in taken.items()}
+        first = next(iter(times.values()))
+        said = ", ".join(f"{way} {ms:.1f} ms {first / ms:.2f}x" for way, ms in times.items())
+        print(f"  {run}: {said}", flush=True)
 
 
 if __name__ == "__main__":

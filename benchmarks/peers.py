@@ -27,6 +27,7 @@ import sys
 import time
 import types
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -238,11 +239,11 @@ def of_mimicry(checkout: Path, asked: argparse.Namespace, device: torch.device) 
         sides: dict[str, Callable[[], Turn]] = {
             "mimicry": lambda peer=peer: peer,
             "textbook": lambda peer=peer: Textbook(peer.recipe, data, device),
-            "ours fp32": lambda peer=peer: ours(peer.recipe, data, asked.device, "fp32"),
-            "ours, own nets": lambda peer=peer: ours(peer.library, data, asked.device, "fp32"),
         }
-        if has_bf16(device):
-            sides["ours bf16"] = lambda peer=peer: ours(peer.recipe, data, asked.device, "bf16")
+        for precision in ("fp32", *(["bf16"] if has_bf16(device) else [])):
+            for name_of, recipe in (("ours", peer.recipe), ("own nets", peer.library)):
+                given = recipe, data, asked.device, precision
+                sides[f"{name_of} {precision}"] = partial(ours, *given)
         if asked.side:
             alone(sides[asked.side](), asked.began)
             continue
@@ -272,21 +273,24 @@ def alone(turn: Turn, began: float) -> None:
 def of_script(checkout: Path, asked: argparse.Namespace, device: torch.device) -> None:
     data = images()
     script = Script(checkout, data, asked.batch, iterations=20)
-    times: dict[str, list[float]] = {"PyTorch-GAN": [], "ours fp32": []}
-    turn: Turn | None = None
+    times: dict[str, list[float]] = {"PyTorch-GAN": []}
+    turns: dict[str, Turn] = {}
     for _ in range(asked.repeats):
         taken, defined = script.seconds()
         times["PyTorch-GAN"].append(statistics.median(taken))
-        if turn is None:
-            turn = ours(script.recipe(defined, asked.batch), data, asked.device, "fp32")
-            turn()
-        own = []
-        for _ in range(len(taken)):
-            started = time.perf_counter()
-            turn()
-            synchronise()
-            own.append(time.perf_counter() - started)
-        times["ours fp32"].append(statistics.median(own))
+        if not turns:
+            for precision in ("fp32", *(["bf16"] if has_bf16(device) else [])):
+                recipe = script.recipe(defined, asked.batch)
+                turns[f"ours {precision}"] = ours(recipe, data, asked.device, precision)
+                turns[f"ours {precision}"]()
+        for name, turn in turns.items():
+            own = []
+            for _ in range(len(taken)):
+                started = time.perf_counter()
+                turn()
+                synchronise()
+                own.append(time.perf_counter() - started)
+            times.setdefault(name, []).append(statistics.median(own))
     print(f"dcgan.py of PyTorch-GAN, batch {asked.batch}, 32x32x3, its DataLoader included")
     table(times, asked.batch)
 
