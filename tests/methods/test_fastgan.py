@@ -15,7 +15,7 @@ from steadygan.game.optimizers import Adam
 from steadygan.losses.reconstruction import Reconstruction, reconstruction_loss, same_part
 from steadygan.methods import find
 from steadygan.networks import FastGANNetworks, OwnNetworks
-from steadygan.networks.fastgan import SkipLayerExcitation
+from steadygan.networks.fastgan import GLU, SkipLayerExcitation, up_block
 from steadygan.networks.spectral import normalised_layers
 from steadygan.parts.augment import DiffAugment
 from steadygan.parts.normalisation import SpectralNormalisation
@@ -108,6 +108,23 @@ def test_gates_lead_from_small_maps_to_those_four_doublings_later(size, sides, p
     assert made == sides
     assert [(low.shape[-1], high.shape[-1]) for low, high, _ in read] == pairs
     assert not built((1, size, size), device="meta", excitation=False)["generator"].gates
+
+
+def test_the_gated_unit_is_torchs_and_its_gradient_keeps_channels_last():
+    """torch's own gives a contiguous gradient, which makes batch norm's before it slow."""
+    torch.manual_seed(0)
+    maps = torch.randn(2, 6, 4, 4, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(GLU()(maps), nn.GLU(1)(maps), rtol=0, atol=1e-15)
+    assert torch.autograd.gradcheck(GLU(), maps)
+
+    block = up_block(3, 4, 16).to(memory_format=torch.channels_last)
+    assert isinstance(block[2], GLU)
+    found = []
+    block[1].register_full_backward_pre_hook(lambda layer, gradients: found.extend(gradients))
+    x = torch.randn(2, 3, 8, 8).to(memory_format=torch.channels_last)
+    (block(x).square().sum()).backward()
+    assert found[0].shape == (2, 8, 16, 16)
+    assert found[0].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_g_goes_on_with_the_excited_map():

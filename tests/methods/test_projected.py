@@ -130,6 +130,24 @@ def test_its_maps_are_those_of_the_published_network_at_strides_4_to_32():
         torch.testing.assert_close(have, want, rtol=1e-3, atol=1e-3)
 
 
+def test_its_strided_depthwise_layers_are_float32_under_autocast():
+    """Their gradients have no fast kernel in bf16 on a CPU."""
+    network, kinds = load_effnet_maps(), {}
+    for name, layer in network.blocks.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(
+                lambda layer, given, found, name=name: kinds.update({name: (layer, found.dtype)})
+            )
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = network(torch.zeros(2, 3, 32, 32))
+    assert maps[0].dtype == torch.bfloat16
+    strided = [k for layer, k in kinds.values() if layer.groups > 1 and layer.stride[0] == 2]
+    others = [k for layer, k in kinds.values() if layer.groups == 1 or layer.stride[0] == 1]
+    assert strided == [torch.float32] * 4
+    assert len(others) > 40
+    assert set(others) == {torch.bfloat16}
+
+
 def test_it_is_no_weight_of_the_run_and_training_leaves_it_as_it_is():
     game = trainer(tiny(), GREY)
     d = game.state.discriminator
