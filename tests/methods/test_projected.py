@@ -202,7 +202,7 @@ def test_each_map_is_mixed_into_its_own_scale_and_the_larger_ones(changed):
     maps = [torch.randn(2, c, s, s) for c, s in ((4, 16), (6, 8), (8, 4))]
     sees = nn.Module()
     sees.forward = lambda images: maps
-    trunk = ProjectedTrunk(Frozen(sees, 64), 4)
+    trunk = ProjectedTrunk(Frozen(sees, 64), 4, pixels=False)
     images = torch.zeros(2, 3, 64, 64)
     before = trunk.mixed(images)
     maps[changed] = torch.randn_like(maps[changed])
@@ -216,7 +216,8 @@ def test_the_size_of_a_map_does_not_change_its_score():
     maps = [torch.randn(2, 4, 16, 16), torch.randn(2, 6, 8, 8)]
     sees = nn.Module()
     sees.forward = lambda images: maps
-    trunk, images = ProjectedTrunk(Frozen(sees, 64), 4), torch.zeros(2, 3, 64, 64)
+    trunk = ProjectedTrunk(Frozen(sees, 64), 4, pixels=False)
+    images = torch.zeros(2, 3, 64, 64)
     before = trunk(images)
     maps[1] = 1000 * maps[1]
     torch.testing.assert_close(trunk(images), before)
@@ -226,6 +227,35 @@ def test_each_head_has_spectral_norm_in_every_layer():
     d = started(tiny(side=64), GREY).discriminator
     convolutions = [m for m in d.trunk.heads.modules() if isinstance(m, nn.Conv2d)]
     assert len(normalised_layers(d)) == len(convolutions) == 5  # 16 -> 8 -> 4 -> 1, 8 -> 4 -> 1
+
+
+def test_the_head_over_pixels_sees_what_the_frozen_network_does_not():
+    torch.manual_seed(0)
+    blind = nn.Module()
+    blind.forward = lambda images: [torch.ones(len(images), 4, 8, 8)]
+    images = torch.rand(2, 3, 48, 48) * 2 - 1
+    other = images.clone()
+    other[:, 0, 5, 7] += 0.5
+    without, with_head = (ProjectedTrunk(Frozen(blind, 48), 4, pixels) for pixels in (False, True))
+    assert without(images).shape == (2, 1)
+    assert torch.equal(without(images), without(other))
+    one, two = with_head(images), with_head(other)
+    assert one.shape == (2, 2)
+    assert torch.equal(one[:, 0], two[:, 0])
+    assert not torch.isclose(one[:, 1], two[:, 1]).any()
+
+
+def test_the_head_over_pixels_is_a_head_like_others():
+    game = trainer(tiny(side=32, pixels=True), GREY)
+    head = game.state.discriminator.trunk.over_pixels
+    assert len([m for m in head.modules() if isinstance(m, nn.Conv2d)]) == 2  # 8 -> 4 -> 1
+    assert len(normalised_layers(head)) == 2
+    weights = {n: p for n, p in head.named_parameters() if n.endswith("original")}
+    before = {name: weight.detach().clone() for name, weight in weights.items()}
+    game.iterate()
+    assert not any(torch.equal(weight, weights[name]) for name, weight in before.items())
+    with pytest.raises(UserError, match=r"pixels wants a side that is a multiple of 4, not 50"):
+        tiny(side=50, pixels=True)
 
 
 @pytest.mark.parametrize("shape", [GREY, IMAGE, (3, 64, 64)])

@@ -341,7 +341,7 @@ def test_dropped_pictures_are_kept_and_looked_at(studio, tmp_path):
         Image.fromarray(noise).save(tmp_path / f"图 {i}.png")
     train.uploaded(studio, [str(path) for path in sorted(tmp_path.glob("*.png"))])
     (name,) = studio.images
-    said, images = train.looked_at(studio, name, "auto")
+    said, images = train.looked_at(studio, name, "auto", "1m")
     assert "54 images" in said
     assert "recommended" in said
     assert all(image.shape[2] == 3 for image in images)

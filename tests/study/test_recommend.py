@@ -1,6 +1,7 @@
 """Which method for which data: the rules, and the two commands that follow them."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -8,31 +9,46 @@ import pytest
 from steadygan.data import Split
 from steadygan.errors import UserError
 from steadygan.methods import find
+from steadygan.study import recommend
 from steadygan.study.compose import compose
-from steadygan.study.recommend import HELPERS, METHODS, Facts, choose, facts_of, warnings
+from steadygan.study.recommend import (
+    HELPERS,
+    METHODS,
+    Facts,
+    choose,
+    choose_for,
+    facts_of,
+    warnings,
+)
+from steadygan.training import horizon
+from steadygan.training.goals import Goal
 from tests.reliability import games
 
 SMALL = "dcgan preset=small horizon=budget --add spectral-norm"
+#: Data, and what is recommended where the time is long enough for each rule that asks.
 CASES = {
     "points": (Facts(5000, 0, 0, 0), "gan"),
     "digits with classes": (Facts(9000, 10, 28, 1), "cgan preset=light"),
     "a folder": (Facts(8000, 0, 64, 3), SMALL),
-    "a small folder": (
-        Facts(1300, 0, 64, 3),
-        f"{SMALL} --add diffaugment",
-    ),
+    "a small folder": (Facts(1300, 0, 64, 3), "projected preset=light"),
+    "a small grey folder": (Facts(1300, 0, 64, 1), f"{SMALL} --add diffaugment"),
     "few a class": (Facts(900, 10, 32, 3), "dcgan preset=tiny --add diffaugment"),
-    "few a class of larger ones": (Facts(900, 10, 64, 3), f"{SMALL} --add diffaugment"),
+    "few a class of larger ones": (Facts(900, 10, 64, 3), "projected preset=light"),
     "characters": (Facts(30_000, 3740, 28, 1), "multiclass-lsgan preset=light"),
     "fifty small ones": (Facts(54, 0, 28, 3), "dcgan preset=tiny batch=16 --add diffaugment"),
     "one class": (Facts(6000, 1, 28, 1), "dcgan preset=tiny"),
 }
 
 
+def endless(choice):
+    """How many images D sees in such a time."""
+    return math.inf
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_rules_choose(name):
     facts, words = CASES[name]
-    choice = choose(facts)
+    choice = choose(facts, endless)
     assert " ".join(choice.words()) == words
     assert len(choice.why) == 1 + ("diffaugment" in words)
     shape = (2,) if facts.vectors else (facts.channels, facts.side, facts.side)
@@ -41,25 +57,64 @@ def test_the_rules_choose(name):
     assert {part.name for part in recipe.parts()} >= set(choice.parts)
 
 
+def test_a_method_that_wants_many_images_is_passed_over_in_a_short_time(monkeypatch):
+    facts, words = CASES["a small folder"]
+    (least,) = (rule.least for rule in METHODS if rule.least)
+    assert " ".join(choose(facts, lambda choice: least).words()) == words
+    for seen in (0, least - 1):
+        choice = choose(facts, lambda choice, seen=seen: seen)
+        assert " ".join(choice.words()) == f"{SMALL} --add diffaugment"
+        assert choice.why[-1] == (
+            f"projected: nearer still from {least:,} images on, which are {seen:,} here"
+        )
+    monkeypatch.setattr(recommend, "has_extra", lambda: False)
+    choice = choose(facts, endless)
+    assert choice.method == "dcgan"
+    assert "with an extra that is not installed: pip install -c" in choice.why[-1]
+
+
+def test_only_the_rule_whose_time_decides_is_measured():
+    asked = []
+    for facts, _ in CASES.values():
+        choose(facts, lambda choice: asked.append(choice.method) or math.inf)
+    assert set(asked) == {"projected"}
+
+
+def test_the_images_of_a_goal_are_those_of_its_steps_or_of_the_measured_speed(monkeypatch):
+    grey = games.images(200, labels=False)
+    items = grey.train.items.repeat(3, 1).repeat(4, 2).repeat(4, 3)
+    colour = Split(items, grey.train.labels)
+    data = dataclasses.replace(grey, shape=(3, 64, 64), train=colour)
+    (least,) = (rule.least for rule in METHODS if rule.least)
+    batch = find("projected").presets["light"]["batch"]
+    enough = math.ceil(least / batch)
+    assert choose_for(data, Goal(steps=enough)).method == "projected"
+    assert choose_for(data, Goal(steps=enough - 1)).method == "dcgan"
+    assert choose_for(data, Goal(steps=enough - 1), {"batch": "64"}).method == "projected"
+    monkeypatch.setattr(horizon, "images_a_second", lambda *given: least / 60)
+    assert choose_for(data, Goal(budget_seconds=60.0)).method == "projected"
+    assert choose_for(data, Goal(budget_seconds=59.0)).method == "dcgan"
+
+
 def test_a_setting_of_ones_own_takes_the_place_of_the_recommended_one():
-    choice, own = choose(CASES["a folder"][0]), {"preset": "paper", "width": "8"}
+    choice, own = choose(CASES["a folder"][0], endless), {"preset": "paper", "width": "8"}
     assert choice.words({**own, "horizon": "recipe"}) == ("dcgan", "--add", "spectral-norm")
     assert choice.keys(own) == own
     assert choice.keys({"width": "8"}) == {"preset": "small", "width": "8"}
     assert choice.fits_horizon
-    assert not choose(CASES["digits with classes"][0]).fits_horizon
+    assert not choose(CASES["digits with classes"][0], endless).fits_horizon
 
 
 def test_every_rule_is_chosen_by_some_case():
-    chosen = {choose(facts).method for facts, _ in CASES.values()}
+    chosen = {choose(facts, endless).method for facts, _ in CASES.values()}
     assert chosen == {rule.words[0] for rule in METHODS}
-    helped = {part for facts, _ in CASES.values() for part in choose(facts).parts}
+    helped = {part for facts, _ in CASES.values() for part in choose(facts, endless).parts}
     assert helped == {rule.words[0] for rule in HELPERS} | {"spectral-norm"}
 
 
 def test_too_few_images_are_refused_and_few_are_warned_of():
     with pytest.raises(UserError, match=r"20 training images .* are too few .* 50 is the least"):
-        choose(Facts(20, 0, 64, 3))
+        choose(Facts(20, 0, 64, 3), endless)
     assert list(warnings(Facts(5000, 0, 64, 3))) == []
     (said,) = warnings(Facts(100, 0, 64, 3))
     assert "expect copies" in said

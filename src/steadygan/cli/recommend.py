@@ -46,19 +46,20 @@ def recommend(
     from steadygan.methods import find
     from steadygan.study.bars import bars, phase
     from steadygan.study.compose import compose
-    from steadygan.study.recommend import choose, facts_of, warnings
+    from steadygan.study.recommend import choose_for, facts_of, warnings
     from steadygan.study.request import read_request
     from steadygan.training.horizon import images_a_second
+    from steadygan.training.runs import goal_of
 
     request = read_request([*(settings or []), *ALLOWED[allow_bad]])
-    seconds = 60 * (minutes(budget, "--budget") or 10.0)
+    goal = goal_of(None, minutes(budget, "--budget"))
     use_threads(request)
     dataset = opened(data, request)
     facts = facts_of(dataset)
-    choice = choose(facts)
-    keys = choice.keys(request.recipe)
-    recipe = compose(find(choice.method), dataset.shape, keys, choice.parts)
     with bars() as progress, phase(progress, "measuring the speed"):
+        choice = choose_for(dataset, goal, request.recipe, device, request.run.precision)
+        keys = choice.keys(request.recipe)
+        recipe = compose(find(choice.method), dataset.shape, keys, choice.parts)
         speed = images_a_second(recipe, dataset, device, request.run.precision)
     own = {**request.recipe, **request.run.model_dump(include=request.run.model_fields_set)}
     words = ["train", *choice.words(own), *(settings or []), "--data", data]
@@ -67,7 +68,8 @@ def recommend(
     print(f"  data: {facts}")
     for reason in choice.why:
         print(f"  {reason}")
-    seen = speed * seconds
+    assert goal.budget_seconds is not None  # no steps were given
+    seen = speed * goal.budget_seconds
     print(
         f"  speed: {speed:,.0f} images/s here, so {budget} is {seen:,.0f} images, "
         f"{seen / facts.count:,.0f} passes over the data"

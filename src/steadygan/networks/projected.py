@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -21,6 +21,8 @@ from steadygan.networks.fastgan import FastGANNetworks
 from steadygan.networks.own import make_module
 from steadygan.networks.pretrained import WEIGHTS_SHA256, load_effnet_maps
 
+#: A side of the blocks of pixels that are the channels of the head over pixels.
+BLOCK = 4
 #: Channels of a head: the first halving of its map, and every other.
 HEAD = (64, 128)
 #: A head's map at most: larger ones are halved down to it.
@@ -36,7 +38,9 @@ class ProjectedNetworks(Networks):
     of maps (B, c, h, h), largest first, for images (B, 3, H, H) in [-1, 1]. Images are resized to
     `side` for it. `weights` is the sha256 of its weights, for one's own what `weights_of` gives
     (nothing is checked where it is empty): a network with others is refused. `mixed`: channels of
-    the largest mixed map; each smaller one has twice as many.
+    the largest mixed map; each smaller one has twice as many. `pixels` adds a head that sees the
+    image itself, in blocks of 4x4 pixels: colours and thin strokes, which the frozen network does
+    not tell exactly.
     """
 
     name = "projected"
@@ -46,6 +50,13 @@ class ProjectedNetworks(Networks):
     weights: str = ""
     side: int = Field(256, ge=32, le=512)
     mixed: int = Field(64, ge=1, le=1024)
+    pixels: bool = False
+
+    @model_validator(mode="after")
+    def _in_whole_blocks(self) -> Self:
+        if self.pixels and self.side % BLOCK:
+            raise ValueError(f"pixels wants a side that is a multiple of {BLOCK}, not {self.side}")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -62,7 +73,7 @@ class ProjectedNetworks(Networks):
 
     def discriminator(self) -> Discriminator:
         frozen = Frozen(self._network(), self.side)
-        trunk = ProjectedTrunk(frozen, self.mixed)
+        trunk = ProjectedTrunk(frozen, self.mixed, self.pixels)
         return Discriminator(trunk, Mean())
 
     def _network(self) -> nn.Module:
@@ -105,11 +116,14 @@ class Frozen:
         if images.device != self._device:
             self.network.to(images.device)
             self._device = images.device
+        return list(self.network(self.sized(images)))
+
+    def sized(self, images: Tensor) -> Tensor:
+        """Images (B, 1 or 3, H, W) as the network takes them: (B, 3, side, side)."""
         images = images.expand(-1, 3, -1, -1)
-        if images.shape[-1] != self.side:
-            images = interpolate(images, (self.side, self.side), mode="bilinear",
-                                 align_corners=False)  # fmt: skip
-        return list(self.network(images))
+        if images.shape[-1] == self.side:
+            return images
+        return interpolate(images, (self.side,) * 2, mode="bilinear", align_corners=False)
 
     def channels(self) -> list[tuple[int, int]]:
         """(channels, side) of each map. Raises ValueError where it gives no such maps."""
@@ -133,14 +147,15 @@ class Frozen:
 
 
 class ProjectedTrunk(nn.Module):
-    """Images -> the score of each scale's head, (B, scales).
+    """Images -> the score of each scale's head, (B, scales); with `pixels` one more, that of a head
+    over the image's pixels.
 
     Cross-channel mixing: a random 1x1 convolution a map. Cross-scale mixing: from the smallest map
     up, twice the pixels, added to the next, through a random 3x3 convolution. Before it every map
     is divided by its root mean square, so that no scale's size decides its head's slope.
     """
 
-    def __init__(self, frozen: Frozen, mixed: int) -> None:
+    def __init__(self, frozen: Frozen, mixed: int, pixels: bool) -> None:
         super().__init__()
         self.frozen = frozen
         maps = frozen.channels()
@@ -157,10 +172,15 @@ class ProjectedTrunk(nn.Module):
         self.heads = nn.ModuleList(
             head(width, side) for width, (_, side) in zip(outs, maps, strict=True)
         )
+        over_pixels = nn.PixelUnshuffle(BLOCK), head(3 * BLOCK**2, frozen.side // BLOCK)
+        self.over_pixels = nn.Sequential(*over_pixels) if pixels else None
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.mixed(images)
-        return torch.cat([h(m) for h, m in zip(self.heads, maps, strict=True)], 1)
+        images = self.frozen.sized(images)
+        scores = [h(m) for h, m in zip(self.heads, self.mixed(images), strict=True)]
+        if self.over_pixels is not None:
+            scores.append(self.over_pixels(images))
+        return torch.cat(scores, 1)
 
     def mixed(self, images: Tensor) -> list[Tensor]:
         """The mixed maps, largest first."""

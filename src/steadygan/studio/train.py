@@ -19,7 +19,8 @@ from steadygan.studio.jobs import Job
 from steadygan.studio.state import EVERY, MOST_SEED, Load, Studio, in_a_line, unused, whole
 from steadygan.study.compose import compose
 from steadygan.study.describe import LATER, typed
-from steadygan.study.recommend import choose, facts_of, warnings
+from steadygan.study.recommend import choose_for, facts_of, warnings
+from steadygan.training.goals import Goal
 from steadygan.training.horizon import images_a_second
 
 #: What ships inside or is found by name, beside one's own images.
@@ -65,7 +66,8 @@ def page(studio: Studio) -> list[Load]:
     log = gr.Textbox(label="The running job says", lines=6, interactive=False)
     asked: list[Any] = [source, size, method, preset, budget, seed]
     upload.upload(in_a_line(lambda files: uploaded(studio, files)), upload, source)
-    look.click(in_a_line(lambda *values: looked_at(studio, *values)), [source, size], [said, shown])
+    look.click(in_a_line(lambda *values: looked_at(studio, *values)), [source, size, budget],
+               [said, shown])  # fmt: skip
     for field in asked:
         field.change(in_a_line(lambda *v: command_of(studio, *v)[0]), asked, command)
     plan.click(in_a_line(lambda *v: planned(studio, *v)), asked, planned_for)
@@ -102,8 +104,10 @@ def opened(studio: Studio, source: Any, size: Any) -> Dataset:
     )
 
 
-def looked_at(studio: Studio, source: Any, size: Any) -> tuple[str, list[np.ndarray]]:
-    """What is in a set, in words, and some of its images."""
+def looked_at(studio: Studio, source: Any, size: Any, budget: Any) -> tuple[str, list[np.ndarray]]:
+    """What is in a set and what suits it in that time, in words, and some of its images."""
+    if budget not in BUDGETS:
+        raise UserError("choose a time of the list")
     data = opened(studio, source, size)
     facts = facts_of(data)
     lines = [f"**{facts}**, {len(data.test.items):,} of them held out"]
@@ -113,8 +117,11 @@ def looked_at(studio: Studio, source: Any, size: Any) -> tuple[str, list[np.ndar
             f"- {len(data.quarantine):,} left out, such as {first['path']}: {first['reason']}"
         )
     lines += [f"- {text}" for text in (*data.notes, *warnings(facts))]
-    choice = choose(facts)
-    lines += [f"- recommended: `{' '.join(choice.words())}`", *(f"  - {why}" for why in choice.why)]
+    choice = choose_for(data, Goal(budget_seconds=BUDGETS[budget]))
+    lines += [
+        f"- recommended for {budget}: `{' '.join(choice.words())}`",
+        *(f"  - {why}" for why in choice.why),
+    ]
     rows = np.linspace(0, len(data.train.items) - 1, min(LOOKED_AT, len(data.train.items))).astype(
         int
     )
@@ -181,7 +188,7 @@ def planned(studio: Studio, *asked: Any) -> str:
     command_of(studio, *asked)
     data = opened(studio, source, size)
     if method == RECOMMENDED:
-        choice = choose(facts_of(data))
+        choice = choose_for(data, Goal(budget_seconds=BUDGETS[budget]))
         recipe = compose(find(choice.method), data.shape, choice.keys({}), choice.parts)
     else:
         recipe = compose(find(method), data.shape, preset_keys(method, preset))

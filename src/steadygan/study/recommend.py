@@ -7,7 +7,7 @@ Each rule says why, in words that name its evidence. What was not measured is no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -16,8 +16,14 @@ import torch
 from steadygan.data import Dataset
 from steadygan.diagnosis.probe import share_repeated
 from steadygan.errors import UserError
+from steadygan.methods import find
+from steadygan.networks.pretrained import INSTALL, has_extra
+from steadygan.study.compose import compose
 from steadygan.study.request import pairs
+from steadygan.training.goals import Goal
+from steadygan.training.horizon import images_to
 from steadygan.training.inputs import as_played
+from steadygan.training.precision import Precision
 
 #: Fewer images than this are refused, and up to the second number a warning is given.
 LEAST, FEW = 50, 500
@@ -52,12 +58,13 @@ class Facts:
 @dataclass(frozen=True)
 class Rule:
     """What is taken where `when` holds, and why: a method with its settings and `parts`, or a
-    part."""
+    part. `least`: images that D must see for it to pay; fewer, and the next rule is asked."""
 
     when: Callable[[Facts], bool]
     words: tuple[str, ...]
     why: str
     parts: tuple[str, ...] = ()
+    least: int = 0
 
 
 METHODS = (
@@ -75,6 +82,10 @@ METHODS = (
     Rule(lambda data: data.side <= 32, ("dcgan", "preset=tiny"),
          "two stages behind a hidden layer, and a D with a third of G's rate: nearer to real "
          "images of 28 px in the same minutes than preset=light (docs/studies/small-images.md)"),
+    Rule(lambda data: data.channels == 3 and data.count < 5000, ("projected", "preset=light"),
+         "a D that sees through a network which knows pictures already: nearer to real colour "
+         "pictures in the same minutes than any other recipe here (docs/studies/own-pictures.md)",
+         least=30_000),
     Rule(lambda data: True, ("dcgan", "preset=small", "horizon=budget"),
          "small batches, spectral norm in place of D's batch norm, and rates that end at 0 with "
          "the budget: nearer to real colour pictures in the same minutes than preset=light, to "
@@ -128,20 +139,56 @@ def facts_of(data: Dataset) -> Facts:
     return Facts(count, data.classes, data.shape[-1], data.shape[0], repeated)
 
 
-def choose(facts: Facts) -> Choice:
-    """The first method that holds, with every helper that does. Raises `UserError` for too few
-    images."""
+def choose(facts: Facts, seen: Callable[[Choice], float]) -> Choice:
+    """The first method that holds, with every helper that does. `seen` says how many images D would
+    see by a choice in the time that there is; it is asked only where that decides, and the reasons
+    then say what it found. Raises `UserError` for too few images."""
     if facts.count < LEAST:
         raise UserError(
             f"{facts.count} training images (beside those held out, a tenth if holdout= does not "
             f"say otherwise) are too few for any method here: {LEAST} is the least, {FEW} and more "
             "give other pictures than those they learn from"
         )
-    method = next(rule for rule in METHODS if rule.when(facts))
-    helpers = [rule for rule in HELPERS if rule.when(facts)]
-    parts = (*method.parts, *(part for rule in helpers for part in rule.words))
-    name, *settings = method.words
-    why = tuple(f"{rule.words[0]}: {rule.why}" for rule in (method, *helpers))
+    passed: list[str] = []
+    for rule in METHODS:
+        if not rule.when(facts):
+            continue
+        choice = _choice(rule, facts)
+        if not rule.least:
+            break
+        name = f"{choice.method}: nearer still"
+        if not has_extra():
+            passed.append(f"{name} with an extra that is not installed: {INSTALL}")
+        elif (count := seen(choice)) < rule.least:
+            passed.append(f"{name} from {rule.least:,} images on, which are {count:,.0f} here")
+        else:
+            break
+    return replace(choice, why=(*choice.why, *passed))
+
+
+def choose_for(
+    data: Dataset,
+    goal: Goal,
+    own: Mapping[str, str] = MappingProxyType({}),
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> Choice:
+    """`choose` for a run to `goal` with the `own` settings of a user, at this machine's speed."""
+
+    def seen(choice: Choice) -> float:
+        recipe = compose(find(choice.method), data.shape, choice.keys(own), choice.parts)
+        return images_to(goal, recipe, data, device, precision)[0]
+
+    return choose(facts_of(data), seen)
+
+
+def _choice(rule: Rule, facts: Facts) -> Choice:
+    """What a rule names, with the helpers that the method has not by itself."""
+    name, *settings = rule.words
+    own = {part.name for part in find(name).recipe.parts()}
+    helpers = [each for each in HELPERS if each.when(facts) and each.words[0] not in own]
+    parts = (*rule.parts, *(each.words[0] for each in helpers))
+    why = tuple(f"{each.words[0]}: {each.why}" for each in (rule, *helpers))
     return Choice(name, tuple(settings), parts, why)
 
 

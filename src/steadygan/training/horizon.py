@@ -38,26 +38,32 @@ def fitted_to(
     graphs: bool = True,
     say: Callable[[str], None] = lambda text: None,
 ) -> Recipe:
-    """`recipe` with the images of a run to `goal` as its horizon: exact for steps; for a budget
-    from the speed of a few iterations on this machine, on networks that are then thrown away.
+    """`recipe` with the images of a run to `goal` as its horizon, said with what they follow from.
 
     Raises `UserError` for a budget that pre-training takes an unknown share of.
     """
-    if goal.steps is not None:
-        horizon = sum(recipe.images_in(iteration) for iteration in range(goal.steps))
-        said = f"{goal.steps:,} steps"
-    else:
-        assert goal.budget_seconds is not None  # a goal has one of the two
-        if any(recipe.stage_length(stage) for stage in recipe.stages):
-            raise UserError(
-                f"horizon=budget: {recipe.method} trains {', '.join(recipe.stages)} first, for an "
-                "unknown share of the budget; give --steps"
-            )
-        speed = images_a_second(recipe, data, device, precision, exact, graphs)
-        horizon = round(speed * goal.budget_seconds)
-        said = f"{goal.budget_seconds:g} s at {speed:,.0f} images/s"
+    if goal.steps is None and any(recipe.stage_length(stage) for stage in recipe.stages):
+        raise UserError(
+            f"horizon=budget: {recipe.method} trains {', '.join(recipe.stages)} first, for an "
+            "unknown share of the budget; give --steps"
+        )
+    horizon, said = images_to(goal, recipe, data, device, precision, exact, graphs)
     say(f"horizon: {horizon:,} images, those of {said}")
     return recipe.changed(horizon_images=max(1, horizon))
+
+
+def images_to(
+    goal: Goal, recipe: Recipe, data: Dataset, device: str, precision: Precision,
+    exact: bool = False, graphs: bool = True,
+) -> tuple[int, str]:  # fmt: skip
+    """How many real images D sees in a run to `goal`, and what that is from in words: exact for
+    steps; for a budget by the speed of a few iterations on this machine."""
+    if goal.steps is not None:
+        seen = sum(recipe.images_in(iteration) for iteration in range(goal.steps))
+        return seen, f"{goal.steps:,} steps"
+    assert goal.budget_seconds is not None  # a goal has one of the two
+    speed = images_a_second(recipe, data, device, precision, exact, graphs)
+    return round(speed * goal.budget_seconds), f"{goal.budget_seconds:g} s at {speed:,.0f} images/s"
 
 
 def images_a_second(
