@@ -13,6 +13,7 @@ from steadygan import cli
 from steadygan.data import DataSettings, open_data
 from steadygan.errors import UserError
 from steadygan.features import feature_classifier
+from steadygan.metrics import judging
 from steadygan.metrics.samples import find_source, read_samples
 from steadygan.training import pictures, train
 from steadygan.training.sampling import draw_latents, load_parts
@@ -97,6 +98,17 @@ def test_a_run_is_judged_against_its_own_data_by_its_averaged_generator(capsys, 
     np.save(place / "drawn.npy", pictures.to_uint8(made))
     same, _ = evaluated(capsys, monkeypatch, place, "drawn.npy")
     assert (same["fid"], same["kid"]) == (found["fid"], found["kid"])
+
+
+@pytest.mark.parametrize(("seen", "said"), [("classifier", True), ("effnet", False)])
+def test_features_that_the_runs_d_looks_through_are_said_to_flatter(
+    capsys, monkeypatch, place, seen, said
+):
+    facts = {"recipe": {"networks": {"features": seen}}}
+    monkeypatch.setattr(judging, "read_facts", lambda run: facts)
+    code, out, _ = ran(capsys, monkeypatch, "evaluate", place / "run", "--count", 200)
+    assert code == 0
+    assert ("note: D looks through the network of these features" in out) == said
 
 
 def test_a_seed_draws_other_samples(place):

@@ -228,6 +228,7 @@ print({{name for name in parts if not name.startswith("steadygan.report.")}})
         "steadygan.metrics",
         "steadygan.metrics.names",
         "steadygan.records",
+        "steadygan.records.looking",
         "steadygan.records.rates",
         "steadygan.records.reading",
         "steadygan.records.schemas",

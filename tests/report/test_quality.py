@@ -195,6 +195,18 @@ def test_runs_judged_by_other_features_are_a_warning(folder, make, tmp_path):
     assert "judged by different features, so their distances do not compare" in said
 
 
+def test_features_that_d_looks_through_are_said_to_flatter(make, tmp_path):
+    make.seeded_study(tmp_path, {"gan": [40.0, 41.0]}, pictures=False)
+    assert "flatter" not in make.Page(write_report(tmp_path).read_text()).said
+    place = tmp_path / "runs/gan-s1/run.json"
+    info = json.loads(place.read_text())
+    info["measures"]["quality"]["features"] = "effnet-96"
+    info["recipe"]["networks"]["features"] = "effnet"
+    place.write_text(json.dumps(info))
+    said = make.Page(write_report(tmp_path).read_text()).said
+    assert "D looks through the network of these features" in said
+
+
 def test_differences_are_those_that_hold_or_are_likely(study):
     (row,) = differences.rows(study)
     assert (row.one, row.other, row.mean, row.p) == ("gan", "dcgan", "12.5", "0.25")

@@ -121,6 +121,16 @@ def test_runs_without_a_score_say_why(tmp_path):
     assert rows_of(out / "table-stability.csv")[0]["scored"] == "1 of 2"
 
 
+def test_it_is_said_of_a_method_whose_d_looks_through_the_features_of_the_distances(tmp_path):
+    out = written(tmp_path, {"dcgan": (50.0, 54.0), "projected": (20.0, 21.0)})
+    assert "looks through" not in write_tables(out).read_text()
+    for file in out.glob("runs/*/run.json"):
+        facts = json.loads(file.read_text())
+        facts["measures"]["quality"]["features"] = "effnet-64"
+        file.write_text(json.dumps(facts))
+    assert "- projected: D looks through the network of these" in write_tables(out).read_text()
+
+
 def test_failures_and_unfinished_runs_are_said_with_their_reason(tmp_path):
     out = written(tmp_path)
     facts = json.loads((out / "runs/dcgan-s0/run.json").read_text())

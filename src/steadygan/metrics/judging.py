@@ -14,6 +14,7 @@ from steadygan.metrics import birthday, legibility, nearest, sharpness
 from steadygan.metrics.evaluate import Bar, as_json, evaluate, evaluate_points
 from steadygan.metrics.reference import part_of, reference_of
 from steadygan.metrics.samples import Source, classes_drawn, find_source, read_samples
+from steadygan.records import FLATTERED, looked_through, read_facts
 from steadygan.training.pictures import save_png
 from steadygan.training.precision import find_device
 
@@ -73,6 +74,8 @@ def judged(asked: Asked, data: Dataset, say: Callable[[str], None], bar: Bar) ->
         data, extractor, split=asked.split, say=say, progress=bar("features of real images")
     )
     result = evaluate(samples, reference, sharpness_kind=asked.sharpness, bar=bar, say=say)
+    if source.kind == "run" and looked_through(read_facts(asked.source), result["features"]):
+        result["notes"].append(FLATTERED)
     if legible:
         wanted = classes_drawn(asked.source, data, len(samples), asked.seed)
         assert wanted is not None  # see `_reads`

@@ -4,6 +4,7 @@ One reader and one schema for each, used everywhere. Readers return what the fil
 unknown keys. Needs no torch.
 """
 
+from steadygan.records.looking import FLATTERED, looked_through
 from steadygan.records.rates import later_horizon, rates_ended
 from steadygan.records.reading import (
     history_lines,
@@ -18,9 +19,11 @@ from steadygan.records.reading import (
 from steadygan.records.schemas import CheckpointRecord, misshapen
 
 __all__ = [
+    "FLATTERED",
     "CheckpointRecord",
     "history_lines",
     "later_horizon",
+    "looked_through",
     "misshapen",
     "named_in",
     "open_regular",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from steadygan.metrics.names import METRICS, OF_FEATURES, Metric
+from steadygan.records import FLATTERED, looked_through
 from steadygan.report.facts import as_dict, as_list, distinct
 from steadygan.report.read import Run, Study, dig
 from steadygan.report.text import count, heading, listed, percent
@@ -93,6 +94,8 @@ def _features(runs: list[Run], where: str) -> Iterable[str]:
             right = "" if accuracy is None else f", right about {percent(accuracy)} of held-out"
             short = f" {digest[:12]}" if isinstance(digest, str) else ""
             found[f"features {name}{short}{right}"] = None
+            if looked_through(run.info, name):
+                found[FLATTERED] = None
     return found
 
 

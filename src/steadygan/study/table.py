@@ -10,6 +10,7 @@ from typing import Any
 
 from steadygan.errors import UserError, did_you_mean
 from steadygan.files import write_whole
+from steadygan.records import FLATTERED, looked_through
 from steadygan.stability.curve import DISTANCES
 from steadygan.study import layouts
 from steadygan.study.leaders import SCORE, differences, leaders, said_of_leaders
@@ -267,6 +268,12 @@ def notes_on(results: Results) -> list[str]:
     if (count := results.first("measures", "quality", "count")) is not None:
         features = f", features {results.features}" if results.features else ""
         notes.append(f"Quality: {count:,} samples a run{features}.")
+    flattered = [
+        entry.name
+        for entry in results.entries
+        if any(looked_through(run.facts, results.features) for run in entry.runs)
+    ]
+    notes += [f"{', '.join(flattered)}: {FLATTERED}."] if flattered else []
     hashes = {run.dig("measures", "quality", "feature_hash") for run in results.runs} - {None}
     if len(hashes) > 1:
         notes.append(
