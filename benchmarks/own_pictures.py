@@ -10,13 +10,17 @@
         --seeds 0,1,2 --runs "dcgan preset=light --add diffaugment" "small"
     python -m benchmarks.own_pictures table own
     python -m benchmarks.own_pictures real --data folder:openmoji64   # held-out images as samples
+    python -m benchmarks.own_pictures sort package openmoji64 groups64    # a class for each group
+    python -m benchmarks.own_pictures again own --by folder:groups64
 
 Each run is `steadygan train` as a process of its own, one after the other. Every one is judged by
 2,000 samples of its last average, not of its best evaluation: FID, KID (times 1,000), precision,
 recall and coverage in the features of `effnet-96` (of data with classes in those of the
 classifier), and the energy distance (times 1,000) in fixed random convolutional features that no
-method has seen. Beside it: images/s, seconds from the command to the first step, the share of the
-time that evaluations took, and peak memory. A picture a run: 64 samples as they come.
+method has seen. `again` judges the finished runs once more, in the features of a classifier of the
+data that `--by` names: for emoji of the groups that OpenMoji sorts them by. Beside it: images/s,
+seconds from the command to the first step, the share of the time that evaluations took, and peak
+memory. A picture a run: 64 samples as they come.
 
 The table of docs/studies/small-images.md:
 
@@ -31,13 +35,15 @@ of the machine, and neither images/s nor the evaluations' share of the time are 
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, stdev
@@ -62,6 +68,8 @@ from steadygan.training.runfolder import read_facts, read_history
 
 COUNT = 2000
 SHOWN, COLUMNS = 64, 8
+#: Groups of fewer emoji (flags, parts of others) are left out.
+LEAST_OF_GROUP = 50
 
 
 # ---- the pictures --------------------------------------------------------------------------
@@ -97,6 +105,19 @@ def draw(name: str, package: Path, out: Path) -> None:
         png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side))
         with Image.open(io.BytesIO(png)) as image:
             image.save(out / f"{stem}.png")
+
+
+def sort(package: Path, built: Path, out: Path) -> None:
+    """The emoji of a set that `data build` made, each below the name of its group."""
+    with (package / "data" / "openmoji.csv").open() as file:
+        groups = {row["hexcode"]: row["group"] for row in csv.DictReader(file)}
+    pictures = {path: groups.get(path.stem, "") for path in sorted(built.glob("t*/*.png"))}
+    sizes = Counter(pictures.values())
+    for path, group in pictures.items():
+        if group and sizes[group] >= LEAST_OF_GROUP:
+            place = out / path.parent.name / group
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place / path.name)
 
 
 # ---- one run -------------------------------------------------------------------------------
@@ -146,9 +167,21 @@ def measured(samples: np.ndarray, data: Dataset) -> dict[str, float]:
     return {**found, "unseen": 1000 * float(unseen)}
 
 
-def run_of(words: str, data: Dataset, spec: str, budget: str, seed: int, out: Path) -> dict:
+def folder_of(words: str, data: Dataset, seed: int, out: Path) -> Path:
     name = "".join(c if c.isalnum() else "-" for c in words).strip("-")
-    folder = out / f"{name}-{data.name}-s{seed}"
+    return out / f"{name}-{data.name}-s{seed}"
+
+
+def judged_again(line: dict[str, Any], by: Dataset, out: Path) -> dict[str, Any]:
+    """The line of a finished run, with its last samples measured beside other images."""
+    data = open_data(line["data"], DataSettings(size=by.shape[-1]))
+    run = folder_of(line["run"], data, line["seed"], out)
+    samples = drawn(run, data, COUNT, 0, False, torch.device("cpu"), print, quiet)
+    return {**{key: line[key] for key in ("run", "data", "seed")}, **measured(samples, by)}
+
+
+def run_of(words: str, data: Dataset, spec: str, budget: str, seed: int, out: Path) -> dict:
+    folder = folder_of(words, data, seed, out)
     shown = trained(words, spec, budget, seed, folder)
     status = read_facts(folder)["status"]
     spent = sum(line.get("evaluate_seconds", 0.0) for line in read_history(folder))
@@ -204,9 +237,18 @@ def main() -> None:
     level = commands.add_parser("real")
     level.add_argument("--data", required=True)
     level.add_argument("--size", type=int)
+    sorting = commands.add_parser("sort")
+    for name in ("package", "built", "out"):
+        sorting.add_argument(name, type=Path)
+    again = commands.add_parser("again")
+    again.add_argument("out", type=Path)
+    again.add_argument("--by", required=True)
     shown = commands.add_parser("table")
     shown.add_argument("out", type=Path)
     asked = parser.parse_args()
+    if asked.command == "sort":
+        sort(asked.package, asked.built, asked.out)
+        return
     if asked.command == "draw":
         draw(asked.set, asked.package, asked.out)
         return
@@ -219,6 +261,9 @@ def main() -> None:
     results = asked.out / "results.jsonl"
     known = [json.loads(text) for text in results.read_text().splitlines()] \
         if results.exists() else []  # fmt: skip
+    if asked.command == "again":
+        by = open_data(asked.by)
+        known = [judged_again(line, by, asked.out) for line in known]
     if asked.command == "run":
         asked.out.mkdir(parents=True, exist_ok=True)
         data = open_data(asked.data, DataSettings(size=asked.size))
