@@ -65,8 +65,8 @@ class EffNetMaps(nn.Module):
 
 
 class InFloat32(nn.Module):
-    """A layer that computes in float32 whatever the autocast. The gradient of a strided depthwise
-    convolution has no fast bf16 kernel on a CPU: it takes 15 to 90 times as long there."""
+    """A layer that computes in float32 whatever the autocast: the gradient of a strided depthwise
+    convolution has no fast bf16 kernel on a CPU and takes many times as long there."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
