@@ -65,7 +65,7 @@ def test_a_method_that_wants_many_images_is_passed_over_in_a_short_time(monkeypa
         choice = choose(facts, lambda choice, seen=seen: seen)
         assert " ".join(choice.words()) == f"{SMALL} --add diffaugment"
         assert choice.why[-1] == (
-            f"projected: nearer still from {least:,} images on, which are {seen:,} here"
+            f"projected: nearer by FID and KID from {least:,} images on, which are {seen:,} here"
         )
     monkeypatch.setattr(recommend, "has_extra", lambda: False)
     choice = choose(facts, endless)
