@@ -20,6 +20,7 @@ from benchmarks.overhead import timed
 from steadygan.data import open_data
 from steadygan.methods import find
 from steadygan.study.compose import compose
+from steadygan.study.request import pairs
 from steadygan.training.loop import Trainer, needs_double_backward
 from steadygan.training.precision import MEMORY_FORMATS, arithmetic_of, place
 from steadygan.training.runfolder import RunFolder
@@ -37,11 +38,11 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     data = open_data(asked.data)
-    print(f"{asked.data}, {asked.threads} threads, {arithmetic_of(torch.device('cpu'))}, "
-          f"torch {torch.__version__}")  # fmt: skip
+    arithmetic = arithmetic_of(torch.device("cpu"), asked.precisions[-1])
+    print(f"{asked.data}, {asked.threads} threads, {arithmetic}, torch {torch.__version__}")
     for run in asked.runs:
         name, *settings = run.split()
-        recipe = compose(find(name), data.shape, dict(word.split("=", 1) for word in settings))
+        recipe = compose(find(name), data.shape, pairs(settings))
         turns = {}
         for precision, laid_out in product(asked.precisions, asked.formats):
             twice = needs_double_backward(recipe)

@@ -15,7 +15,7 @@ from steadygan.methods import find
 from steadygan.networks import OwnNetworks, ProjectedNetworks, pretrained
 from steadygan.networks.own import imports_of
 from steadygan.networks.pretrained import WEIGHTS_SHA256, load_effnet_maps, load_lite0
-from steadygan.networks.projected import Frozen, ProjectedTrunk, weights_of
+from steadygan.networks.projected import Frozen, ProjectedTrunk, RandomConv, head, weights_of
 from steadygan.networks.spectral import normalised_layers
 from steadygan.parts.augment import DiffAugment
 from steadygan.parts.normalisation import SpectralNormalisation
@@ -85,9 +85,9 @@ def test_the_losses_are_hinge_losses_summed_over_heads():
     random = np.random.RandomState(0)
     real, fake = random.standard_normal((2, 7, 3)) * 2
     d, g = 0.0, 0.0
-    for head in range(3):
-        d += np.maximum(0, 1 - real[:, head]).mean() + np.maximum(0, 1 + fake[:, head]).mean()
-        g -= fake[:, head].mean()
+    for one in range(3):
+        d += np.maximum(0, 1 - real[:, one]).mean() + np.maximum(0, 1 + fake[:, one]).mean()
+        g -= fake[:, one].mean()
     real, fake = torch.from_numpy(real), torch.from_numpy(fake)
     assert heads_d_loss(real, fake).item() == pytest.approx(d, rel=1e-12)
     assert heads_g_loss(fake).item() == pytest.approx(g, rel=1e-12)
@@ -243,6 +243,19 @@ def test_the_head_over_pixels_sees_what_the_frozen_network_does_not():
     assert one.shape == (2, 2)
     assert torch.equal(one[:, 0], two[:, 0])
     assert not torch.isclose(one[:, 1], two[:, 1]).any()
+
+
+def test_without_the_head_over_pixels_nothing_is_drawn_for_it():
+    blind = nn.Module()
+    blind.forward = lambda images: [torch.ones(len(images), 4, 8, 8)]
+    drawn = []
+    for pixels in (False, True):
+        torch.manual_seed(0)
+        ProjectedTrunk(Frozen(blind, 48), 4, pixels)
+        drawn.append(torch.rand(1).item())
+    torch.manual_seed(0)
+    RandomConv(4, 4, 1), RandomConv(4, 4, 3), head(4, 8)
+    assert drawn[0] == torch.rand(1).item() != drawn[1]
 
 
 def test_the_head_over_pixels_is_a_head_like_others():

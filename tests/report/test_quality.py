@@ -204,7 +204,7 @@ def test_features_that_d_looks_through_are_said_to_flatter(make, tmp_path):
     info["recipe"]["networks"]["features"] = "effnet"
     place.write_text(json.dumps(info))
     said = make.Page(write_report(tmp_path).read_text()).said
-    assert "D looks through the network of these features" in said
+    assert "gan: D looks through the network of these features" in said
 
 
 def test_differences_are_those_that_hold_or_are_likely(study):

@@ -20,6 +20,7 @@ from steadygan.study.recommend import (
     facts_of,
     warnings,
 )
+from steadygan.study.request import read_request
 from steadygan.training import horizon
 from steadygan.training.goals import Goal
 from tests.reliability import games
@@ -38,6 +39,13 @@ CASES = {
     "fifty small ones": (Facts(54, 0, 28, 3), "dcgan preset=tiny batch=16 --add diffaugment"),
     "one class": (Facts(6000, 1, 28, 1), "dcgan preset=tiny"),
 }
+
+
+def colour():
+    """A small data set of 64 px in colour."""
+    grey = games.images(200, labels=False)
+    items = grey.train.items.repeat(3, 1).repeat(4, 2).repeat(4, 3)
+    return dataclasses.replace(grey, shape=(3, 64, 64), train=Split(items, grey.train.labels))
 
 
 def endless(choice):
@@ -81,19 +89,34 @@ def test_only_the_rule_whose_time_decides_is_measured():
 
 
 def test_the_images_of_a_goal_are_those_of_its_steps_or_of_the_measured_speed(monkeypatch):
-    grey = games.images(200, labels=False)
-    items = grey.train.items.repeat(3, 1).repeat(4, 2).repeat(4, 3)
-    colour = Split(items, grey.train.labels)
-    data = dataclasses.replace(grey, shape=(3, 64, 64), train=colour)
+    data = colour()
     (least,) = (rule.least for rule in METHODS if rule.least)
     batch = find("projected").presets["light"]["batch"]
     enough = math.ceil(least / batch)
     assert choose_for(data, Goal(steps=enough)).method == "projected"
     assert choose_for(data, Goal(steps=enough - 1)).method == "dcgan"
-    assert choose_for(data, Goal(steps=enough - 1), {"batch": "64"}).method == "projected"
+    larger = read_request(["batch=64"])
+    assert choose_for(data, Goal(steps=enough - 1), larger).method == "projected"
     monkeypatch.setattr(horizon, "images_a_second", lambda *given: least / 60)
     assert choose_for(data, Goal(budget_seconds=60.0)).method == "projected"
     assert choose_for(data, Goal(budget_seconds=59.0)).method == "dcgan"
+
+
+@pytest.mark.parametrize(
+    ("words", "add", "said"),
+    [
+        (["preset=paper"], [], "no such preset"),
+        (["kernel=5"], [], "kernel"),
+        ([], ["reconstruction"], "reconstruction"),
+    ],
+)
+def test_what_a_method_cannot_do_passes_it_over(words, add, said):
+    choice = choose_for(colour(), Goal(steps=10**6), read_request(words), add=add)
+    assert choice.method == "dcgan"
+    assert choice.why[-1].startswith(
+        "projected: nearer by FID and KID, but not with what is asked for: "
+    )
+    assert said in choice.why[-1]
 
 
 def test_a_setting_of_ones_own_takes_the_place_of_the_recommended_one():
@@ -106,8 +129,8 @@ def test_a_setting_of_ones_own_takes_the_place_of_the_recommended_one():
 
 
 def test_every_rule_is_chosen_by_some_case():
-    chosen = {choose(facts, endless).method for facts, _ in CASES.values()}
-    assert chosen == {rule.words[0] for rule in METHODS}
+    choices = [choose(facts, endless) for facts, _ in CASES.values()]
+    assert {(c.method, *c.settings) for c in choices} == {rule.words for rule in METHODS}
     helped = {part for facts, _ in CASES.values() for part in choose(facts, endless).parts}
     assert helped == {rule.words[0] for rule in HELPERS} | {"spectral-norm"}
 

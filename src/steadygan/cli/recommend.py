@@ -19,6 +19,7 @@ from steadygan.cli.options import (
     minutes,
     opened,
     say,
+    use_own_code,
     use_threads,
 )
 
@@ -47,17 +48,18 @@ def recommend(
     from steadygan.study.bars import bars, phase
     from steadygan.study.compose import compose
     from steadygan.study.recommend import choose_for, facts_of, warnings
-    from steadygan.study.request import read_request
+    from steadygan.study.request import names_own_code, read_request
     from steadygan.training.horizon import images_a_second
     from steadygan.training.runs import goal_of
 
     request = read_request([*(settings or []), *ALLOWED[allow_bad]])
     goal = goal_of(None, minutes(budget, "--budget"))
     use_threads(request)
+    use_own_code(names_own_code(request.recipe.values()))
     dataset = opened(data, request)
     facts = facts_of(dataset)
     with bars() as progress, phase(progress, "measuring the speed"):
-        choice = choose_for(dataset, goal, request.recipe, device, request.run.precision)
+        choice = choose_for(dataset, goal, request, device)
         keys = choice.keys(request.recipe)
         recipe = compose(find(choice.method), dataset.shape, keys, choice.parts)
         speed = images_a_second(recipe, dataset, device, request.run.precision)

@@ -46,8 +46,8 @@ from steadygan.errors import UserError
 if TYPE_CHECKING:
     from steadygan.data import Dataset
     from steadygan.study.recommend import Choice
+    from steadygan.study.request import Request
     from steadygan.training.goals import Goal
-    from steadygan.training.precision import Precision
 
 app = typer.Typer()
 
@@ -131,15 +131,14 @@ def train(
     use_threads(request)
     processes, device = join(device)
     dataset = processes.in_turn(lambda: opened(data, request))
+    use_own_code(names_own_code([*(add or []), *request.recipe.values()]))
     if chosen is None:
-        asked_for = request.recipe, device, request.run.precision
-        choice = recommended(dataset, goal, *asked_for)
+        choice = recommended(dataset, goal, request, device, add or [], drop or [])
         chosen = find(choice.method)
         request.recipe = choice.keys(request.recipe)
         if choice.fits_horizon and "horizon" not in request.run.model_fields_set:
             request.run = request.run.model_copy(update={"horizon": "budget"})
         add = [*choice.parts, *(add or [])]
-    use_own_code(names_own_code([*(add or []), *request.recipe.values()]))
     recipe = compose(chosen, dataset.shape, request.recipe, add or [], drop or [])
     if request.run.horizon == "budget":
         with bars() as progress, phase(progress, "measuring the speed"):
@@ -296,7 +295,7 @@ def _budget_of(run: Path, steps: int | None, budget: str | None, more: str | Non
 
 
 def recommended(
-    data: Dataset, goal: Goal, own: dict[str, str], device: str, precision: Precision
+    data: Dataset, goal: Goal, request: Request, device: str, add: list[str], drop: list[str]
 ) -> Choice:
     """What `steadygan recommend` names for the data and the time, said with its reasons."""
     from steadygan.study.bars import bars, phase
@@ -304,7 +303,7 @@ def recommended(
 
     facts = facts_of(data)
     with bars() as progress, phase(progress, "choosing a method"):
-        choice = choose_for(data, goal, own, device, precision)
+        choice = choose_for(data, goal, request, device, add, drop)
     say(f"method: {' '.join(choice.words())}, for {facts}")
     for text in (*choice.why, *(f"warning: {text}" for text in warnings(facts))):
         say(text)

@@ -11,7 +11,7 @@
 
 Uncertain, and ours: heads have no batch norm (the code: one after each convolution), so that a
 score follows from its image alone; each frozen map is divided by its root mean square before it is
-mixed, which keeps the heads' slopes alike; a head's widths are 64, then 128. Its home is a GPU:
+mixed, which keeps the heads' slopes alike; a head's widths are 64, then 128.
 docs/studies/own-pictures.md has what it gives on two cores.
 """
 
@@ -24,7 +24,7 @@ from steadygan.parts.normalisation import SpectralNormalisation
 from steadygan.priors import Normal
 
 family = "few images"
-use_when = "there are few images and a GPU"
+use_when = "there are few colour images, and a GPU or a CPU with bf16"
 recipe = Recipe(
     networks=ProjectedNetworks(),
     objective=HeadsHinge(),
@@ -35,7 +35,7 @@ recipe = Recipe(
     shared_latents=True,
 )
 presets = {
-    # Small enough for minutes of two cores; what each of the last two gives is measured in
+    # Small enough for minutes of two cores; what `pixels` and the policy give is measured in
     # docs/studies/own-pictures.md.
     "light": {
         "width": 8,

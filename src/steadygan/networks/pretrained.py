@@ -65,15 +65,17 @@ class EffNetMaps(nn.Module):
 
 
 class InFloat32(nn.Module):
-    """A layer that computes in float32 whatever the autocast: the gradient of a strided depthwise
-    convolution has no fast bf16 kernel on a CPU and takes many times as long there."""
+    """A layer that computes in float32 on a CPU whatever the autocast: the gradient of a strided
+    depthwise convolution has no fast bf16 kernel there and takes many times as long."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
+        if x.device.type != "cpu":
+            return self.layer(x)
+        with torch.autocast("cpu", enabled=False):
             return self.layer(x.float())
 
 

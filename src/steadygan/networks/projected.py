@@ -21,7 +21,7 @@ from steadygan.networks.fastgan import FastGANNetworks
 from steadygan.networks.own import make_module
 from steadygan.networks.pretrained import WEIGHTS_SHA256, load_effnet_maps
 
-#: A side of the blocks of pixels that are the channels of the head over pixels.
+#: The side of a block of pixels, which the head over pixels has as channels.
 BLOCK = 4
 #: Channels of a head: the first halving of its map, and every other.
 HEAD = (64, 128)
@@ -172,8 +172,7 @@ class ProjectedTrunk(nn.Module):
         self.heads = nn.ModuleList(
             head(width, side) for width, (_, side) in zip(outs, maps, strict=True)
         )
-        over_pixels = nn.PixelUnshuffle(BLOCK), head(3 * BLOCK**2, frozen.side // BLOCK)
-        self.over_pixels = nn.Sequential(*over_pixels) if pixels else None
+        self.over_pixels = over_pixels(frozen.side) if pixels else None
 
     def forward(self, images: Tensor) -> Tensor:
         images = self.frozen.sized(images)
@@ -219,6 +218,11 @@ class Mean(nn.Module):
 
     def forward(self, scores: Tensor) -> Tensor:
         return scores.mean(1, keepdim=True)
+
+
+def over_pixels(side: int) -> nn.Sequential:
+    """Images (B, 3, side, side) -> a raw score (B, 1), with each block of pixels as channels."""
+    return nn.Sequential(nn.PixelUnshuffle(BLOCK), *head(3 * BLOCK**2, side // BLOCK))
 
 
 def head(channels: int, side: int) -> nn.Sequential:

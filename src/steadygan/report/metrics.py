@@ -95,7 +95,7 @@ def _features(runs: list[Run], where: str) -> Iterable[str]:
             short = f" {digest[:12]}" if isinstance(digest, str) else ""
             found[f"features {name}{short}{right}"] = None
             if looked_through(run.info, name):
-                found[FLATTERED] = None
+                found[f"{run.info.get('method')}: {FLATTERED}"] = None
     return found
 
 

@@ -119,7 +119,7 @@ def looked_at(studio: Studio, source: Any, size: Any, budget: Any) -> tuple[str,
     lines += [f"- {text}" for text in (*data.notes, *warnings(facts))]
     choice = choose_for(data, Goal(budget_seconds=BUDGETS[budget]))
     lines += [
-        f"- recommended for {budget}: `{' '.join(choice.words())}`",
+        f"- recommended for {budget}{_beside(studio)}: `{' '.join(choice.words())}`",
         *(f"  - {why}" for why in choice.why),
     ]
     rows = np.linspace(0, len(data.train.items) - 1, min(LOOKED_AT, len(data.train.items))).astype(
@@ -129,6 +129,12 @@ def looked_at(studio: Studio, source: Any, size: Any, budget: Any) -> tuple[str,
     return "\n".join(lines), [
         np.repeat(each, 3, 2) if each.shape[2] == 1 else each for each in images
     ]
+
+
+def _beside(studio: Studio) -> str:
+    """What to know of a speed that is measured now."""
+    busy = any(job.state == "running" for job in studio.jobs.all())
+    return " (measured beside a training that runs)" if busy else ""
 
 
 def uploaded(studio: Studio, files: Any) -> Any:
@@ -194,11 +200,10 @@ def planned(studio: Studio, *asked: Any) -> str:
         recipe = compose(find(method), data.shape, preset_keys(method, preset))
     speed = images_a_second(recipe, data, "auto", "auto")
     seen, batch = speed * BUDGETS[budget], recipe.images_in(LATER)
-    busy = any(job.state == "running" for job in studio.jobs.all())
     lines = [
         f"**{budget} is {seen:,.0f} images here: {seen / batch:,.0f} steps at {speed:,.0f} "
         f"images/s, {seen / len(data.train.items):,.0f} passes over the data**"
-        + (" (measured beside a training that runs)" if busy else "")
+        + _beside(studio)
         + "; stages before the first step and evaluations are not counted in it",
         "", "<details><summary>Every setting</summary>", "", "| setting | value |", "|---|---|",
     ]  # fmt: skip
