@@ -44,6 +44,6 @@ presets = {
         "batch": 16,
         "lr": 5e-4,
         "pixels": True,
-        "diffaugment.policy": ("translation", "cutout"),
+        "diffaugment.policy": "translation,cutout",
     },
 }
