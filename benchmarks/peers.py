@@ -50,6 +50,12 @@ from steadygan.training.precision import arithmetic_of, find_device, has_bf16
 from steadygan.training.status import peak_resident_mib
 
 Turn = Callable[[], None]
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def precisions(device: torch.device) -> list[str]:
+    """Those that the hardware has."""
+    return [*PRECISIONS] if has_bf16(device) else ["fp32"]
 
 
 # ---- mimicry ---------------------------------------------------------------------------------
@@ -240,10 +246,10 @@ def of_mimicry(checkout: Path, asked: argparse.Namespace, device: torch.device) 
             "mimicry": lambda peer=peer: peer,
             "textbook": lambda peer=peer: Textbook(peer.recipe, data, device),
         }
-        for precision in ("fp32", *(["bf16"] if has_bf16(device) else [])):
-            for name_of, recipe in (("ours", peer.recipe), ("own nets", peer.library)):
-                given = recipe, data, asked.device, precision
-                sides[f"{name_of} {precision}"] = partial(ours, *given)
+        for precision in precisions(device):
+            for networks, recipe in (("ours", peer.recipe), ("own nets", peer.library)):
+                turn = partial(ours, recipe, data, asked.device, precision)
+                sides[f"{networks} {precision}"] = turn
         if asked.side:
             alone(sides[asked.side](), asked.began)
             continue
@@ -279,7 +285,7 @@ def of_script(checkout: Path, asked: argparse.Namespace, device: torch.device) -
         taken, defined = script.seconds()
         times["PyTorch-GAN"].append(statistics.median(taken))
         if not turns:
-            for precision in ("fp32", *(["bf16"] if has_bf16(device) else [])):
+            for precision in precisions(device):
                 recipe = script.recipe(defined, asked.batch)
                 turns[f"ours {precision}"] = ours(recipe, data, asked.device, precision)
                 turns[f"ours {precision}"]()
@@ -319,7 +325,7 @@ def main() -> None:
             of_script(checkout, asked, device)
         else:
             parser.error(f"--peer {checkout}: is no checkout of mimicry or of PyTorch-GAN")
-    for dtype in (torch.float32, *([torch.bfloat16] if has_bf16(device) else [])):
+    for dtype in (PRECISIONS[name] for name in precisions(device)):
         rates = conv_peak(device, dtype) / 1e12, matmul_peak(device, dtype) / 1e12
         print(f"peaks here, {dtype}: convolution {rates[0]:.2f}, matmul {rates[1]:.2f} TFLOP/s")
 

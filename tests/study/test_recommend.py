@@ -68,7 +68,9 @@ def test_the_rules_choose(name):
 def test_a_method_that_wants_many_images_is_passed_over_in_a_short_time(monkeypatch):
     facts, words = CASES["a small folder"]
     (least,) = (rule.least for rule in METHODS if rule.least)
-    assert " ".join(choose(facts, lambda choice: least).words()) == words
+    choice = choose(facts, lambda choice: least)
+    assert (" ".join(choice.words()), choice.seen) == (words, least)
+    assert choose(CASES["a folder"][0], lambda choice: least).seen is None
     for seen in (0, least - 1):
         choice = choose(facts, lambda choice, seen=seen: seen)
         assert " ".join(choice.words()) == f"{SMALL} --add diffaugment"

@@ -54,6 +54,7 @@ def recommend(
 
     request = read_request([*(settings or []), *ALLOWED[allow_bad]])
     goal = goal_of(None, minutes(budget, "--budget"))
+    assert goal.budget_seconds is not None  # no steps were given
     use_threads(request)
     use_own_code(names_own_code(request.recipe.values()))
     dataset = opened(data, request)
@@ -62,7 +63,9 @@ def recommend(
         choice = choose_for(dataset, goal, request, device)
         keys = choice.keys(request.recipe)
         recipe = compose(find(choice.method), dataset.shape, keys, choice.parts)
-        speed = images_a_second(recipe, dataset, device, request.run.precision)
+        if (seen := choice.seen) is None:
+            speed = images_a_second(recipe, dataset, device, request.run.precision)
+            seen = speed * goal.budget_seconds
     own = {**request.recipe, **request.run.model_dump(include=request.run.model_fields_set)}
     words = ["train", *choice.words(own), *(settings or []), "--data", data]
     words += ["--budget", budget or "10m", *(["--device", device] if device != "auto" else [])]
@@ -70,11 +73,9 @@ def recommend(
     print(f"  data: {facts}")
     for reason in choice.why:
         print(f"  {reason}")
-    assert goal.budget_seconds is not None  # no steps were given
-    seen = speed * goal.budget_seconds
     print(
-        f"  speed: {speed:,.0f} images/s here, so {budget} is {seen:,.0f} images, "
-        f"{seen / facts.count:,.0f} passes over the data"
+        f"  speed: {seen / goal.budget_seconds:,.0f} images/s here, so {budget} is {seen:,.0f} "
+        f"images, {seen / facts.count:,.0f} passes over the data"
     )
     for warning in warnings(facts):
         say(f"warning: {warning}")

@@ -193,13 +193,16 @@ def planned(studio: Studio, *asked: Any) -> str:
     source, size, method, preset, budget, _ = asked
     command_of(studio, *asked)
     data = opened(studio, source, size)
+    seen = None
     if method == RECOMMENDED:
         choice = choose_for(data, Goal(budget_seconds=BUDGETS[budget]))
         recipe = compose(find(choice.method), data.shape, choice.keys({}), choice.parts)
+        seen = choice.seen
     else:
         recipe = compose(find(method), data.shape, preset_keys(method, preset))
-    speed = images_a_second(recipe, data, "auto", "auto")
-    seen, batch = speed * BUDGETS[budget], recipe.images_in(LATER)
+    if seen is None:
+        seen = images_a_second(recipe, data, "auto", "auto") * BUDGETS[budget]
+    speed, batch = seen / BUDGETS[budget], recipe.images_in(LATER)
     lines = [
         f"**{budget} is {seen:,.0f} images here: {seen / batch:,.0f} steps at {speed:,.0f} "
         f"images/s, {seen / len(data.train.items):,.0f} passes over the data**"

@@ -103,12 +103,14 @@ HELPERS = (
 
 @dataclass(frozen=True)
 class Choice:
-    """A method, its settings (`key=value`), parts to add, and the reasons one by one."""
+    """A method, its settings (`key=value`), parts to add, and the reasons one by one. `seen`: the
+    images that D sees in the time that there is, where that decided."""
 
     method: str
     settings: tuple[str, ...]
     parts: tuple[str, ...]
     why: tuple[str, ...]
+    seen: float | None = None
 
     def keys(self, own: Mapping[str, str]) -> dict[str, str]:
         """The settings of the recipe by key, with the `own` ones of a user in their place."""
@@ -160,14 +162,16 @@ def choose(facts: Facts, seen: Callable[[Choice], float]) -> Choice:
         choice = _choice(rule, facts)
         if not rule.least:
             break
-        if (reason := _against(rule, choice, seen)) is None:
+        found = _in_time(rule, choice, seen)
+        if isinstance(found, Choice):
+            choice = found
             break
-        passed.append(f"{choice.method}: {reason}")
+        passed.append(f"{choice.method}: {found}")
     return replace(choice, why=(*choice.why, *passed))
 
 
-def _against(rule: Rule, choice: Choice, seen: Callable[[Choice], float]) -> str | None:
-    """Why a rule that wants time is passed over; None where it is taken."""
+def _in_time(rule: Rule, choice: Choice, seen: Callable[[Choice], float]) -> Choice | str:
+    """The choice with the images that it comes to, or why a rule that wants time is passed over."""
     if not has_extra():
         return f"{rule.gain} with an extra that is not installed: {INSTALL}"
     try:
@@ -176,7 +180,7 @@ def _against(rule: Rule, choice: Choice, seen: Callable[[Choice], float]) -> str
         return f"{rule.gain}, but not with what is asked for: {error}"
     if count < rule.least:
         return f"{rule.gain} from {rule.least:,} images on, which are {count:,.0f} here"
-    return None
+    return replace(choice, seen=count)
 
 
 def choose_for(
