@@ -62,7 +62,7 @@ def test_every_block_is_compared_and_the_damaged_one_named(tmp_path, monkeypatch
     (tmp_path / "rows").write_bytes(data)
     write_seal(tmp_path, {"a": 1})
     calls = []
-    assert read_seal(tmp_path, lambda *call: calls.append(call)) == {"a": 1}
+    assert read_seal(tmp_path, lambda *call: calls.append(call)).facts == {"a": 1}
     assert calls == [("checking", done, 4) for done in (1, 2, 3, 4)]
     for at, words in (
         (0, "0 to 999"), (999, "0 to 999"), (1000, "1,000 to 1,999"), (3499, "3,000 to 3,499"),
@@ -71,7 +71,7 @@ def test_every_block_is_compared_and_the_damaged_one_named(tmp_path, monkeypatch
         with pytest.raises(Damaged, match=f"rows: bytes {words} are not those written"):
             read_seal(tmp_path)
         flipped(tmp_path / "rows", at)
-    assert read_seal(tmp_path) == {"a": 1}
+    assert read_seal(tmp_path).facts == {"a": 1}
 
 
 def test_a_deeply_nested_record_and_another_entrys_are_damage(cache, caplog):
@@ -94,11 +94,11 @@ def test_a_disk_that_fails_is_damage(cache, caplog, monkeypatch):
     read = seal._digest
     failed = []
 
-    def fail(path, start, length):
+    def fail(block, file=None):
         if not failed:
-            failed.append(path)
+            failed.append(block)
             raise OSError(5, "Input/output error")
-        return read(path, start, length)
+        return read(block, file)
 
     monkeypatch.setattr(seal, "_digest", fail)
     assert open_data("mnist").describe() == want.describe()

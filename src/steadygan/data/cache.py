@@ -2,10 +2,11 @@
 
 An entry is a folder `<name>-<slot>-<key>` with `items.npy` (uint8 rows, the training part first),
 `labels.npy` and `entry.json`, which holds the facts and the digests of both (seal.py); every byte
-is compared with them before an entry is used. The slot is a digest of path and settings, the key
-one of the content too. It is built in a temporary folder and renamed, so two processes may build at
-once; each locks its folder, so that one left by a killed process is recognised: the next build of
-the same entry goes on in it where an attempt (attempt.py) is worth that, and it is removed else.
+is compared with them before it is used: when an entry is opened, or those of a large one when rows
+are asked for (mapped.py). The slot is a digest of path and settings, the key one of the content
+too. It is built in a temporary folder and renamed, so two processes may build at once; each locks
+its folder, so that one left by a killed process is recognised: the next build of the same entry
+goes on in it where an attempt (attempt.py) is worth that, and it is removed else.
 """
 
 from __future__ import annotations
@@ -29,23 +30,26 @@ import PIL
 
 from steadygan.data.attempt import is_worth_keeping
 from steadygan.data.dataset import Progress
+from steadygan.data.mapped import Items, MappedRows
 from steadygan.data.seal import Damaged, read_seal, write_seal
 from steadygan.errors import UserError
 from steadygan.locks import is_locked
 
-VERSION = 3  # of the layout below and of what images.py makes of a file
+VERSION = 4  # of the layout below and of what images.py makes of a file
 _LOG = logging.getLogger(__name__)
 _BUILDING = ".building-"
+#: Bytes of a file that is compared when its entry is opened.
+MOST_AT_ONCE = 2**28
 _ABANDONED_SECONDS = 24 * 3600
 _KEPT_SECONDS = 7 * 24 * 3600  # for an attempt to be gone on with
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A whole cache entry. `items`: read-only memory map (N, C, H, W) uint8, `facts["train"]`
+    """A cache entry. `items`: read-only memory map (N, C, H, W) uint8, `facts["train"]`
     rows of training first. `labels`: int64 (N,) or none. `facts`: what the builder returned."""
 
-    items: np.ndarray
+    items: Items
     labels: np.ndarray | None
     facts: dict
 
@@ -119,10 +123,15 @@ def write_rows(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray]) -
 def _load(home: Path, key: dict, progress: Progress | None = None) -> Entry | None:
     """The entry, or none where there is none. Raises Damaged for one that is not what was built."""
     try:
-        facts = read_seal(home, progress)
+        seal = read_seal(home, progress, most=MOST_AT_ONCE)
+        facts = seal.facts
         if facts["key"] != key:
             raise Damaged("it is another's")
-        items = np.load(home / "items.npy", mmap_mode="r", allow_pickle=False)
+        items: Items
+        if "items.npy" in seal.blocks:
+            items = MappedRows(home / "items.npy", seal, lambda damage: _removed(home, damage))
+        else:
+            items = np.load(home / "items.npy", mmap_mode="r", allow_pickle=False)
         labels = None
         if facts["class_names"] is not None:
             labels = np.load(home / "labels.npy", allow_pickle=False)
@@ -131,6 +140,15 @@ def _load(home: Path, key: dict, progress: Progress | None = None) -> Entry | No
             return None
         raise Damaged(str(error)) from error
     return Entry(items, labels, facts)
+
+
+def _removed(home: Path, damage: Damaged) -> UserError:
+    """What ends a command that has asked for a damaged part of a large entry, which is removed."""
+    _discard(home)
+    return UserError(
+        f"image cache: {home} is damaged ({damage}) and was removed; run again (`steadygan resume` "
+        "for a run): its images are decoded anew"
+    )
 
 
 def _publish(building: Path, home: Path, key: dict) -> Entry:

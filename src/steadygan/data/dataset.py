@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from steadygan.data.mapped import Items, between
+
 Progress = Callable[[str, int, int | None], None]
 """Called as `progress(phase, done, total)` from the calling thread, `phase` such as "decoding" and
 `total` none where it is not known yet."""
@@ -49,11 +51,12 @@ class DataSettings(BaseModel):
 class Split:
     """One side of a data set.
 
-    `items`: memory-mapped read-only uint8 (N, C, H, W) in 0..255, or float32 (N, 2) points.
+    `items`: memory-mapped read-only uint8 (N, C, H, W) in 0..255, or float32 (N, 2) points; index
+    it for arrays, which of large sets compares what it reads with its digests.
     `labels`: int64 (N,), an index into the class names, or none.
     """
 
-    items: np.ndarray
+    items: Items
     labels: np.ndarray | None
 
     def __len__(self) -> int:
@@ -131,7 +134,7 @@ def fingerprint(
 def from_rows(
     name: str,
     spec: str,
-    items: np.ndarray,
+    items: Items,
     labels: np.ndarray | None,
     facts: dict,
     settings: DataSettings,
@@ -147,8 +150,8 @@ def from_rows(
         name=name,
         spec=spec,
         shape=tuple(items.shape[1:]),
-        train=Split(items[:train], None if labels is None else labels[:train]),
-        test=Split(items[train:], None if labels is None else labels[train:]),
+        train=Split(between(items, 0, train), None if labels is None else labels[:train]),
+        test=Split(between(items, train), None if labels is None else labels[train:]),
         class_names=None if names is None else tuple(names),
         fingerprint=facts["fingerprint"],
         settings=settings,

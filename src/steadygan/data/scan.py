@@ -4,9 +4,7 @@ files are counted too, so that pictures that are not read can be reported."""
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
-import stat
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from typing import NamedTuple
 
 from steadygan.data.dataset import Progress
 from steadygan.data.images import SUFFIXES
+from steadygan.data.stamping import stamp_of
 from steadygan.errors import UserError
 
 
@@ -61,18 +60,20 @@ def scan(root: Path, kind: str = "folder", progress: Progress | None = None) -> 
     a folder that is reached both directly and by a link counts at its own place. Raises UserError
     for a root that is missing, no folder, or has no image, and for a folder that cannot be read.
     """
-    if not _exists(root, kind):
-        raise UserError(f"{kind}:{root}: no such folder; give the path of a folder of images")
-    if not root.is_dir():
-        raise UserError(f"{kind}:{root}: not a folder; give the folder that the images are in")
-    with _uncollected():
-        found, others = _walk(root, kind, progress)
-        require_some(found, others, f"{kind}:{root}")
+    found: list[Found] = []
+    others: Counter[str] = Counter()
+    with uncollected():
+        for below, entries, rest in folders(root, kind, progress):
+            label = below.partition("/")[0] or None
+            before = f"{below}/" if below else ""
+            found += [Found(before + each.name, label, _stamp(each)) for each in entries]
+            others += rest
+        require_images(len(found), others, f"{kind}:{root}")
         return Listing(sorted(found), others)
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Without searches for garbage in cycles: here is none, and the more files there are the longer
     each takes, half of the time for a million."""
     was = gc.isenabled()
@@ -84,9 +85,9 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def require_some(found: list[Found], others: Counter[str], where: str) -> None:
+def require_images(count: int, others: Counter[str], where: str) -> None:
     """Raise UserError, which starts with `where`, where there is no image."""
-    if not found:
+    if not count:
         rest = f"; {left_out(others)}" if others else ""
         raise UserError(
             f"{where}: no images in it or below; known endings: {' '.join(sorted(SUFFIXES))}; "
@@ -147,26 +148,20 @@ def _exists(root: Path, kind: str) -> bool:
         raise UserError(f"{kind}:{root}: cannot be read: {error.strerror or error}") from None
 
 
-def listing_digest(found: list[Found]) -> str:
-    """Hex sha256 of names and stamps: changes when a file is added, removed or written.
-
-    The stamp holds ctime, which no program can set back as it can mtime.
-    """
-    digest = hashlib.sha256()
-    for start in range(0, len(found), _OFTEN):  # many at once: a call takes longer than its hash
-        some = found[start : start + _OFTEN]
-        digest.update(os.fsencode("".join([f"{name}\0{stamp!r}\n" for name, _, stamp in some])))
-    return digest.hexdigest()
-
-
 def printable(name: str) -> str:
     """A file name as text that JSON and a terminal take, bytes that are no UTF-8 as \\xNN."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _walk(root: Path, kind: str, progress: Progress | None) -> tuple[list[Found], Counter[str]]:
-    found: list[Found] = []
-    others: Counter[str] = Counter()
+def folders(
+    root: Path, kind: str = "folder", progress: Progress | None = None
+) -> Iterator[tuple[str, list[os.DirEntry[str]], Counter[str]]]:
+    """Each folder under `root` as `scan` reads it: its path below the root, with /, its images
+    sorted by name, and the endings of its other files. Raises UserError as `scan`."""
+    if not _exists(root, kind):
+        raise UserError(f"{kind}:{root}: no such folder; give the path of a folder of images")
+    if not root.is_dir():
+        raise UserError(f"{kind}:{root}: not a folder; give the folder that the images are in")
     built = (root / CARD).is_file()
     seen: set[tuple[int, int]] = set()
     files = 0
@@ -174,12 +169,12 @@ def _walk(root: Path, kind: str, progress: Progress | None) -> tuple[list[Found]
     real, links = deque([""]), deque[str]()
     while real or links:
         below = real.popleft() if real else links.popleft()
-        label = below.partition("/")[0] or None
+        images: list[os.DirEntry[str]] = []
+        others: Counter[str] = Counter()
         for entry in _inside(root, below, kind, seen):
             own = entry.name
-            name = f"{below}/{own}" if below else own
             if _is_folder(entry):
-                (links if entry.is_symlink() else real).append(name)
+                (links if entry.is_symlink() else real).append(f"{below}/{own}" if below else own)
                 continue
             if built and not below and own in _BUILT:
                 continue
@@ -189,10 +184,10 @@ def _walk(root: Path, kind: str, progress: Progress | None) -> tuple[list[Found]
             _, dot, after = own.rpartition(".")
             ending = (dot + after).lower() if dot else ""
             if ending in SUFFIXES:
-                found.append(Found(name, label, _stamp(entry)))
+                images.append(entry)
             else:
                 others[ending] += 1
-    return found, others
+        yield below, images, others
 
 
 def _inside(
@@ -210,15 +205,19 @@ def _inside(
                 (entry for entry in entries if not entry.name.startswith(".")),
                 key=lambda entry: entry.name,
             )
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{kind}:{root}: {printable(str(folder))} went away while it was read; run again"
-        ) from error
     except OSError as error:
-        raise UserError(
-            f"{kind}:{root}: cannot read {printable(str(folder))}: {error.strerror}; "
-            "mend its permissions or move it away"
-        ) from error
+        raise unreadable(folder, root, kind, error) from error
+
+
+def unreadable(folder: Path, root: Path, kind: str, error: OSError) -> UserError:
+    """Why `folder` under `root` cannot be read, to be raised."""
+    where = printable(str(folder))
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"{kind}:{root}: {where} went away while it was read; run again")
+    return UserError(
+        f"{kind}:{root}: cannot read {where}: {error.strerror}; "
+        "mend its permissions or move it away"
+    )
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -233,10 +232,3 @@ def _stamp(entry: os.DirEntry[str]) -> tuple[int, ...]:
         return stamp_of(entry.stat())
     except OSError:  # a dead link, or gone since: reading it reports that
         return ()
-
-
-def stamp_of(status: os.stat_result) -> tuple[int, ...]:
-    """Size, mtime and ctime in ns; empty for what is no regular file: reading a pipe would hang."""
-    if not stat.S_ISREG(status.st_mode):
-        return ()
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -10,16 +10,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from steadygan.data.dataset import Progress
+if TYPE_CHECKING:
+    from steadygan.data.dataset import Progress
 
 BLOCK = 2**24  # bytes with a digest of their own
 _CHUNK = 2**20  # bytes read at once: they stay in the processor's cache until they are hashed
 RECORD = "entry.json"
+
+
+class Block(NamedTuple):
+    """Bytes of a file with a digest of their own."""
+
+    path: Path
+    start: int
+    length: int
 
 
 class Damaged(Exception):
@@ -35,8 +45,7 @@ def write_seal(folder: Path, facts: dict[str, Any]) -> None:
     sizes = {name: (folder / name).stat().st_size for name in names}
     with _pool() as pool:
         digests = {
-            name: list(pool.map(lambda block: _digest(*block), _blocks(folder / name, sizes[name])))
-            for name in names
+            name: list(pool.map(_digest, _blocks(folder / name, sizes[name]))) for name in names
         }
     files = {name: {"bytes": sizes[name], "sha256": digests[name]} for name in names}
     text = json.dumps({"facts": facts, "files": files}).encode()
@@ -46,26 +55,48 @@ def write_seal(folder: Path, facts: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def read_seal(folder: Path, progress: Progress | None = None) -> dict[str, Any]:
-    """The facts of a sealed folder, once every byte of it has been compared with its digest.
+@dataclass(frozen=True)
+class Seal:
+    """`facts`: what was written beside the files. `blocks`: those of the files that are still to be
+    compared, with the digest that each must have."""
+
+    facts: dict[str, Any]
+    blocks: dict[str, list[tuple[Block, str]]]
+
+    def compare(self, name: str, which: Iterable[int], file: int) -> None:
+        """Compare the blocks `which` of the file `name`, which is open for reading as `file`: its
+        folder may be gone. Raises Damaged."""
+        _compare([self.blocks[name][number] for number in which], file=file)
+
+
+def read_seal(folder: Path, progress: Progress | None = None, most: int | None = None) -> Seal:
+    """What a sealed folder holds, once its files have been compared with their digests; of those
+    with more than `most` bytes only the sizes.
 
     `progress("checking", done, total)` counts blocks. Raises Damaged, with the first difference.
     """
+    blocks: dict[str, list[tuple[Block, str]]] = {}
+    now: list[tuple[Block, str]] = []
     try:
         record = _record(folder)
-        blocks: list[tuple[Path, int, int]] = []
-        wanted: list[str] = []
         for name, sealed in record["files"].items():
             size = (folder / name).stat().st_size
             if size != sealed["bytes"]:
                 raise Damaged(f"{name} has {size:,} bytes, not {sealed['bytes']:,}")
-            blocks += _blocks(folder / name, size)
-            wanted += sealed["sha256"]
-        _compare(blocks, wanted, progress)
+            own = list(zip(_blocks(folder / name, size), sealed["sha256"], strict=True))
+            if most is not None and size > most:
+                blocks[name] = own
+            else:
+                now += own
     except OSError as error:
-        name = os.path.basename(error.filename or folder)
-        raise Damaged(f"{name}: {error.strerror or error}") from error
-    return record["facts"]
+        raise _unreadable(folder, error) from error
+    _compare(now, progress)
+    return Seal(record["facts"], blocks)
+
+
+def _unreadable(folder: Path, error: OSError) -> Damaged:
+    name = os.path.basename(error.filename or folder)
+    return Damaged(f"{name}: {error.strerror or error}")
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -76,35 +107,43 @@ def _record(folder: Path) -> dict[str, Any]:
 
 
 def _compare(
-    blocks: list[tuple[Path, int, int]], wanted: list[str], progress: Progress | None
+    blocks: list[tuple[Block, str]], progress: Progress | None = None, file: int | None = None
 ) -> None:
     with _pool() as pool:
-        for done, digest in enumerate(pool.map(lambda block: _digest(*block), blocks)):
-            if digest != wanted[done]:
-                path, start, length = blocks[done]
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise Damaged(
-                    f"{path.name}: bytes {start:,} to {start + length - 1:,} are not those written"
-                )
-            if progress is not None:
-                progress("checking", done + 1, len(blocks))
+        try:
+            found = pool.map(lambda each: _digest(each[0], file), blocks)
+            for done, ((block, wanted), digest) in enumerate(zip(blocks, found, strict=True), 1):
+                if digest != wanted:
+                    last = block.start + block.length - 1
+                    raise Damaged(
+                        f"{block.path.name}: bytes {block.start:,} to {last:,} are not those "
+                        "written"
+                    )
+                if progress is not None:
+                    progress("checking", done, len(blocks))
+        except OSError as error:
+            raise _unreadable(blocks[0][0].path.parent, error) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _blocks(path: Path, size: int) -> Iterator[tuple[Path, int, int]]:
-    """File, start and length of each block; none of an empty file."""
+def _blocks(path: Path, size: int) -> Iterator[Block]:
+    """Those of a file; none of an empty one."""
     for start in range(0, size, BLOCK):
-        yield path, start, min(BLOCK, size - start)
+        yield Block(path, start, min(BLOCK, size - start))
 
 
-def _digest(path: Path, start: int, length: int) -> str:
-    """Hex SHA-256 of a part of a file. By plain reads: a memory map on a failing disk ends the
-    process."""
-    digest, chunk = hashlib.sha256(), memoryview(bytearray(min(_CHUNK, length)))
-    with open(path, "rb", buffering=0) as file:
-        file.seek(start)
-        while length and (got := file.readinto(chunk[: min(length, len(chunk))])):
-            digest.update(chunk[:got])
-            length -= got
+def _digest(block: Block, file: int | None = None) -> str:
+    """Hex SHA-256 of a block, of `file` where that is given. By plain reads: a memory map on a
+    failing disk ends the process."""
+    if file is None:
+        with open(block.path, "rb", buffering=0) as opened:
+            return _digest(block, opened.fileno())
+    digest, chunk = hashlib.sha256(), memoryview(bytearray(min(_CHUNK, block.length)))
+    at, end = block.start, block.start + block.length
+    while at < end and (got := os.preadv(file, [chunk[: end - at]], at)):
+        digest.update(chunk[:got])
+        at += got
     return digest.hexdigest()
 
 

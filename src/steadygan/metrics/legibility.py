@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 
 from steadygan.data import Dataset
+from steadygan.data.mapped import Items
 from steadygan.errors import UserError
 from steadygan.features.cached import cached_facts
 from steadygan.features.extract import Progress, quiet
@@ -164,7 +165,7 @@ def legibility(
     network = reader()
     unknown = [name for name in characters if name not in network.places]
 
-    def measured(images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    def measured(images: Items, labels: np.ndarray) -> dict[str, Any]:
         known = np.array([name in network.places for name in characters])
         kept = np.flatnonzero(known[labels])
         kept = kept[evenly(len(kept), COUNT)]

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from steadygan.data.mapped import Items
 from steadygan.metrics.distances import blocks, images_at_once
 
 #: Samples that are compared.
@@ -40,7 +41,7 @@ def as_points(images: np.ndarray) -> Tensor:
     return torch.cat(found)
 
 
-def nearest(points: Tensor, known: np.ndarray) -> tuple[Tensor, Tensor]:
+def nearest(points: Tensor, known: Items) -> tuple[Tensor, Tensor]:
     """The distance of each point to the nearest of uint8 images `known`, and the image's row."""
     best = torch.full((len(points),), torch.inf, dtype=torch.float64)
     row = torch.zeros(len(points), dtype=torch.long)
@@ -54,7 +55,7 @@ def nearest(points: Tensor, known: np.ndarray) -> tuple[Tensor, Tensor]:
     return best.sqrt(), row
 
 
-def memorisation(samples: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
+def memorisation(samples: np.ndarray, train: Items, test: Items) -> dict[str, Any]:
     """How near uint8 samples are to the training images and to the held-out ones.
 
     `nearest_images`: how many different real images are nearest to some sample; `nearest_is_train`:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from steadygan.data.mapped import Items
 from steadygan.metrics.distances import blocks, centred
 from steadygan.training.pictures import grid
 
@@ -68,7 +69,7 @@ def beside_real(samples: Tensor, real: Tensor, first: np.ndarray) -> dict[str, A
             "median": float(distances.quantile(0.5))}  # fmt: skip
 
 
-def picture(samples: np.ndarray, real: np.ndarray, found: dict[str, Any]) -> Image.Image:
+def picture(samples: np.ndarray, real: Items, found: dict[str, Any]) -> Image.Image:
     """The result of `beside_real` of uint8 images (N, C, H, W) and (M, C, H, W): ten samples as
     drawn, below each its nearest real image; then the ten nearest samples likewise."""
     rows = []

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from steadygan.data import Dataset, Split
+from steadygan.data.mapped import Items
 from steadygan.errors import UserError, did_you_mean
 from steadygan.features.cached import Made, cached, cached_facts
 from steadygan.features.extract import Extractor, Features, Progress, extract, quiet
@@ -255,7 +256,7 @@ def reference_of(
 class _Rows:
     """Some rows of a memory-mapped array, read a slice at a time."""
 
-    def __init__(self, items: np.ndarray, rows: np.ndarray) -> None:
+    def __init__(self, items: Items, rows: np.ndarray) -> None:
         self.items, self.rows = items, rows
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from steadygan.data import Dataset
+from steadygan.data.mapped import Items
 from steadygan.errors import UserError
 from steadygan.features.cached import cached_facts
 from steadygan.features.classifier import classifier_of
@@ -317,6 +318,6 @@ def levels(found: Sequence[float] | None) -> dict[str, float | int | None]:
     return {"real": mean(found), "real_sd": stdev(found), "real_draws": len(found)}
 
 
-def some_of(items: np.ndarray, count: int) -> np.ndarray:
+def some_of(items: Items, count: int) -> np.ndarray:
     """`count` rows, evenly spread; all where there are no more."""
     return np.array(items[evenly(len(items), count)])

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from steadygan.data import Dataset
+from steadygan.data.mapped import Items
 from steadygan.errors import UserError
 from steadygan.game.draws import Stream, uniform
 from steadygan.game.inputs import RealBatch, StepInputs
@@ -58,7 +59,7 @@ SHARE_FOR_IMAGES = 0.25
 CHUNK = 4096
 
 
-def fits(items: np.ndarray, device: torch.device) -> bool:
+def fits(items: Items, device: torch.device) -> bool:
     """Whether items are to be held on the device: a GPU with memory enough. For a CPU the file in
     its memory is as near as a copy would be."""
     if device.type != "cuda":
@@ -67,7 +68,7 @@ def fits(items: np.ndarray, device: torch.device) -> bool:
     return items.nbytes <= SHARE_FOR_IMAGES * free
 
 
-def held_on(device: torch.device, items: np.ndarray) -> Tensor:
+def held_on(device: torch.device, items: Items) -> Tensor:
     """All items (N, ...) on the device, as they are at rest; never all in the host's memory."""
     kind = torch.from_numpy(np.array(items[:0])).dtype
     held = torch.empty(items.shape, dtype=kind, device=device)

@@ -97,7 +97,8 @@ def build_folder(
     """
     _require(options, source, out)
     spec = f"folder:{source}"
-    images, _ = images_under(source, spec, progress)
+    images, notes = images_under(source, spec, progress)
+    images = replace(images, notes=(*images.notes, *notes))
     if images.held is not None and options.split is not None:
         raise UserError(f"--split: {source} has train/ and test/ of its own; leave it out")
     with new_folder(out) as building:

@@ -14,9 +14,10 @@ import numpy as np
 from steadygan.data.dataset import Dataset, DataSettings, Progress
 from steadygan.data.decoding import ImageSet
 from steadygan.data.images import BadImage, Traits, picture, planes
-from steadygan.data.scan import Found, listing_digest, printable, scan
+from steadygan.data.scan import Found, printable, scan
 from steadygan.data.sources.folder import read_file
 from steadygan.data.sources.imageset import open_images
+from steadygan.data.stamps import stamped
 from steadygan.errors import UserError, did_you_mean
 
 WIDTH, HEIGHT, CROP = 178, 218, 108
@@ -40,29 +41,30 @@ def open_celeba(path: Path | None, settings: DataSettings, progress: Progress | 
         raise UserError(f"--data celeba needs a path: celeba:DIR; {WHERE}")
     spec = f"celeba:{path}"
     root = _images_under(path, spec)
-    found = [each._replace(label=None) for each in scan(root, "celeba", progress).found]
-    content = hashlib.sha256(listing_digest(found).encode())
-    names = None
-    if settings.attribute is not None:
-        text = _text(path, ATTRIBUTES, spec)
-        content.update(text.encode())
-        values = _attribute(text, settings.attribute, path / ATTRIBUTES)
-        names = (f"not {settings.attribute}", settings.attribute)
-        found = [_labelled(each, values, names) for each in found]
-    held = None
-    if (path / PARTS).is_file():
-        text = _text(path, PARTS, spec)
-        content.update(text.encode())
-        held = _held_out(text, path / PARTS, found)
+    content = hashlib.sha256(stamped(root, "celeba", progress).digest.encode())
+    attribute = settings.attribute
+    attributes = None if attribute is None else _text(path, ATTRIBUTES, spec)
+    parts = _text(path, PARTS, spec) if (path / PARTS).is_file() else None
+    for text in (attributes, parts):
+        content.update((text or "").encode())
 
     def read(each: Found) -> bytes:
-        if names and each.label is None:
+        if attributes is not None and each.label is None:
             raise BadImage(f"has no line in {ATTRIBUTES}")
         return read_file(root / each.name, each.stamp)
 
-    images = ImageSet(spec, found, read, cropped, held=held, class_names=names)
-    slot = {"path": printable(str(path)), "attribute": settings.attribute}
-    return open_images(images, slot, content.hexdigest(), settings, progress)
+    def listed() -> ImageSet:
+        found = [each._replace(label=None) for each in scan(root, "celeba", progress).found]
+        names = None
+        if attribute is not None and attributes is not None:
+            values = _attribute(attributes, attribute, path / ATTRIBUTES)
+            names = (f"not {attribute}", attribute)
+            found = [_labelled(each, values, names) for each in found]
+        held = None if parts is None else _held_out(parts, path / PARTS, found)
+        return ImageSet(spec, found, read, cropped, held=held, class_names=names)
+
+    slot = {"path": printable(str(path)), "attribute": attribute}
+    return open_images(spec, listed, slot, content.hexdigest(), settings, progress)
 
 
 def cropped(

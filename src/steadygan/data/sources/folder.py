@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ from steadygan.data.scan import (
     CARD,
     Found,
     left_out,
-    listing_digest,
     printable,
     scan,
-    stamp_of,
 )
 from steadygan.data.sources.imageset import open_images
+from steadygan.data.stamping import stamp_of
+from steadygan.data.stamps import stamped
 from steadygan.errors import UserError
 
 
@@ -40,9 +41,16 @@ def open_folder(path: Path | None, settings: DataSettings, progress: Progress | 
     if path is None:
         raise UserError("--data folder needs a path: folder:DIR")
     spec = f"folder:{path}"
-    images, digest = images_under(path, spec, progress)
-    slot = {"path": printable(str(path))}
-    return open_images(images, slot, digest, as_built(path, settings), progress)
+    content, _, others = stamped(path, progress=progress)
+    text, labels = _labels_beside(path, spec)
+    if labels is not None:
+        content = hashlib.sha256(content.encode() + text).hexdigest()
+    slot, settings = {"path": printable(str(path))}, as_built(path, settings)
+
+    def listed() -> ImageSet:
+        return images_under(path, spec, progress)[0]
+
+    return open_images(spec, listed, slot, content, settings, progress, _notes(others, labels))
 
 
 def as_built(path: Path, settings: DataSettings) -> DataSettings:
@@ -68,15 +76,12 @@ def parsed_card(path: Path) -> dict[str, Any]:
     return card if ours else {}
 
 
-def images_under(path: Path, spec: str, progress: Progress | None) -> tuple[ImageSet, str]:
-    """The images in the folder `path`, and a digest that changes when one of its files does."""
+def images_under(
+    path: Path, spec: str, progress: Progress | None
+) -> tuple[ImageSet, tuple[str, ...]]:
+    """The images in the folder `path`, and what to report about its other files."""
     found, others = scan(path, progress=progress)
-    data = _labels_file(path, spec)
-    labels = None if data is None else parse_labels(data, spec)
-    digest = listing_digest(found)
-    if data is not None and labels is not None:
-        others[".json"] -= 1
-        digest = hashlib.sha256(digest.encode() + data).hexdigest()
+    _, labels = _labels_beside(path, spec)
     chosen = arranged(found, labels, spec)
 
     def read(each: Found) -> bytes:
@@ -84,12 +89,18 @@ def images_under(path: Path, spec: str, progress: Progress | None) -> tuple[Imag
             raise BadImage(f"has no label in {LABELS}")
         return read_file(path / each.name, each.stamp)
 
-    notes = (*chosen.notes, *([left_out(+others)] if +others else []))
     images = ImageSet(
-        spec, chosen.found, read, held=chosen.held, class_names=chosen.class_names, notes=notes,
+        spec, chosen.found, read, held=chosen.held, class_names=chosen.class_names,
+        notes=chosen.notes,
         root=path if chosen.class_names is None else None,  # read() looks at labels, too
     )  # fmt: skip
-    return images, digest
+    return images, _notes(others, labels)
+
+
+def _notes(others: Counter[str], labels: dict[str, int] | None) -> tuple[str, ...]:
+    """What to report about `others`, of which the file of `labels` is not left out."""
+    rest = +(others - Counter({".json": int(labels is not None)}))
+    return (left_out(rest),) if rest else ()
 
 
 def read_file(path: Path, stamp: tuple[int, ...]) -> bytes:
@@ -110,15 +121,17 @@ def read_file(path: Path, stamp: tuple[int, ...]) -> bytes:
         raise BadImage(f"cannot be read: {error.strerror or error}") from error
 
 
-def _labels_file(path: Path, spec: str) -> bytes | None:
-    """What the dataset.json in a folder holds; none where there is no such regular file."""
+def _labels_beside(path: Path, spec: str) -> tuple[bytes, dict[str, int] | None]:
+    """What the dataset.json in a folder holds, and its labels; none where there is no such regular
+    file, or it is another program's."""
     if not (path / LABELS).is_file():
-        return None
+        return b"", None
     try:
         with open(path / LABELS, "rb", opener=_without_waiting) as file:
-            return file.read(MAX_LABELS + 1)
+            text = file.read(MAX_LABELS + 1)
     except OSError as error:
         raise UserError(f"{spec}: cannot read {LABELS}: {error.strerror or error}") from error
+    return text, parse_labels(text, spec)
 
 
 def _without_waiting(path: str, flags: int) -> int:

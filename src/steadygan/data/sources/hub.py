@@ -67,7 +67,7 @@ def open_hub(name: str | None, settings: DataSettings, progress: Progress | None
     images = ImageSet(spec, found, read, held=held, class_names=names)
     facts = {part: [table._fingerprint, len(table)] for part, table in parts.items()}
     content = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return open_images(images, {"name": name}, content, settings, progress)
+    return open_images(spec, lambda: images, {"name": name}, content, settings, progress)
 
 
 def _library(spec: str) -> ModuleType:

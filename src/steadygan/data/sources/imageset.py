@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,36 +23,43 @@ _BLOCK = 256  # rows written at once
 
 
 def open_images(
-    images: ImageSet, slot: dict, content: str, settings: DataSettings, progress: Progress | None
+    spec: str,
+    listed: Callable[[], ImageSet],
+    slot: dict,
+    content: str,
+    settings: DataSettings,
+    progress: Progress | None,
+    notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """The data set of `images`, decoded into the cache where it is not there yet.
+    """The data set of the images that `listed()` gives, decoded into the cache where they are not
+    there yet: of decoded ones the list is not needed.
 
-    `slot` (plain JSON values) and `content` as for `open_entry`; size, channels and holdout are
-    added to the slot. Raises UserError where fewer than two different images are left, where a
+    `spec`: the requested source. `slot` (plain JSON values) and `content` as for `open_entry`;
+    size, channels and holdout are added to the slot. `notes`: what to report about files that are
+    no images. Raises UserError where fewer than two different images are left, where a
     given split leaves one side empty, and where more than 1 % cannot be decoded, unless
     `settings.allow_bad`.
     """
-    if images.held is not None and settings.holdout != DataSettings().holdout:
-        raise UserError(
-            f"holdout= means nothing for {images.spec}: its split is given; leave it out"
-        )
     size, channels = settings.size or DEFAULT_SIZE, settings.channels or DEFAULT_CHANNELS
-    name = images.spec.partition(":")[0]
+    name = spec.partition(":")[0]
     slot = {**slot, "size": size, "channels": channels, "holdout": settings.holdout}
 
     def build(folder: Path) -> dict:
+        images = listed()
+        if images.held is not None and settings.holdout != DataSettings().holdout:
+            raise UserError(f"holdout= means nothing for {spec}: its split is given; leave it out")
         return _build(images, size, channels, settings.holdout, folder, progress)
 
     entry = open_entry(name, slot, content, build, progress)
-    bad, count = entry.facts["quarantine"], len(images.found)
+    bad, count = entry.facts["quarantine"], entry.facts["images"]
     if entry.facts["bad"] > MAX_BAD_SHARE * count and not settings.allow_bad:
         raise UserError(
-            f"{images.spec}: {entry.facts['bad']} of {count} images cannot be decoded (first: "
+            f"{spec}: {entry.facts['bad']} of {count} images cannot be decoded (first: "
             f"{bad[0]['path']}: {bad[0]['reason']}); mend or remove them, or go on without them "
             "by --allow-bad"
         )
-    data = from_rows(name, images.spec, entry.items, entry.labels, entry.facts, settings)
-    return replace(data, notes=(*images.notes, *data.notes))
+    data = from_rows(name, spec, entry.items, entry.labels, entry.facts, settings)
+    return replace(data, notes=(*notes, *data.notes))
 
 
 @dataclass
@@ -103,8 +110,13 @@ def _build(
         "class_names": class_names,
         "quarantine": bad,
         "bad": undecodable,
+        "images": len(images.found),
         "largest": max(good.tally.longest, default=0),
-        "notes": [*good.tally.notes(), *filter(None, [good.tally.enlarged(size)])],
+        "notes": [
+            *images.notes,
+            *good.tally.notes(),
+            *filter(None, [good.tally.enlarged(size)]),
+        ],
         "fingerprint": fingerprint(digest, shape[1:], len(train), labels, class_names),
     }
 

@@ -23,7 +23,7 @@ from steadygan.data.dataset import Dataset, DataSettings, Progress
 from steadygan.data.decoding import ImageSet
 from steadygan.data.images import SUFFIXES, BadImage
 from steadygan.data.labels import LABELS, arranged, parse_labels
-from steadygan.data.scan import Found, left_out, printable, require_some
+from steadygan.data.scan import Found, left_out, printable, require_images
 from steadygan.data.sources.imageset import open_images
 from steadygan.errors import UserError
 
@@ -81,7 +81,8 @@ def open_zip(path: Path | None, settings: DataSettings, progress: Progress | Non
             notes=notes, settled=settled,
         )  # fmt: skip
         content = hashlib.sha256(repr(stamp).encode()).hexdigest()
-        return open_images(images, {"path": printable(str(path))}, content, settings, progress)
+        slot = {"path": printable(str(path))}
+        return open_images(spec, lambda: images, slot, content, settings, progress)
 
 
 def _stamp(path: Path, spec: str) -> tuple[int, int, int]:
@@ -271,7 +272,7 @@ def _found(
         below = name[len(prefix) :]
         folder, slash, _ = below.partition("/")
         found.append(Found(below, folder if slash else None, (infos[name].file_size,)))
-    require_some(found, others, spec)
+    require_images(len(found), others, spec)
     return found
 
 
