@@ -90,6 +90,44 @@ def test_derivatives_are_those_of_the_whole_batch(twice, affine, laid_out):
         assert torch.allclose(one + other, whole, rtol=0, atol=1e-10)
 
 
+def test_a_share_in_bf16_has_statistics_in_float32():
+    """As torch's own layer has. Rounded to bf16, a mean of 5 is off by up to .016 sigma here."""
+    torch.manual_seed(0)
+    plain = nn.BatchNorm2d(3)
+    for parameter in plain.parameters():
+        nn.init.normal_(parameter)
+    batch = (torch.randn(8, 3, 16, 16) + 5).to(torch.bfloat16)
+    weights = torch.randn_like(batch)
+
+    def derived(layer, x, weights):
+        y = layer(x.requires_grad_())
+        return [y.detach(), *torch.autograd.grad((y * weights).sum(), [x, *layer.parameters()])]
+
+    def of_share(rank, memory):
+        processes = Processes(rank, 2)
+        processes.memory = memory
+        layer = copy.deepcopy(plain)
+        synchronise(layer, processes)
+        found = derived(layer, *(processes.share_of(each).clone() for each in (batch, weights)))
+        return [*found, layer.running_mean, layer.running_var]
+
+    with memories(2) as there:
+        first, second = each(there, of_share)
+    whole = derived(plain, batch.clone(), weights)
+    for number in (0, 1):  # y and dL/dx
+        ours = torch.cat([first[number], second[number]])
+        assert ours.dtype == torch.bfloat16
+        # Two roundings apart at most: 2^-7 of the largest number.
+        gap = (ours.float() - whole[number].float()).abs().max()
+        assert gap <= whole[number].float().abs().max() / 128
+    for number in (2, 3):
+        together = first[number] + second[number]
+        assert torch.allclose(together, whole[number], rtol=1e-2, atol=1e-2)
+    for number, buffer in ((4, plain.running_mean), (5, plain.running_var)):
+        assert first[number].dtype == torch.float32
+        assert torch.allclose(first[number], buffer, rtol=1e-5)
+
+
 def test_frozen_statistics_stay_and_parameters_keep_their_identity():
     _, ours = layers(nn.BatchNorm2d)
     parameters, before = list(ours.parameters()), ours.running_mean.clone()

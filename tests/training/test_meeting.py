@@ -2,7 +2,9 @@
 
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -78,13 +80,34 @@ def test_one_that_ends_or_is_silent_is_lost_to_the_others():
 
 def test_one_that_ends_while_another_waits_for_it_is_lost():
     own, other = socket.socketpair()
-    memory = SharedMemory(0, torch.zeros(2, 2, 64, dtype=torch.uint8), [own])
-    with own, ThreadPoolExecutor(1) as pool:
+    memory = SharedMemory(0, torch.zeros(2, 2, 64, dtype=torch.uint8), [own], 60)
+    with closing(memory), ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lambda: memory.gathered(torch.zeros(3)))
         other.recv(1)
         other.close()
         with pytest.raises(ConnectionError, match="connection closed"):
             waiting.result(20)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.2])
+def test_a_message_that_comes_at_once_or_late(seconds):
+    own, other = socket.socketpair()
+    memory = SharedMemory(0, torch.zeros(2, 2, 64, dtype=torch.uint8), [own], 60)
+    with closing(memory), other, ThreadPoolExecutor(1) as pool:
+        if not seconds:
+            other.sendall(b"\0")
+        waiting = pool.submit(lambda: memory.summed(torch.ones(3)))
+        if seconds:
+            time.sleep(seconds)
+            other.sendall(b"\0")
+        assert waiting.result(20).tolist() == [1, 1, 1]
+
+
+def test_one_that_is_silent_is_lost():
+    own, other = socket.socketpair()
+    memory = SharedMemory(0, torch.zeros(2, 2, 64, dtype=torch.uint8), [own], 0.1)
+    with closing(memory), other, pytest.raises(TimeoutError):
+        memory.gathered(torch.zeros(3))
 
 
 def test_nothing_is_left_on_disk_and_no_one_else_can_enter(monkeypatch, tmp_path):

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import torch
 from torch import Tensor
 
 #: Bytes of a process's part of the memory; longer messages go in pieces.
 PIECE = 2**20
+#: How often another process's byte is looked for, some .1 ms in all, before this one sleeps until
+#: it is there: to be woken takes longer than the others let it wait most times.
+LOOKS = 100
 
 
 class SharedMemory:
@@ -23,11 +27,18 @@ class SharedMemory:
 
     `memory`: bytes, (2, n, `PIECE`): two parts a process, which it fills in turn. It fills one
     again only when all have said that they are past the message after the one in it.
-    `sockets`: one to each other process.
+    `sockets`: one to each other process, which counts as lost once it is silent for `patience`
+    seconds.
     """
 
-    def __init__(self, rank: int, memory: Tensor, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, rank: int, memory: Tensor, sockets: list[socket.socket], patience: float
+    ) -> None:
         self._rank, self._memory, self._sockets = rank, memory, sockets
+        self._looking = [each.dup() for each in sockets]
+        for sleeping, looking in zip(self._sockets, self._looking, strict=True):
+            looking.setblocking(False)
+            sleeping.settimeout(patience)
         self._half = 0
 
     def gathered(self, own: Tensor) -> Tensor:
@@ -50,7 +61,7 @@ class SharedMemory:
         return own
 
     def close(self) -> None:
-        for each in self._sockets:
+        for each in (*self._sockets, *self._looking):
             each.close()
 
     def _exchanged(self, own: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -64,7 +75,15 @@ class SharedMemory:
             self._half = 1 - self._half
             for each in self._sockets:
                 each.sendall(b"\0")
-            for each in self._sockets:
-                if not each.recv(1):
+            for sleeping, looking in zip(self._sockets, self._looking, strict=True):
+                if not _byte(sleeping, looking):
                     raise ConnectionError("connection closed")
             yield place, pieces
+
+
+def _byte(sleeping: socket.socket, looking: socket.socket) -> bytes:
+    """The next byte of a connection; none where it is closed."""
+    for _ in range(LOOKS):
+        with suppress(BlockingIOError):
+            return looking.recv(1)
+    return sleeping.recv(1)

@@ -30,12 +30,11 @@ class SynchronisedBatchNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.processes.size == 1:
             return super().forward(input)
-        full = input.to(torch.promote_types(input.dtype, torch.float32))
-        mean, variance = _of_the_whole(full.detach(), self.processes)
+        mean, variance = _of_the_whole(input.detach(), self.processes)
         if self.track_running_stats and self.running_mean is not None:
-            self._follow(mean, variance, full.numel() // len(mean))
+            self._follow(mean, variance, input.numel() // len(mean))
         settings = (mean, variance, self.eps, self.processes)
-        return _Normalised.apply(full, self.weight, self.bias, *settings).to(input.dtype)
+        return _Normalised.apply(input, self.weight, self.bias, *settings)
 
     def _follow(self, mean: Tensor, variance: Tensor, here: int) -> None:
         """Move the running statistics, as torch's layers do; `here` is a channel's numbers in a
@@ -47,7 +46,7 @@ class SynchronisedBatchNorm(_BatchNorm):
         step = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
         count = here * self.processes.size
         self.running_mean.lerp_(mean.to(self.running_mean), float(step))
-        self.running_var.lerp_((variance * count / (count - 1)).to(self.running_var), float(step))
+        self.running_var.lerp_((variance * (count / (count - 1))).to(self.running_var), float(step))
 
 
 class _Normalised(torch.autograd.Function):
@@ -78,28 +77,31 @@ class _Normalised(torch.autograd.Function):
             own = [t for t, want in zip((x, weight, bias), wanted, strict=True) if want]
             found = iter(torch.autograd.grad(y, own, g, create_graph=True))
             return *(next(found) if want else None for want in wanted), None, None, None, None
-        # Of constant statistics: w g / sigma, and the sums of g x' and g over the share.
-        into_x, with_x, alone = torch.ops.aten.native_batch_norm_backward(
-            g, x, weight, mean, variance, None, None, False, eps, [True, True, True]
+        # The sums of g x' and g over the share.
+        _, with_x, alone = torch.ops.aten.native_batch_norm_backward(
+            g, x, weight, mean, variance, None, None, False, eps, [False, True, True]
         )
-        here = x.numel() // len(mean)
-        means = processes.summed(torch.stack([alone, with_x])).div_(here * processes.size)
+        count = x.numel() // len(mean) * processes.size
+        of_g, of_gx = processes.summed(torch.stack([alone, with_x]))
         inverse = (variance + eps).rsqrt_()
-        of_g, of_gx = means.mul_(inverse if weight is None else weight * inverse)
-        slope = of_gx.mul_(inverse)
-        shift = torch.addcmul(of_g, slope, mean, value=-1)
+        scale = inverse if weight is None else weight * inverse
+        slope = (scale * inverse).mul_(of_gx).div_(-count)
+        shift = torch.addcmul(mean * slope, scale, of_g, value=1 / count).neg_()
         shape = (1, -1, *[1] * (x.dim() - 2))
-        into_x.addcmul_(x, slope.view(shape), value=-1).sub_(shift.view(shape))
+        # In float32: broadcasting bf16 takes ten times as long.
+        into_x = torch.addcmul(shift.view(shape), g.to(mean.dtype), scale.view(shape))
+        into_x.addcmul_(x.to(mean.dtype), slope.view(shape))
         _, of_weight, of_bias, *_ = context.needs_input_grad
         return (
-            into_x, with_x if of_weight else None, alone if of_bias else None,
+            into_x.to(x.dtype), with_x if of_weight else None, alone if of_bias else None,
             None, None, None, None,
         )  # fmt: skip
 
 
 def _of_the_whole(x: Tensor, processes: Any) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each channel over all processes' shares."""
-    of_share = torch.batch_norm_update_stats(x, None, None, 0.0)
+    """Mean and biased variance of each channel over all processes' shares, in float32 or more."""
+    full = x.to(torch.promote_types(x.dtype, torch.float32))
+    of_share = torch.batch_norm_update_stats(full, None, None, 0.0)
     return _combined(processes.gathered(torch.stack(of_share)))
 
 

@@ -45,11 +45,11 @@ def meet(
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+    if met:
+        return SharedMemory(rank, memory, sockets, patience)
     for each in sockets:
-        each.settimeout(patience)
-        if met is None:
-            each.close()
-    return SharedMemory(rank, memory, sockets) if met else None
+        each.close()
+    return None
 
 
 def _in_all(make: Callable[[], T], tell: Callable[[str], list[str]]) -> T | None:
