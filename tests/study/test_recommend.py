@@ -83,6 +83,23 @@ def test_a_method_that_wants_many_images_is_passed_over_in_a_short_time(monkeypa
     assert "with an extra that is not installed: pip install -c" in choice.why[-1]
 
 
+@pytest.mark.parametrize("missing", [0, 1])
+def test_several_processes_choose_what_all_of_them_can_train(monkeypatch, missing):
+    """Where one machine lacks the extra, none measures a speed, which waits for all."""
+    facts, _ = CASES["a small folder"]
+
+    def of(rank):
+        """What process `rank` chooses, where the one of that number has no extra."""
+        asked = []
+        others = type("Two", (), {"most": lambda self, value: [max(value, missing in (0, 1))]})()
+        monkeypatch.setattr(recommend, "here", lambda: others)
+        monkeypatch.setattr(recommend, "has_extra", lambda: rank != missing)
+        return choose(facts, lambda choice: asked.append(choice) or math.inf).words(), asked
+
+    assert of(0) == of(1)
+    assert of(0)[1] == []
+
+
 def test_only_the_rule_whose_time_decides_is_measured():
     asked = []
     for facts, _ in CASES.values():

@@ -23,6 +23,7 @@ from steadygan.study.request import Request, pairs
 from steadygan.training.goals import Goal
 from steadygan.training.horizon import images_to
 from steadygan.training.inputs import as_played
+from steadygan.training.joining import here
 
 #: Fewer images than this are refused, and up to the second number a warning is given.
 LEAST, FEW = 50, 500
@@ -172,7 +173,7 @@ def choose(facts: Facts, seen: Callable[[Choice], float]) -> Choice:
 
 def _in_time(rule: Rule, choice: Choice, seen: Callable[[Choice], float]) -> Choice | str:
     """The choice with the images that it comes to, or why a rule that wants time is passed over."""
-    if not has_extra():
+    if here().most(not has_extra())[0]:  # in one of several processes, on a machine of its own
         return f"{rule.gain} with an extra that is not installed: {INSTALL}"
     try:
         count = seen(choice)
