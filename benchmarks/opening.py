@@ -60,8 +60,9 @@ def main() -> None:
         print(f"{asked.images:,} images, {entry.items.nbytes / 1e6:,.0f} MB; seconds until")
         for part, taken in parts.items():
             wall, work = zip(*taken, strict=True)
-            print(f"  {part}: {min(wall):.3f} to {max(wall):.3f}, of processor time {min(work):.3f} "
-                  f"to {max(work):.3f}")  # fmt: skip
+            least, most = min(work), max(work)
+            print(f"  {part}: {min(wall):.3f} to {max(wall):.3f}, of processor time {least:.3f} to "
+                  f"{most:.3f}")  # fmt: skip
 
 
 if __name__ == "__main__":
