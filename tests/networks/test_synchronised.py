@@ -128,6 +128,26 @@ def test_a_share_in_bf16_has_statistics_in_float32():
         assert torch.allclose(first[number], buffer, rtol=1e-5)
 
 
+def test_two_derivatives_of_a_share_in_bf16():
+    torch.manual_seed(0)
+    plain = nn.BatchNorm2d(3)
+    batch = torch.randn(8, 3, 16, 16).to(torch.bfloat16)
+
+    def of_share(rank, memory):
+        processes = Processes(rank, 2)
+        processes.memory = memory
+        layer = copy.deepcopy(plain)
+        synchronise(layer, processes)
+        return derivatives(layer, processes.share_of(batch), twice=True)
+
+    with memories(2) as there:
+        first, second = each(there, of_share)
+    of_x, *_ = derivatives(copy.deepcopy(plain), batch.float(), twice=True)
+    ours = torch.cat([first[0], second[0]])
+    assert ours.dtype == torch.bfloat16
+    assert (ours.float() - of_x).norm() < 0.03 * of_x.norm()
+
+
 def test_frozen_statistics_stay_and_parameters_keep_their_identity():
     _, ours = layers(nn.BatchNorm2d)
     parameters, before = list(ours.parameters()), ours.running_mean.clone()

@@ -89,8 +89,8 @@ class _Normalised(torch.autograd.Function):
         shift = torch.addcmul(mean * slope, scale, of_g, value=1 / count).neg_()
         shape = (1, -1, *[1] * (x.dim() - 2))
         # In float32: broadcasting bf16 takes ten times as long.
-        into_x = torch.addcmul(shift.view(shape), g.to(mean.dtype), scale.view(shape))
-        into_x.addcmul_(x.to(mean.dtype), slope.view(shape))
+        into_x = torch.addcmul(shift.view(shape), _precise(g), scale.view(shape))
+        into_x.addcmul_(_precise(x), slope.view(shape))
         _, of_weight, of_bias, *_ = context.needs_input_grad
         return (
             into_x.to(x.dtype), with_x if of_weight else None, alone if of_bias else None,
@@ -100,9 +100,13 @@ class _Normalised(torch.autograd.Function):
 
 def _of_the_whole(x: Tensor, processes: Any) -> tuple[Tensor, Tensor]:
     """Mean and biased variance of each channel over all processes' shares, in float32 or more."""
-    full = x.to(torch.promote_types(x.dtype, torch.float32))
-    of_share = torch.batch_norm_update_stats(full, None, None, 0.0)
+    of_share = torch.batch_norm_update_stats(_precise(x), None, None, 0.0)
     return _combined(processes.gathered(torch.stack(of_share)))
+
+
+def _precise(x: Tensor) -> Tensor:
+    """`x` in float32 at least, as statistics are taken of it."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _combined(of_shares: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,15 +120,15 @@ def _by_operations(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, processes: Any
 ) -> Tensor:
     """What `_Normalised` computes, of operations that can be differentiated as often as asked."""
-    axes = [0, *range(2, x.dim())]
-    of_share = torch.stack([x.mean(axes), x.var(axes, correction=0)])
+    full, axes = _precise(x), [0, *range(2, x.dim())]
+    of_share = torch.stack([full.mean(axes), full.var(axes, correction=0)])
     mean, variance = _combined(processes.whole(of_share[None]))
     scale = (variance + eps).rsqrt()
     shift = -mean * scale
     if weight is not None and bias is not None:  # a layer has both or none
         scale, shift = scale * weight, shift * weight + bias
     shape = (1, -1, *[1] * (x.dim() - 2))
-    return torch.addcmul(shift.view(shape), x, scale.view(shape))
+    return torch.addcmul(shift.view(shape), full, scale.view(shape)).to(x.dtype)
 
 
 def synchronise(network: nn.Module, processes: Any, batch_norm: bool = True) -> None:
