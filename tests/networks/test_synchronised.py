@@ -132,7 +132,7 @@ def test_two_derivatives_of_a_share_in_bf16():
     """Rounded to bf16, a mean of 50 would be off by up to .12 sigma."""
     torch.manual_seed(0)
     plain = nn.BatchNorm2d(3)
-    batch = (torch.randn(8, 3, 16, 16) + 50).to(torch.bfloat16)
+    batch = (torch.randn(8, 3, 16, 16) + 50.12).to(torch.bfloat16)
 
     def of_share(rank, memory):
         processes = Processes(rank, 2)
