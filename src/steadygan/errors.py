@@ -3,7 +3,7 @@
 Exit codes: 0 done; 2 the user's mistake; 3 non-finite numbers; 4 no intact checkpoint; 5 a study
 with failed runs; 6 another process of the run was lost; 75 time limit reached, run again; 128 + its
 number for a signal: 129 SIGHUP, 130 SIGINT, 143 SIGTERM, and 141 for a closed pipe; 1 anything
-unexpected, and out of memory.
+unexpected, out of memory, and damaged images that were being read.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ class UserError(SteadyGanError):
     """The user's mistake: what is wrong, where, and what to do, in one line."""
 
     exit_code = 2
+
+
+class DamagedDataError(SteadyGanError):
+    """Images on disk are no longer what was written, which was seen as they were read."""
 
 
 class NonFiniteError(SteadyGanError):

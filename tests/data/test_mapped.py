@@ -1,5 +1,7 @@
 """Large items of the cache: each block is compared with its digest before rows of it are given."""
 
+import os
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -7,8 +9,8 @@ from safetensors.numpy import load_file
 from steadygan.data import cache as caching
 from steadygan.data import mapped, open_data, seal
 from steadygan.data.mapped import MappedRows, between
-from steadygan.data.seal import read_seal, write_seal
-from steadygan.errors import UserError
+from steadygan.data.seal import Damaged, read_seal, write_seal
+from steadygan.errors import DamagedDataError
 from steadygan.methods import find
 from steadygan.recipes.overrides import override
 from steadygan.training import resume, train
@@ -45,8 +47,8 @@ def sealed(tmp_path, monkeypatch):
 
 
 def opened(folder):
-    found = read_seal(folder, most=0)
-    return MappedRows(folder / "items.npy", found, lambda damage: WasDamaged(str(damage)))
+    found = read_seal(folder, later={"items.npy": 0})
+    return MappedRows(folder / "items.npy", found, lambda path, file, damage: WasDamaged(damage))
 
 
 def plain(folder):
@@ -60,7 +62,8 @@ def flip(path, at):
 
 
 INDICES = [
-    0, -1, np.int64(7), slice(None), slice(3, 9), slice(30, 2, -3), slice(0), [5, 1, 5], [-1, 0],
+    0, -1, np.int64(7), np.array([-1, 3], np.int8),
+    slice(None), slice(3, 9), slice(30, 2, -3), slice(0), [5, 1, 5], [-1, 0],
     np.array([39, 2]), np.arange(ROWS) % 3 == 0, (slice(2, 5), 0), (np.array([3, 4]), 1, 2), (5, 1),
 ]  # fmt: skip
 
@@ -120,7 +123,7 @@ def test_each_block_is_compared_once_and_only_when_it_is_asked_for(sealed, monke
 
 def test_a_damaged_header_is_no_shape(sealed):
     flip(sealed / "items.npy", 60)
-    with pytest.raises(WasDamaged, match="bytes 0 to 63 are not those"):
+    with pytest.raises(Damaged, match="bytes 0 to 63 are not those"):
         opened(sealed)
 
 
@@ -168,11 +171,43 @@ def test_a_damaged_entry_is_removed_and_built_again(paint, cache, small_blocks):
     flip(entry, -1)
     data = open_data(spec)
     data.train.items[0]
-    with pytest.raises(UserError, match=r"items.npy: bytes .* was removed; run again .*resume"):
+    with pytest.raises(DamagedDataError, match=r"items.npy: bytes .*: run again .*resume"):
         data.test.items[:]
     assert not entry.exists()
     assert open_data(spec).fingerprint == whole
+    with pytest.raises(DamagedDataError, match="run again"):  # its file is still the damaged one
+        data.test.items[:]
     assert len(open_data(spec).test.items[:])
+    assert entry.exists()
+
+
+def test_a_damaged_entry_that_cannot_be_removed_is_named(paint, cache, small_blocks, monkeypatch):
+    data = open_data(filled(paint))
+    (entry,) = cache.glob("folder-*/items.npy")
+    flip(entry, -1)
+
+    def refuse(*paths):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(DamagedDataError, match=rf"damaged .*: remove {entry.parent} and run again"):
+        data.test.items[:]
+
+
+@pytest.mark.parametrize("name", ["items.npy", "labels.npy", "entry.json"])
+def test_what_is_compared_at_the_start_is_built_again_there(
+    paint, cache, small_blocks, caplog, name
+):
+    """The header of the items, labels and the record."""
+    for number in range(24):
+        paint(f"{number % 2}/{number:02}.png", number)
+    spec = f"folder:{paint.root}"
+    want = open_data(spec)
+    (entry,) = cache.glob(f"folder-*/{name}")
+    flip(entry, 100)
+    assert open_data(spec).fingerprint == want.fingerprint
+    assert "built again" in caplog.text
+    assert np.array_equal(open_data(spec).train.items[:], want.train.items[:])
 
 
 def test_a_run_ends_at_a_damaged_batch_and_goes_on_from_its_checkpoint(
@@ -182,7 +217,7 @@ def test_a_run_ends_at_a_damaged_batch_and_goes_on_from_its_checkpoint(
     whole = train(recipe, spec, steps=8, out=tmp_path / "whole")
     data = open_data(spec)
     flip(next(cache.glob("folder-*/items.npy")), data.train.items.nbytes)  # the header is longer
-    with pytest.raises(UserError, match="run again"):
+    with pytest.raises(DamagedDataError, match="run again"):
         train(recipe, data, steps=8, out=tmp_path / "run")
     resume(tmp_path / "run", steps=8, say=lambda text: None)
     ours, theirs = (listed(each / "checkpoints")[0] for each in (tmp_path / "run", whole))

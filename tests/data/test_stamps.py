@@ -9,7 +9,7 @@ import pytest
 from steadygan.data import open_data, stamping, stamps
 from steadygan.data.scan import scan
 from steadygan.data.sources import folder
-from steadygan.data.stamps import stamped
+from steadygan.data.stamps import listed, stamped
 from steadygan.errors import UserError
 
 NAMES = [
@@ -37,8 +37,8 @@ def pictures(tmp_path):
 
 @pytest.fixture
 def by_processes(monkeypatch):
-    """Two files a digest, and a process for each two digests; what was started is listed."""
-    monkeypatch.setattr(stamps, "SLICES", 2)
+    """Two files a digest, and a process for each three files; what was started is listed."""
+    monkeypatch.setattr(stamps, "MOST", 3)
     monkeypatch.setattr(stamps, "SLICE", 2)
     started, run = [], subprocess.run
 
@@ -48,6 +48,42 @@ def by_processes(monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", noted)
     return started
+
+
+def test_few_files_in_many_folders_are_asked_after_here(tmp_path, by_processes, monkeypatch):
+    monkeypatch.setattr(stamps, "MOST", 50)
+    for number in range(40):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "a.png").write_bytes(b"")
+    assert stamped(tmp_path).images == 40
+    assert by_processes == []
+
+
+def test_the_list_is_of_the_same_files(pictures, by_processes):
+    digest = stamped(pictures).digest
+    assert listed(pictures, digest) == scan(pictures)
+    (pictures / "b/more.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"root: has changed while it was read; run again"):
+        listed(pictures, digest)
+
+
+def test_a_picture_that_comes_between_the_two_looks(paint, monkeypatch):
+    """It would be decoded under the digest of a folder without it."""
+    for number in range(4):
+        paint(f"{number}.png", number)
+    look = folder.stamped
+
+    def then_painted(*given, **more):
+        found = look(*given, **more)
+        paint("9.png", 9)
+        return found
+
+    monkeypatch.setattr(folder, "stamped", then_painted)
+    with pytest.raises(UserError, match="has changed while it was read; run again"):
+        open_data(f"folder:{paint.root}")
+    monkeypatch.setattr(folder, "stamped", look)
+    data = open_data(f"folder:{paint.root}")
+    assert len(data.train) + len(data.test) == 5
 
 
 def test_it_counts_what_scan_lists(pictures):
@@ -62,10 +98,10 @@ def test_it_counts_what_scan_lists(pictures):
 def test_processes_find_what_one_does(pictures, by_processes, monkeypatch):
     said = []
     one = stamped(pictures, progress=lambda *call: said.append(call))
-    # Slices: the loose files, two of b, one of b/c, two of z.
+    # Of the loose files and the two of b, of the one of b/c and two of z, and of two more.
     assert len(by_processes) == 3
     assert said == [("comparing times of files", done, 9) for done in (2, 4, 5, 7, 9)]
-    monkeypatch.setattr(stamps, "SLICES", 100)
+    monkeypatch.setattr(stamps, "MOST", 100)
     assert stamped(pictures) == one
     assert len(by_processes) == 3
 
@@ -74,9 +110,9 @@ def test_processes_find_what_one_does(pictures, by_processes, monkeypatch):
 def test_processes_that_fail_are_done_without(
     pictures, by_processes, monkeypatch, tmp_path, program
 ):
-    monkeypatch.setattr(stamps, "SLICES", 100)
+    monkeypatch.setattr(stamps, "MOST", 100)
     want = stamped(pictures)
-    monkeypatch.setattr(stamps, "SLICES", 2)
+    monkeypatch.setattr(stamps, "MOST", 3)
     if program is None:
         monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
     else:
@@ -152,5 +188,5 @@ def test_a_decoded_folder_is_not_listed_again(paint, monkeypatch):
     for number in range(4):
         paint(f"{number}.png", number)
     data = open_data(f"folder:{paint.root}")
-    monkeypatch.setattr(folder, "scan", lambda *given, **more: pytest.fail("listed"))
+    monkeypatch.setattr(folder, "listed", lambda *given, **more: pytest.fail("listed"))
     assert open_data(f"folder:{paint.root}").fingerprint == data.fingerprint

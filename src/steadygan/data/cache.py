@@ -32,7 +32,7 @@ from steadygan.data.attempt import is_worth_keeping
 from steadygan.data.dataset import Progress
 from steadygan.data.mapped import Items, MappedRows
 from steadygan.data.seal import Damaged, read_seal, write_seal
-from steadygan.errors import UserError
+from steadygan.errors import DamagedDataError, UserError
 from steadygan.locks import is_locked
 
 VERSION = 4  # of the layout below and of what images.py makes of a file
@@ -74,7 +74,8 @@ def open_entry(
 
     `build(folder)`, given what an attempt has left or an empty folder, writes `items.npy` by
     `write_rows`, `labels.npy` where there are labels, and returns the facts. A damaged entry is
-    reported (a log warning, which the command line prints) and rebuilt. Raises UserError where the
+    reported (a log warning, which the command line prints) and rebuilt; rows of large items raise
+    DamagedDataError when they are read. Raises UserError where the
     cache cannot be written, or the disk is full.
     """
     # Pillow's version too: its decoders and kernels determine the pixels.
@@ -123,13 +124,13 @@ def write_rows(path: Path, shape: Sequence[int], blocks: Iterable[np.ndarray]) -
 def _load(home: Path, key: dict, progress: Progress | None = None) -> Entry | None:
     """The entry, or none where there is none. Raises Damaged for one that is not what was built."""
     try:
-        seal = read_seal(home, progress, most=MOST_AT_ONCE)
+        seal = read_seal(home, progress, later={"items.npy": MOST_AT_ONCE})
         facts = seal.facts
         if facts["key"] != key:
             raise Damaged("it is another's")
         items: Items
         if "items.npy" in seal.blocks:
-            items = MappedRows(home / "items.npy", seal, lambda damage: _removed(home, damage))
+            items = MappedRows(home / "items.npy", seal, _removed)
         else:
             items = np.load(home / "items.npy", mmap_mode="r", allow_pickle=False)
         labels = None
@@ -142,12 +143,20 @@ def _load(home: Path, key: dict, progress: Progress | None = None) -> Entry | No
     return Entry(items, labels, facts)
 
 
-def _removed(home: Path, damage: Damaged) -> UserError:
-    """What ends a command that has asked for a damaged part of a large entry, which is removed."""
-    _discard(home)
-    return UserError(
-        f"image cache: {home} is damaged ({damage}) and was removed; run again (`steadygan resume` "
-        "for a run): its images are decoded anew"
+def _removed(path: Path, file: int, damage: Damaged) -> DamagedDataError:
+    """What ends a command that has read a damaged part of the large items `path`, open as `file`.
+    Their entry is removed, unless another one has taken its place."""
+    home, advice = path.parent, "run again"
+    try:
+        if os.path.samestat(os.fstat(file), os.stat(path)):
+            _discard(home)
+    except FileNotFoundError:
+        pass  # removed by another process
+    except OSError:
+        advice = f"remove {home} and run again"
+    return DamagedDataError(
+        f"image cache: {home} is damaged ({damage}): {advice} (`steadygan resume` for a run), and "
+        "its images are decoded anew"
     )
 
 

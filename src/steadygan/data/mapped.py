@@ -21,15 +21,25 @@ from steadygan.data.seal import BLOCK, Damaged, Seal
 class MappedRows:
     """Read-only rows (N, ...) of a sealed .npy file, as an array; what it gives is one.
 
-    Nothing reads a row whose blocks have not been compared. `damaged(error)` gives what to raise
-    where one is not what was written.
+    Nothing reads a row whose blocks have not been compared. `damaged(path, file, error)` gives what
+    to raise where one is not what was written; `file` is open for reading. Raises Damaged where the
+    header is not.
     """
 
-    def __init__(self, path: Path, seal: Seal, damaged: Callable[[Damaged], Exception]) -> None:
-        self._blocks = _Blocks(path, seal, damaged)
+    def __init__(
+        self, path: Path, seal: Seal, damaged: Callable[[Path, int, Damaged], Exception]
+    ) -> None:
+        self._path, self._damaged = path, damaged
+        self._blocks = _Blocks(path, seal)
         self._blocks.require([0])  # with the shape
-        self._rows = np.load(path, mmap_mode="r", allow_pickle=False)
-        self._offset, self._size = self._rows.offset, self._rows[:1].nbytes
+        with os.fdopen(os.dup(self._blocks.file), "rb") as file:  # whatever `path` is by now
+            np.lib.format.read_magic(file)
+            shape, _, kind = np.lib.format.read_array_header_1_0(file)
+            self._offset = file.tell()
+            self._rows: np.ndarray = np.memmap(
+                file, kind, mode="r", offset=self._offset, shape=shape
+            )
+        self._size = self._rows[:1].nbytes
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,7 +71,10 @@ class MappedRows:
             first = self._offset + self._size * self._places(which)
             # A row is smaller than a block, so it lies in one or two.
             touched = np.union1d(first // BLOCK, (first + self._size - 1) // BLOCK)
-            self._blocks.require(touched.tolist())
+            try:
+                self._blocks.require(touched.tolist())
+            except Damaged as error:
+                raise self._damaged(self._path, self._blocks.file, error) from error
         return self._rows[which]
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -78,7 +91,8 @@ class MappedRows:
         places = np.asarray(rows)
         if places.dtype == bool:
             return np.flatnonzero(places)
-        return np.where(places < 0, places + len(self), places).astype(np.int64)
+        places = places.astype(np.int64)
+        return np.where(places < 0, places + len(self), places)
 
 
 #: What a data set reads its items from.
@@ -95,17 +109,14 @@ def between(items: Items, start: int, stop: int | None = None) -> Items:
 class _Blocks:
     """The blocks of the file `path` that are still to be compared."""
 
-    def __init__(self, path: Path, seal: Seal, damaged: Callable[[Damaged], Exception]) -> None:
-        self._name, self._seal, self._damaged = path.name, seal, damaged
-        self._file = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._file)
+    def __init__(self, path: Path, seal: Seal) -> None:
+        self._name, self._seal = path.name, seal
+        self.file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.file)
         self.left = set(range(len(seal.blocks[path.name])))
 
     def require(self, which: Iterable[int]) -> None:
-        """Compare the blocks `which`, but those that were compared before."""
+        """Compare the blocks `which`, but those that were compared before. Raises Damaged."""
         if new := sorted(self.left.intersection(which)):
-            try:
-                self._seal.compare(self._name, new, self._file)
-            except Damaged as error:
-                raise self._damaged(error) from error
+            self._seal.compare(self._name, new, self.file)
             self.left.difference_update(new)

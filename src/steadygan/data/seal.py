@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -69,9 +70,11 @@ class Seal:
         _compare([self.blocks[name][number] for number in which], file=file)
 
 
-def read_seal(folder: Path, progress: Progress | None = None, most: int | None = None) -> Seal:
-    """What a sealed folder holds, once its files have been compared with their digests; of those
-    with more than `most` bytes only the sizes.
+def read_seal(
+    folder: Path, progress: Progress | None = None, later: Mapping[str, int] = MappingProxyType({})
+) -> Seal:
+    """What a sealed folder holds, once its files have been compared with their digests. Of those
+    named in `later`, and of more bytes than that says, only the size is.
 
     `progress("checking", done, total)` counts blocks. Raises Damaged, with the first difference.
     """
@@ -84,7 +87,7 @@ def read_seal(folder: Path, progress: Progress | None = None, most: int | None =
             if size != sealed["bytes"]:
                 raise Damaged(f"{name} has {size:,} bytes, not {sealed['bytes']:,}")
             own = list(zip(_blocks(folder / name, size), sealed["sha256"], strict=True))
-            if most is not None and size > most:
+            if size > later.get(name, size):
                 blocks[name] = own
             else:
                 now += own

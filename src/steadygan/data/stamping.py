@@ -34,10 +34,14 @@ def digest_of(folder: bytes, names: Sequence[bytes]) -> str:
     """
     there = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:  # from the folder on, the path to it is not walked for each file
-        lines = [b"%s\0%r\n" % (name, _stamp(name, there)) for name in names]
+        return digest_of_stamps([(name, _stamp(name, there)) for name in names])
     finally:
         os.close(there)
-    return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def digest_of_stamps(files: Sequence[tuple[bytes, tuple[int, ...]]]) -> str:
+    """Hex SHA-256 of names and stamps."""
+    return hashlib.sha256(b"".join([b"%s\0%r\n" % each for each in files])).hexdigest()
 
 
 def _stamp(name: bytes, folder: int) -> tuple[int, ...]:

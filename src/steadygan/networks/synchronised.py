@@ -1,7 +1,8 @@
 """Batch normalisation over the samples of all processes of a run.
 
 torch's own SyncBatchNorm runs on GPUs alone and cannot be differentiated twice; this one does both.
-Derivatives that are not differentiated again are by fused kernels, others by plain operations.
+Sums of derivatives that are not differentiated again are by fused kernels, the rest by plain
+operations.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class SynchronisedBatchNorm(_BatchNorm):
 
 
 class _Normalised(torch.autograd.Function):
-    """Batch norm by torch's fused kernels, with the mean and variance of the whole batch.
+    """Batch norm with the mean and variance of the whole batch; its value and its sums are by
+    torch's fused kernels.
 
     With x' = (x - mean) / sigma, y = w x' + b, g = dL/dy, and means over all N numbers of a channel
     in all processes (Ioffe & Szegedy 2015, arXiv:1502.03167, section 3):
@@ -77,14 +79,17 @@ class _Normalised(torch.autograd.Function):
             own = [t for t, want in zip((x, weight, bias), wanted, strict=True) if want]
             found = iter(torch.autograd.grad(y, own, g, create_graph=True))
             return *(next(found) if want else None for want in wanted), None, None, None, None
-        # The sums of g x' and g over the share.
+        if g.stride() != x.stride():  # sums of bf16 numbers of two layouts would be rounded
+            g = torch.empty_like(x).copy_(g)
+        inverse = (variance + eps).rsqrt_()
+        weights = torch.ones_like(mean) if weight is None else weight
+        # The sums of g x' and g over the share. CUDA reads the statistics as those of a batch.
         _, with_x, alone = torch.ops.aten.native_batch_norm_backward(
-            g, x, weight, mean, variance, None, None, False, eps, [False, True, True]
+            g, x, weights, mean, variance, mean, inverse, False, eps, [False, True, True]
         )
         count = x.numel() // len(mean) * processes.size
         of_g, of_gx = processes.summed(torch.stack([alone, with_x]))
-        inverse = (variance + eps).rsqrt_()
-        scale = inverse if weight is None else weight * inverse
+        scale = weights * inverse
         slope = (scale * inverse).mul_(of_gx).div_(-count)
         shift = torch.addcmul(mean * slope, scale, of_g, value=1 / count).neg_()
         shape = (1, -1, *[1] * (x.dim() - 2))

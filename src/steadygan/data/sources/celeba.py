@@ -14,10 +14,10 @@ import numpy as np
 from steadygan.data.dataset import Dataset, DataSettings, Progress
 from steadygan.data.decoding import ImageSet
 from steadygan.data.images import BadImage, Traits, picture, planes
-from steadygan.data.scan import Found, printable, scan
+from steadygan.data.scan import Found, printable
 from steadygan.data.sources.folder import read_file
 from steadygan.data.sources.imageset import open_images
-from steadygan.data.stamps import stamped
+from steadygan.data.stamps import listed, stamped
 from steadygan.errors import UserError, did_you_mean
 
 WIDTH, HEIGHT, CROP = 178, 218, 108
@@ -41,20 +41,22 @@ def open_celeba(path: Path | None, settings: DataSettings, progress: Progress | 
         raise UserError(f"--data celeba needs a path: celeba:DIR; {WHERE}")
     spec = f"celeba:{path}"
     root = _images_under(path, spec)
-    content = hashlib.sha256(stamped(root, "celeba", progress).digest.encode())
+    digest = stamped(root, "celeba", progress).digest
+    content = hashlib.sha256(digest.encode())
     attribute = settings.attribute
     attributes = None if attribute is None else _text(path, ATTRIBUTES, spec)
     parts = _text(path, PARTS, spec) if (path / PARTS).is_file() else None
     for text in (attributes, parts):
-        content.update((text or "").encode())
+        content.update(f"{text is None}\0{text or ''}".encode())
 
     def read(each: Found) -> bytes:
         if attributes is not None and each.label is None:
             raise BadImage(f"has no line in {ATTRIBUTES}")
         return read_file(root / each.name, each.stamp)
 
-    def listed() -> ImageSet:
-        found = [each._replace(label=None) for each in scan(root, "celeba", progress).found]
+    def images() -> ImageSet:
+        listing = listed(root, digest, "celeba", progress)
+        found = [each._replace(label=None) for each in listing.found]
         names = None
         if attribute is not None and attributes is not None:
             values = _attribute(attributes, attribute, path / ATTRIBUTES)
@@ -64,7 +66,7 @@ def open_celeba(path: Path | None, settings: DataSettings, progress: Progress | 
         return ImageSet(spec, found, read, cropped, held=held, class_names=names)
 
     slot = {"path": printable(str(path)), "attribute": attribute}
-    return open_images(spec, listed, slot, content.hexdigest(), settings, progress)
+    return open_images(spec, images, slot, content.hexdigest(), settings, progress)
 
 
 def cropped(

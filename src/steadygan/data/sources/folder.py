@@ -26,7 +26,7 @@ from steadygan.data.scan import (
 )
 from steadygan.data.sources.imageset import open_images
 from steadygan.data.stamping import stamp_of
-from steadygan.data.stamps import stamped
+from steadygan.data.stamps import listed, stamped
 from steadygan.errors import UserError
 
 
@@ -41,16 +41,17 @@ def open_folder(path: Path | None, settings: DataSettings, progress: Progress | 
     if path is None:
         raise UserError("--data folder needs a path: folder:DIR")
     spec = f"folder:{path}"
-    content, _, others = stamped(path, progress=progress)
+    digest, _, others = stamped(path, progress=progress)
     text, labels = _labels_beside(path, spec)
+    content = digest
     if labels is not None:
         content = hashlib.sha256(content.encode() + text).hexdigest()
     slot, settings = {"path": printable(str(path))}, as_built(path, settings)
 
-    def listed() -> ImageSet:
-        return images_under(path, spec, progress)[0]
+    def images() -> ImageSet:
+        return _images(path, spec, listed(path, digest, progress=progress).found, labels)
 
-    return open_images(spec, listed, slot, content, settings, progress, _notes(others, labels))
+    return open_images(spec, images, slot, content, settings, progress, _notes(others, labels))
 
 
 def as_built(path: Path, settings: DataSettings) -> DataSettings:
@@ -82,6 +83,10 @@ def images_under(
     """The images in the folder `path`, and what to report about its other files."""
     found, others = scan(path, progress=progress)
     _, labels = _labels_beside(path, spec)
+    return _images(path, spec, found, labels), _notes(others, labels)
+
+
+def _images(path: Path, spec: str, found: list[Found], labels: dict[str, int] | None) -> ImageSet:
     chosen = arranged(found, labels, spec)
 
     def read(each: Found) -> bytes:
@@ -89,12 +94,11 @@ def images_under(
             raise BadImage(f"has no label in {LABELS}")
         return read_file(path / each.name, each.stamp)
 
-    images = ImageSet(
+    return ImageSet(
         spec, chosen.found, read, held=chosen.held, class_names=chosen.class_names,
         notes=chosen.notes,
         root=path if chosen.class_names is None else None,  # read() looks at labels, too
     )  # fmt: skip
-    return images, _notes(others, labels)
 
 
 def _notes(others: Counter[str], labels: dict[str, int] | None) -> tuple[str, ...]:
