@@ -5,6 +5,7 @@
     python -m benchmarks.large make large DIR             # 10,000 colour JPEGs of 256 px
     python -m benchmarks.large measure DIR --data "size=28 channels=1"
     python -m benchmarks.large decode DIR --data "size=28 channels=1"
+    python -m benchmarks.large look DIR
     python -m benchmarks.large measure DIR --data "size=256" --killed none --steps 8 \\
         --runs "dcgan preset=light" "r3gan preset=light" "fastgan batch=8"
 
@@ -17,7 +18,8 @@ process after the other, with a cache of its own beside DIR (removed at the end)
 - cached: each of `--runs` once more, everything decoded: from the command to the first step in
   a new process. Files and cache lie in the page cache, as far as they fit.
 
-`decode` prepares all by processes and by threads, in turn.
+`decode` prepares all by processes and by threads, in turn. `look` asks whether the folder has
+changed, and lists its files, in turn.
 
 Memory is that of the process and its children, read from /proc ten times a second: resident with
 and without pages of mapped files, which the kernel takes back when it needs them (RssAnon).
@@ -45,6 +47,8 @@ from PIL import Image
 
 from steadygan.data import DataSettings, decoding, open_data
 from steadygan.data.attempt import LINES, ROWS
+from steadygan.data.scan import scan
+from steadygan.data.stamps import stamped
 from steadygan.training.runfolder import read_history
 
 #: Count, side, channels and ending.
@@ -292,6 +296,16 @@ def decode(asked: argparse.Namespace) -> None:
             print(f"{how}: {len(found.train):,} images in {taken:.1f} s", flush=True)
 
 
+def look(folder: Path) -> None:
+    """Seconds until it is known whether the folder has changed, and until its files are listed,
+    three times each."""
+    for _ in range(3):
+        for how in (stamped, scan):
+            started = time.perf_counter()
+            how(folder)
+            print(f"{how.__name__}: {time.perf_counter() - started:.2f} s", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -308,11 +322,15 @@ def main() -> None:
     both_ways = commands.add_parser("decode")
     both_ways.add_argument("folder", type=Path)
     both_ways.add_argument("--data", default="size=28 channels=1")
+    looking = commands.add_parser("look")
+    looking.add_argument("folder", type=Path)
     asked = parser.parse_args()
     if asked.command == "make":
         make(asked.kind, asked.folder, asked.images or KINDS[asked.kind][0])
     elif asked.command == "decode":
         decode(asked)
+    elif asked.command == "look":
+        look(asked.folder)
     else:
         measure(asked)
 

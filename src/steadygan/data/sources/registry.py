@@ -149,8 +149,9 @@ def open_data(
 ) -> Dataset:
     """Open `spec`, a source's name with what its usage asks for, decoding it on first use.
 
-    `progress(phase, done, total)` reports the progress of scanning, decoding, writing and checking.
-    Where the cache has the images, every byte of them is checked and nothing decoded. Raises
+    `progress(phase, done, total)` reports the progress of scanning, comparing times, decoding,
+    writing and checking. Where the cache has the images, every byte of them is checked, of large
+    sets when it is read, and nothing decoded. Raises
     UserError for an unknown name, a setting that the source does not have, and the errors of the
     source.
     """
