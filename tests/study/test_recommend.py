@@ -9,7 +9,6 @@ import pytest
 from steadygan.data import Split
 from steadygan.errors import UserError
 from steadygan.methods import find
-from steadygan.study import recommend
 from steadygan.study.compose import compose
 from steadygan.study.recommend import (
     HELPERS,
@@ -31,10 +30,10 @@ CASES = {
     "points": (Facts(5000, 0, 0, 0), "gan"),
     "digits with classes": (Facts(9000, 10, 28, 1), "cgan preset=light"),
     "a folder": (Facts(8000, 0, 64, 3), SMALL),
-    "a small folder": (Facts(1300, 0, 64, 3), "projected preset=light"),
-    "a small grey folder": (Facts(1300, 0, 64, 1), f"{SMALL} --add diffaugment"),
+    "a small folder": (Facts(1300, 0, 64, 3), "dcgan preset=light --add diffaugment"),
+    "a small grey folder": (Facts(1300, 0, 64, 1), "dcgan preset=light --add diffaugment"),
     "few a class": (Facts(900, 10, 32, 3), "dcgan preset=tiny --add diffaugment"),
-    "few a class of larger ones": (Facts(900, 10, 64, 3), "projected preset=light"),
+    "few a class of larger ones": (Facts(900, 10, 64, 3), "dcgan preset=light --add diffaugment"),
     "characters": (Facts(30_000, 3740, 28, 1), "multiclass-lsgan preset=light"),
     "fifty small ones": (Facts(54, 0, 28, 3), "dcgan preset=tiny batch=16 --add diffaugment"),
     "one class": (Facts(6000, 1, 28, 1), "dcgan preset=tiny"),
@@ -74,68 +73,39 @@ def test_a_method_that_wants_many_images_is_passed_over_in_a_short_time(monkeypa
     for seen in (0, least - 1):
         choice = choose(facts, lambda choice, seen=seen: seen)
         assert " ".join(choice.words()) == f"{SMALL} --add diffaugment"
+        assert choice.seen is None
         assert choice.why[-1] == (
-            f"projected: nearer by FID and KID from {least:,} images on, which are {seen:,} here"
+            f"dcgan preset=light: nearer than small batches from {least:,} images on, which are "
+            f"{seen:,} here"
         )
-    monkeypatch.setattr(recommend, "has_extra", lambda: False)
-    choice = choose(facts, endless)
-    assert choice.method == "dcgan"
-    assert "with an extra that is not installed: pip install -c" in choice.why[-1]
-
-
-@pytest.mark.parametrize("missing", [0, 1])
-def test_several_processes_choose_what_all_of_them_can_train(monkeypatch, missing):
-    """Where one machine lacks the extra, none measures a speed, which waits for all."""
-    facts, _ = CASES["a small folder"]
-
-    def of(rank):
-        """What process `rank` chooses, where the one of that number has no extra."""
-        asked = []
-        others = type("Two", (), {"most": lambda self, value: [max(value, missing in (0, 1))]})()
-        monkeypatch.setattr(recommend, "here", lambda: others)
-        monkeypatch.setattr(recommend, "has_extra", lambda: rank != missing)
-        return choose(facts, lambda choice: asked.append(choice) or math.inf).words(), asked
-
-    assert of(0) == of(1)
-    assert of(0)[1] == []
 
 
 def test_only_the_rule_whose_time_decides_is_measured():
     asked = []
     for facts, _ in CASES.values():
-        choose(facts, lambda choice: asked.append(choice.method) or math.inf)
-    assert set(asked) == {"projected"}
+        choose(facts, lambda choice: asked.append(choice.words()) or math.inf)
+    assert set(asked) == {("dcgan", "preset=light", "--add", "diffaugment")}
 
 
 def test_the_images_of_a_goal_are_those_of_its_steps_or_of_the_measured_speed(monkeypatch):
     data = colour()
     (least,) = (rule.least for rule in METHODS if rule.least)
-    batch = find("projected").presets["light"]["batch"]
-    enough = math.ceil(least / batch)
-    assert choose_for(data, Goal(steps=enough)).method == "projected"
-    assert choose_for(data, Goal(steps=enough - 1)).method == "dcgan"
-    larger = read_request(["batch=64"])
-    assert choose_for(data, Goal(steps=enough - 1), larger).method == "projected"
+
+    def preset(goal, *request):
+        return choose_for(data, goal, *request).keys({})["preset"]
+
+    enough = math.ceil(least / 64)
+    assert preset(Goal(steps=enough)) == "light"
+    assert preset(Goal(steps=enough - 1)) == "small"
+    assert preset(Goal(steps=enough - 1), read_request(["batch=128"])) == "light"
     monkeypatch.setattr(horizon, "images_a_second", lambda *given: least / 60)
-    assert choose_for(data, Goal(budget_seconds=60.0)).method == "projected"
-    assert choose_for(data, Goal(budget_seconds=59.0)).method == "dcgan"
+    assert preset(Goal(budget_seconds=60.0)) == "light"
+    assert preset(Goal(budget_seconds=59.0)) == "small"
 
 
-@pytest.mark.parametrize(
-    ("words", "add", "said"),
-    [
-        (["preset=paper"], [], "no such preset"),
-        (["kernel=5"], [], "kernel"),
-        ([], ["reconstruction"], "reconstruction"),
-    ],
-)
-def test_what_a_method_cannot_do_passes_it_over(words, add, said):
-    choice = choose_for(colour(), Goal(steps=10**6), read_request(words), add=add)
-    assert choice.method == "dcgan"
-    assert choice.why[-1].startswith(
-        "projected: nearer by FID and KID, but not with what is asked for: "
-    )
-    assert said in choice.why[-1]
+def test_settings_that_the_method_has_not_are_named():
+    with pytest.raises(UserError, match="codes"):
+        choose_for(colour(), Goal(steps=10**6), read_request(["codes=5"]))
 
 
 def test_a_setting_of_ones_own_takes_the_place_of_the_recommended_one():

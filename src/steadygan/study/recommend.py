@@ -17,13 +17,11 @@ from steadygan.data import Dataset
 from steadygan.diagnosis.probe import share_repeated
 from steadygan.errors import UserError
 from steadygan.methods import find
-from steadygan.networks.pretrained import INSTALL, has_extra
 from steadygan.study.compose import compose
 from steadygan.study.request import Request, pairs
 from steadygan.training.goals import Goal
 from steadygan.training.horizon import images_to
 from steadygan.training.inputs import as_played
-from steadygan.training.joining import here
 
 #: Fewer images than this are refused, and up to the second number a warning is given.
 LEAST, FEW = 50, 500
@@ -84,16 +82,16 @@ METHODS = (
     Rule(lambda data: data.side <= 32, ("dcgan", "preset=tiny"),
          "two stages behind a hidden layer, and a D with a third of G's rate: nearer to real "
          "images of 28 px in the same minutes than preset=light (docs/studies/small-images.md)"),
-    Rule(lambda data: data.channels == 3 and data.count < 5000, ("projected", "preset=light"),
-         "a D that sees through a network which knows pictures already: nearer to real emoji by "
-         "FID and KID than the recipe of small batches in the same minutes, with cleaner outlines, "
-         "fewer colours, and distances in effnet features that flatter it "
-         "(docs/studies/own-pictures.md)",
-         least=60_000, gain="nearer by FID and KID"),
+    Rule(lambda data: data.count < 5000, ("dcgan", "preset=light"),
+         "after so many images nearer to icons than the recipe of small batches, to emoji by what "
+         "a classifier sees in them, and as near to these as `projected`, which draws cleaner "
+         "outlines and fewer colours (docs/studies/own-pictures.md)",
+         least=400_000, gain="nearer than small batches"),
     Rule(lambda data: True, ("dcgan", "preset=small", "horizon=budget"),
          "small batches, spectral norm in place of D's batch norm, and rates that end at 0 with "
-         "the budget: nearer to real colour pictures in the same minutes than preset=light, to "
-         "grey line drawings about as near (docs/studies/own-pictures.md)", ("spectral-norm",)),
+         "the budget: where D sees some 100,000 images, nearer to real colour pictures in the same "
+         "minutes than preset=light, to grey line drawings about as near "
+         "(docs/studies/own-pictures.md)", ("spectral-norm",)),
 )  # fmt: skip
 HELPERS = (
     Rule(lambda data: not data.vectors and data.count < 5000, ("diffaugment",),
@@ -147,9 +145,8 @@ def facts_of(data: Dataset) -> Facts:
 
 def choose(facts: Facts, seen: Callable[[Choice], float]) -> Choice:
     """The first method that holds, with every helper that does. `seen` says how many images D would
-    see by a choice in the time that there is, or raises `UserError` where it cannot be trained as
-    asked; it is called only where that decides, and the reasons then say what it found. Raises
-    `UserError` for too few images."""
+    see by a choice in the time that there is; it is called only where that decides, and the reasons
+    then say what it found. Raises `UserError` for too few images."""
     if facts.count < LEAST:
         raise UserError(
             f"{facts.count} training images (beside those held out, a tenth if holdout= does not "
@@ -163,25 +160,14 @@ def choose(facts: Facts, seen: Callable[[Choice], float]) -> Choice:
         choice = _choice(rule, facts)
         if not rule.least:
             break
-        found = _in_time(rule, choice, seen)
-        if isinstance(found, Choice):
-            choice = found
+        if (images := seen(choice)) >= rule.least:
+            choice = replace(choice, seen=images)
             break
-        passed.append(f"{choice.method}: {found}")
+        passed.append(
+            f"{' '.join(rule.words)}: {rule.gain} from {rule.least:,} images on, which are "
+            f"{images:,.0f} here"
+        )
     return replace(choice, why=(*choice.why, *passed))
-
-
-def _in_time(rule: Rule, choice: Choice, seen: Callable[[Choice], float]) -> Choice | str:
-    """The choice with the images that it comes to, or why a rule that wants time is passed over."""
-    if here().most(not has_extra())[0]:  # in one of several processes, on a machine of its own
-        return f"{rule.gain} with an extra that is not installed: {INSTALL}"
-    try:
-        count = seen(choice)
-    except UserError as error:
-        return f"{rule.gain}, but not with what is asked for: {error}"
-    if count < rule.least:
-        return f"{rule.gain} from {rule.least:,} images on, which are {count:,.0f} here"
-    return replace(choice, seen=count)
 
 
 def choose_for(
