@@ -36,6 +36,7 @@ CASES = {
     "few a class of larger ones": (Facts(900, 10, 64, 3), "dcgan preset=light --add diffaugment"),
     "characters": (Facts(30_000, 3740, 28, 1), "multiclass-lsgan preset=light"),
     "fifty small ones": (Facts(54, 0, 28, 3), "dcgan preset=tiny batch=16 --add diffaugment"),
+    "fifty larger ones": (Facts(54, 0, 64, 3), f"{SMALL} --add diffaugment"),
     "one class": (Facts(6000, 1, 28, 1), "dcgan preset=tiny"),
 }
 

@@ -23,7 +23,7 @@ from steadygan.data.scan import (
     scan,
     uncollected,
     unreadable,
-)  # fmt: skip
+)
 from steadygan.data.stamping import LENGTH, digest_of, digest_of_stamps
 from steadygan.errors import UserError
 

@@ -82,7 +82,7 @@ METHODS = (
     Rule(lambda data: data.side <= 32, ("dcgan", "preset=tiny"),
          "two stages behind a hidden layer, and a D with a third of G's rate: nearer to real "
          "images of 28 px in the same minutes than preset=light (docs/studies/small-images.md)"),
-    Rule(lambda data: data.count < 5000, ("dcgan", "preset=light"),
+    Rule(lambda data: 64 <= data.count < 5000, ("dcgan", "preset=light"),
          "after so many images nearer to icons than the recipe of small batches, to emoji by what "
          "a classifier sees in them, and as near to these as `projected`, which draws cleaner "
          "outlines and fewer colours (docs/studies/own-pictures.md)",

@@ -103,7 +103,7 @@ def _images(path: Path, spec: str, found: list[Found], labels: dict[str, int] | 
 
 def _notes(others: Counter[str], labels: dict[str, int] | None) -> tuple[str, ...]:
     """What to report about `others`, of which the file of `labels` is not left out."""
-    rest = +(others - Counter({".json": int(labels is not None)}))
+    rest = others - Counter({".json": int(labels is not None)})
     return (left_out(rest),) if rest else ()
 
 
