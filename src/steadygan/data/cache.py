@@ -75,8 +75,8 @@ def open_entry(
     `build(folder)`, given what an attempt has left or an empty folder, writes `items.npy` by
     `write_rows`, `labels.npy` where there are labels, and returns the facts. A damaged entry is
     reported (a log warning, which the command line prints) and rebuilt; rows of large items raise
-    DamagedDataError when they are read. Raises UserError where the
-    cache cannot be written, or the disk is full.
+    DamagedDataError when they are read. Raises UserError where the cache cannot be written, or the
+    disk is full.
     """
     # Pillow's version too: its decoders and kernels determine the pixels.
     versions = [VERSION, PIL.__version__]

@@ -79,14 +79,9 @@ class InFloat32(nn.Module):
             return self.layer(x.float())
 
 
-def has_extra() -> bool:
-    """Whether the extra is installed."""
-    return all(importlib.util.find_spec(package) is not None for package in PACKAGES)
-
-
 def require_extra(wanted_by: str, instead: str) -> None:
     """Raise `UserError` where the extra is not installed."""
-    if not has_extra():
+    if any(importlib.util.find_spec(package) is None for package in PACKAGES):
         raise UserError(f"{wanted_by} is an extra: {INSTALL}, or {instead}")
 
 

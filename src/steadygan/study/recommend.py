@@ -83,9 +83,9 @@ METHODS = (
          "two stages behind a hidden layer, and a D with a third of G's rate: nearer to real "
          "images of 28 px in the same minutes than preset=light (docs/studies/small-images.md)"),
     Rule(lambda data: 64 <= data.count < 5000, ("dcgan", "preset=light"),
-         "after so many images nearer to icons than the recipe of small batches, to emoji by what "
-         "a classifier sees in them, and as near to these as `projected`, which draws cleaner "
-         "outlines and fewer colours (docs/studies/own-pictures.md)",
+         "from 400,000 images on nearer than the recipe of small batches: to icons, and to emoji "
+         "by FID and KID of a classifier, which sees these as near as those of `projected` "
+         "(docs/studies/own-pictures.md)",
          least=400_000, gain="nearer than small batches"),
     Rule(lambda data: True, ("dcgan", "preset=small", "horizon=budget"),
          "small batches, spectral norm in place of D's batch norm, and rates that end at 0 with "

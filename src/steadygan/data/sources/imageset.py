@@ -36,9 +36,8 @@ def open_images(
 
     `spec`: the requested source. `slot` (plain JSON values) and `content` as for `open_entry`;
     size, channels and holdout are added to the slot. `notes`: what to report about files that are
-    no images. Raises UserError where fewer than two different images are left, where a
-    given split leaves one side empty, and where more than 1 % cannot be decoded, unless
-    `settings.allow_bad`.
+    no images. Raises UserError where fewer than two different images are left, where a given split
+    leaves one side empty, and where more than 1 % cannot be decoded, unless `settings.allow_bad`.
     """
     size, channels = settings.size or DEFAULT_SIZE, settings.channels or DEFAULT_CHANNELS
     name = spec.partition(":")[0]

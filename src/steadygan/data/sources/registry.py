@@ -151,9 +151,8 @@ def open_data(
 
     `progress(phase, done, total)` reports the progress of scanning, comparing times, decoding,
     writing and checking. Where the cache has the images, every byte of them is checked, of large
-    sets when it is read, and nothing decoded. Raises
-    UserError for an unknown name, a setting that the source does not have, and the errors of the
-    source.
+    sets when it is read, and nothing decoded. Raises UserError for an unknown name, a setting that
+    the source does not have, and the errors of the source.
     """
     name, colon, folder = spec.partition(":")
     source = SOURCES.get(name)
