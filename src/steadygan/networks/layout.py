@@ -1,0 +1,40 @@
+"""Channels-last maps from one end of a network to the other.
+
+A convolution gives maps in the layout of its weights. What is none may not: `Unflatten` makes
+contiguous maps of a vector, and the gradient of `Flatten` is contiguous whatever the maps were. A
+kernel of a CPU that meets two layouts, such as a leaky ReLU's gradient, takes many times as long.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def lay_out(network: nn.Module, memory_format: torch.memory_format) -> None:
+    """Let the maps in `network`, and their gradients, have the layout that its weights have been
+    moved to."""
+    if memory_format is not torch.channels_last:
+        return
+    for layer in network.modules():
+        if isinstance(layer, nn.Unflatten):
+            layer.register_forward_hook(_made)
+        elif isinstance(layer, nn.Flatten):
+            layer.register_forward_pre_hook(_taken)
+
+
+def _made(layer: nn.Module, inputs: Any, maps: Tensor) -> Tensor:
+    return _channels_last(maps)
+
+
+def _taken(layer: nn.Module, inputs: tuple[Tensor]) -> None:
+    (maps,) = inputs
+    if maps.requires_grad:
+        maps.register_hook(_channels_last)
+
+
+def _channels_last(maps: Tensor) -> Tensor:
+    """The same values; what has no channels and pixels as it is."""
+    return maps.contiguous(memory_format=torch.channels_last) if maps.dim() == 4 else maps
