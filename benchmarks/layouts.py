@@ -2,28 +2,50 @@
 
     python -m benchmarks.layouts "METHOD [key=value ...]"... [--repeats 7] [--steps 3] [--threads 2]
         [--data mnist] [--formats contiguous channels_last] [--precisions fp32 bf16]
+        [--without layout products]
 
 Seconds of an iteration of each run in each of the formats and precisions, which alternate; medians,
-and how many times as fast as the first each is.
+and how many times as fast as the first each is. `--without` adds to each the same without what
+`networks/layout.py` does to maps, or without the products of `networks/strided.py`. Without
+`--data` the images are random, 32x32x3.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
 import torch
 
-from benchmarks.overhead import timed
-from steadygan.data import open_data
+from benchmarks.overhead import replaced, timed
+from benchmarks.step import images
+from steadygan.data import Dataset, open_data
+from steadygan.game import state
+from steadygan.game.recipe import Recipe
 from steadygan.methods import find
+from steadygan.networks import strided
 from steadygan.study.compose import compose
 from steadygan.study.request import pairs
 from steadygan.training.loop import Trainer, needs_double_backward
-from steadygan.training.precision import MEMORY_FORMATS, arithmetic_of, place
+from steadygan.training.precision import MEMORY_FORMATS, DeviceConfig, arithmetic_of, place
 from steadygan.training.runfolder import RunFolder
+
+
+def iterate(recipe: Recipe, data: Dataset, placed: DeviceConfig) -> Callable[[], None]:
+    return Trainer(recipe, data, RunFolder(Path("unused")), 0, placed).iterate
+
+
+def without_products(turn: Callable[[], None]) -> Callable[[], None]:
+    """`turn` with strided convolutions by torch's own kernels alone."""
+
+    def call() -> None:
+        with replaced(strided, "GRADIENT_SIDE", 0):
+            turn()
+
+    return call
 
 
 def main() -> None:
@@ -32,23 +54,30 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--data", default="mnist")
+    parser.add_argument("--data")
     parser.add_argument("--formats", nargs="+", choices=MEMORY_FORMATS, default=["channels_last"])
     parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16"), default=["fp32"])
+    parser.add_argument("--without", nargs="+", choices=("layout", "products"), default=[])
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    data = open_data(asked.data)
+    data = open_data(asked.data) if asked.data else images()
     arithmetic = arithmetic_of(torch.device("cpu"), asked.precisions[-1])
-    print(f"{asked.data}, {asked.threads} threads, {arithmetic}, torch {torch.__version__}")
+    where = f"{data.name} {data.shape}, {asked.threads} threads"
+    print(f"{where}, {arithmetic}, torch {torch.__version__}")
     for run in asked.runs:
         name, *settings = run.split()
         recipe = compose(find(name), data.shape, pairs(settings))
-        turns = {}
+        turns: dict[str, Callable[[], None]] = {}
         for precision, laid_out in product(asked.precisions, asked.formats):
             twice = needs_double_backward(recipe)
             placed = place("cpu", precision, twice, memory_format=laid_out)
-            trainer = Trainer(recipe, data, RunFolder(Path("unused")), 0, placed)
-            turns[f"{precision} {laid_out}"] = trainer.iterate
+            way = f"{precision} {laid_out}"
+            turns[way] = iterate(recipe, data, placed)
+            if "layout" in asked.without:
+                with replaced(state, "lay_out", lambda network, memory_format: None):
+                    turns[f"{way} without layout"] = iterate(recipe, data, placed)
+            if "products" in asked.without:
+                turns[f"{way} without products"] = without_products(iterate(recipe, data, placed))
         taken = timed(turns, asked.steps, asked.repeats)
         times = {way: statistics.median(seconds) * 1e3 for way, seconds in taken.items()}
         first = next(iter(times.values()))

@@ -21,6 +21,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from steadygan.networks.resampling import DoublingConv
+from steadygan.networks.strided import StridedConvTranspose
 
 #: Functions in C that fx names by where they are defined, under the name that users know.
 BUILTIN = re.compile(r"\btorch\._C\._nn\.(\w+)")
@@ -74,7 +75,7 @@ def plain(network: nn.Module, latents: Tensor) -> Plain:
 
 def baked(network: nn.Module) -> nn.Module:
     """A copy on the CPU in eval mode, float32, with each parametrised weight as it stands, and
-    doubling convolutions as layers of torch.nn."""
+    the layers of our own that have one as layers of torch.nn."""
     network = copy.deepcopy(network).cpu().float().eval()
     for module in list(network.modules()):
         if not parametrize.is_parametrized(module):
@@ -88,7 +89,7 @@ def baked(network: nn.Module) -> nn.Module:
             module.register_parameter(name, nn.Parameter(value, requires_grad=False))
     for owner in list(network.modules()):
         for name, module in owner.named_children():
-            if isinstance(module, DoublingConv):
+            if isinstance(module, (DoublingConv, StridedConvTranspose)):
                 owner.register_module(name, module.plain())
     return network.requires_grad_(False)
 

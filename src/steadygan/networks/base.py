@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from steadygan.networks.strided import StridedConv, StridedConvTranspose
 from steadygan.spec import Spec
 
 Shape = tuple[int, ...]
@@ -124,7 +125,7 @@ def feature_sizes(size: int, times: int) -> list[int]:
 def down_conv(channels: int, out: int, kernel: int, size: int, bias: bool = True) -> nn.Conv2d:
     """A stride-2 convolution from `size` to ceil(size / 2) pixels, for any kernel >= 3."""
     padding = halving_padding(kernel, size)
-    return nn.Conv2d(channels, out, kernel, stride=2, padding=padding, bias=bias)
+    return StridedConv(channels, out, kernel, stride=2, padding=padding, bias=bias)
 
 
 def halving_padding(kernel: int, size: int) -> int:
@@ -139,7 +140,7 @@ def double_conv(
     """A stride-2 transposed convolution from `size` to `target` pixels (2 size or 2 size - 1)."""
     total = (size - 1) * 2 + kernel - target
     padding = math.ceil(total / 2)
-    return nn.ConvTranspose2d(
+    return StridedConvTranspose(
         channels, out, kernel, stride=2, padding=padding, output_padding=2 * padding - total,
         bias=bias,
     )  # fmt: skip
