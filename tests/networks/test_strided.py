@@ -63,6 +63,22 @@ def test_products_give_what_torchs_kernels_give(everywhere, make, kernel, size):
         torch.testing.assert_close(got, by_torch, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("size", [4, 8])
+def test_what_follows_may_change_the_maps_in_place(everywhere, size, bias):
+    """As the leaky ReLU of every D does."""
+    layer = down_conv(6, 5, 4, size, bias=bias).double()
+    x = torch.randn(3, 6, size, size, dtype=torch.float64)
+    y = nn.functional.leaky_relu(layer(x), 0.2, inplace=True)
+    wanted = nn.functional.leaky_relu(torchs_own(layer, x), 0.2)
+    torch.testing.assert_close(y, wanted, rtol=0, atol=1e-11)
+    torch.testing.assert_close(
+        torch.autograd.grad(y.square().sum(), layer.weight),
+        torch.autograd.grad(wanted.square().sum(), layer.weight),
+        rtol=0, atol=1e-9,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("make", [down_conv, double_conv])
 def test_products_are_made_where_they_are_promised_and_nowhere_else(
     everywhere, monkeypatch: pytest.MonkeyPatch, make

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, linear, pad
+from torch.nn.functional import conv2d, conv_transpose2d, pad
 
 #: What networks compute in where products pay.
 DTYPE = torch.bfloat16
@@ -66,9 +66,16 @@ class _Layer(NamedTuple):
             return conv_transpose2d(x, weight, bias, 2, self.padding, self.further)
         if self.side > FORWARD_SIDE:
             return conv2d(x, weight, bias, 2, self.padding)
-        by_place = weight.permute(0, 2, 3, 1).flatten(1)  # (O, k k C)
-        made = linear(self.rows_under_kernel(x, weight.shape[-1]), by_place, bias)
-        return made.view(len(x), self.side, self.side, -1).permute(0, 3, 1, 2)
+        out, *_, kernel = weight.shape
+        shape = len(x), out, self.side, self.side
+        made = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+        pixels = made.permute(0, 2, 3, 1).view(-1, out)  # `made`, no view, may be changed in place
+        rows, by_place = self.rows_under_kernel(x, kernel), weight.permute(0, 2, 3, 1).flatten(1)
+        if bias is None:
+            torch.mm(rows, by_place.mT, out=pixels)
+        else:
+            torch.addmm(bias, rows, by_place.mT, out=pixels)
+        return made
 
     def gradients(
         self, g: Tensor, x: Tensor, weight: Tensor, into: list[bool]
