@@ -77,8 +77,23 @@ def test_a_step_gives_the_same_in_both_layouts(name, float64):
 
 def test_vectors_and_networks_of_the_other_layout_are_left_alone():
     flat = nn.Sequential(nn.Flatten(), nn.Linear(2, 12), nn.Unflatten(1, (3, 4)))
-    lay_out(flat, torch.channels_last)
+    lay_out(nn.ModuleList([flat, nn.Conv2d(3, 3, 1)]), torch.channels_last)
     assert flat(torch.randn(5, 2, requires_grad=True)).is_contiguous()
     maps = nn.Sequential(nn.Linear(2, 12), nn.Unflatten(1, (3, 2, 2)))
     lay_out(maps, torch.contiguous_format)
     assert maps(torch.randn(5, 2)).is_contiguous()
+
+
+def test_a_second_call_adds_no_hook():
+    maps = nn.Sequential(nn.Linear(2, 12), nn.Unflatten(1, (3, 2, 2)), nn.Conv2d(3, 3, 1),
+                         nn.Flatten())  # fmt: skip
+    for _ in range(2):
+        lay_out(maps, torch.channels_last)
+    assert [len(layer._forward_hooks) for layer in maps] == [0, 1, 0, 0]
+    assert [len(layer._forward_pre_hooks) for layer in maps] == [0, 0, 0, 1]
+    leaf = torch.randn(5, 3, 2, 2, requires_grad=True)
+    maps[3](leaf)
+    assert not leaf._backward_hooks  # they would stay
+    connected = nn.Sequential(nn.Linear(2, 12), nn.Unflatten(1, (3, 2, 2)))
+    lay_out(connected, torch.channels_last)
+    assert connected(torch.randn(5, 2)).is_contiguous()

@@ -4,6 +4,8 @@ are asked for."""
 import pytest
 import torch
 from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils.checkpoint import checkpoint
 
 from steadygan.networks import strided
 from steadygan.networks.base import double_conv, down_conv
@@ -40,9 +42,12 @@ def torchs_own(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return kind.forward(layer, x)
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(("make", "kernel", "size"), LAYERS)
-def test_products_give_what_torchs_kernels_give(everywhere, make, kernel, size):
+def test_products_give_what_torchs_kernels_give(everywhere, make, kernel, size, memory_format):
     layer, x = layer_and_input(make, kernel, size)
+    layer.to(memory_format=memory_format)
+    x = x.detach().to(memory_format=memory_format).requires_grad_()
     wanted = torchs_own(layer, x)
     g = torch.randn_like(wanted).requires_grad_()
     parameters = [x, *layer.parameters()]
@@ -102,9 +107,54 @@ def test_products_are_made_where_they_are_promised_and_nowhere_else(
     assert len(asked) == 1
 
 
-def test_autocast_computes_in_bf16_and_gives_float32_gradients(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("shape", [(3, 6, 8, 6), (6, 8, 8), (0, 6, 8, 8), (0, 6, 4, 4)])
+def test_other_shapes_are_left_to_torch_and_empty_batches_are_none(everywhere, shape):
+    layer, x = down_conv(6, 5, 4, 8).double(), torch.randn(shape, dtype=torch.float64)
+    y, wanted = layer(x), torchs_own(layer, x)
+    torch.testing.assert_close(y, wanted, rtol=0, atol=1e-11)
+    for got, by_torch in zip(
+        torch.autograd.grad(y.square().sum(), list(layer.parameters())),
+        torch.autograd.grad(wanted.square().sum(), list(layer.parameters())),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, by_torch, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["kept", "checkpointed"])
+def test_maps_are_held_no_longer_than_by_torchs_layer(everywhere, again):
+    """Until the backward; and where activations are made again, not even after the forward."""
+    first, second = down_conv(3, 6, 4, 16).double(), down_conv(6, 5, 4, 8).double()
+    held = []
+    second.register_forward_pre_hook(
+        lambda layer, inputs: held.append(StorageWeakRef(inputs[0].untyped_storage()))
+    )
+
+    def both(x: torch.Tensor) -> torch.Tensor:
+        return second(first(x).tanh())
+
+    x = torch.randn(3, 3, 16, 16, dtype=torch.float64)
+    y = checkpoint(both, x, use_reentrant=False) if again else both(x)
+    assert held[0].expired() == again
+    torch.autograd.grad(y.square().sum(), [*first.parameters(), *second.parameters()])
+    assert all(each.expired() for each in held)
+    assert y.grad_fn is not None  # the graph itself is still there
+
+
+def test_a_weight_that_has_changed_before_the_backward_is_noticed(everywhere):
+    layer, x = layer_and_input(down_conv, 4, 8)
+    y = layer(x).sum()
+    with torch.no_grad():
+        layer.weight.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(y, x)
+
+
+@pytest.mark.parametrize("make", [down_conv, double_conv])
+def test_autocast_computes_in_bf16_and_gives_float32_gradients(
+    monkeypatch: pytest.MonkeyPatch, make
+):
     monkeypatch.setattr(strided, "LEAST_WEIGHTS", 0)
-    layer, x = layer_and_input(down_conv, 4, 4)
+    layer, x = layer_and_input(make, 4, 4)
     layer, x = layer.float(), x.detach().float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y, wanted = layer(x), torchs_own(layer, x)

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 def lay_out(network: nn.Module, memory_format: torch.memory_format) -> None:
     """Let the maps in `network`, and their gradients, have the layout that its weights have been
-    moved to."""
-    if memory_format is not torch.channels_last:
+    moved to. A second call changes nothing, nor does one for a network without convolutions."""
+    if memory_format is not torch.channels_last or all(p.dim() < 4 for p in network.parameters()):
         return
     for layer in network.modules():
-        if isinstance(layer, nn.Unflatten):
+        if isinstance(layer, nn.Unflatten) and _made not in layer._forward_hooks.values():
             layer.register_forward_hook(_made)
-        elif isinstance(layer, nn.Flatten):
+        if isinstance(layer, nn.Flatten) and _taken not in layer._forward_pre_hooks.values():
             layer.register_forward_pre_hook(_taken)
 
 
@@ -30,9 +30,9 @@ def _made(layer: nn.Module, inputs: Any, maps: Tensor) -> Tensor:
 
 
 def _taken(layer: nn.Module, inputs: tuple[Tensor]) -> None:
-    (maps,) = inputs
-    if maps.requires_grad:
-        maps.register_hook(_channels_last)
+    for maps in inputs:
+        if maps.grad_fn is not None:  # a leaf keeps its hooks
+            maps.register_hook(_channels_last)
 
 
 def _channels_last(maps: Tensor) -> Tensor:

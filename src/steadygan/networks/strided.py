@@ -1,8 +1,9 @@
 """Convolutions of stride 2; between small maps of many channels partly as products of matrices.
 
-In bf16 on a CPU, oneDNN takes two to three times as long as a product for the gradient of such a
-layer's weights, and for a forward to 2x2 pixels (docs/speed.md). The pixels under each place of the
-kernel become a row of a matrix for it (im2col). All else is by torch's own kernels.
+In bf16 on a CPU, oneDNN takes up to three times as long as a product for the gradient of such a
+layer's weights, most where the maps are smallest, and for a forward to 2x2 pixels (docs/speed.md).
+The pixels under each place of the kernel become a row of a matrix for it (im2col). All else is by
+torch's own kernels. Where products are used, torch.func cannot follow.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class StridedConvTranspose(nn.ConvTranspose2d):
         side = input.shape[-1]
         if output_size is not None or not _pays(input, self, side):
             return super().forward(input, output_size)
-        further = self.output_padding[0]
-        return _run(input, self, _Layer(True, side, cast(int, self.padding[0]), further))
+        padding, beyond = cast(int, self.padding[0]), self.output_padding[0]
+        return _run(input, self, _Layer(True, side, padding, beyond))
 
     def plain(self) -> nn.ConvTranspose2d:
         """The same as a layer of `torch.nn`."""
@@ -54,16 +55,16 @@ class StridedConvTranspose(nn.ConvTranspose2d):
 
 
 class _Layer(NamedTuple):
-    """`side`: pixels of the smaller map; `further`: torch's `output_padding`."""
+    """`side`: pixels of the smaller map."""
 
     transposed: bool
     side: int
     padding: int
-    further: int = 0
+    output_padding: int = 0
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self.transposed:
-            return conv_transpose2d(x, weight, bias, 2, self.padding, self.further)
+            return conv_transpose2d(x, weight, bias, 2, self.padding, self.output_padding)
         if self.side > FORWARD_SIDE:
             return conv2d(x, weight, bias, 2, self.padding)
         out, *_, kernel = weight.shape
@@ -81,10 +82,10 @@ class _Layer(NamedTuple):
         self, g: Tensor, x: Tensor, weight: Tensor, into: list[bool]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Into x, the weights and the bias, by torch's kernels, which can be differentiated."""
-        padding, further = [self.padding] * 2, [self.further] * 2
+        padding, beyond = [self.padding] * 2, [self.output_padding] * 2
         return torch.ops.aten.convolution_backward(
             g, x, weight, [weight.shape[1 if self.transposed else 0]],
-            [2, 2], padding, [1, 1], self.transposed, further, 1, into,
+            [2, 2], padding, [1, 1], self.transposed, beyond, 1, into,
         )  # fmt: skip
 
     def into_weight(self, g: Tensor, x: Tensor, kernel: int) -> Tensor:
@@ -107,7 +108,7 @@ class _Layer(NamedTuple):
             (count, self.side, self.side, kernel, kernel * channels),
             (image, 2 * row, 2 * channels, row, 1),
         )
-        return seen.reshape(count * self.side**2, -1)
+        return seen.reshape(count * self.side**2, kernel * kernel * channels)
 
 
 def _pays(x: Tensor, layer: nn.Conv2d | nn.ConvTranspose2d, side: int) -> bool:
@@ -115,22 +116,24 @@ def _pays(x: Tensor, layer: nn.Conv2d | nn.ConvTranspose2d, side: int) -> bool:
     weights = layer.in_channels * layer.out_channels * layer.kernel_size[0] ** 2
     if side > GRADIENT_SIDE or weights < LEAST_WEIGHTS or x.device.type != "cpu":
         return False
+    if x.dim() != 4 or x.shape[-1] != x.shape[-2]:
+        return False
     cast_to = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     return cast_to == DTYPE
 
 
 def _run(x: Tensor, layer: nn.Conv2d | nn.ConvTranspose2d, how: _Layer) -> Tensor:
-    """What the layer gives for x. Two nodes of the graph, since one that led to x and to
-    the weights would compute both gradients where one is asked for; the engine leaves out the node
-    that leads to the weights alone where their player stands still."""
+    """What the layer gives for x. Two nodes of the graph, since one that gave gradients to x and to
+    the weights would compute both where one is asked for. `_Weights` leads to the weights alone, so
+    that the engine leaves it out where their player stands still; `_Maps` gives them none."""
     x, weight = x.to(DTYPE), layer.weight.to(DTYPE)
     bias = None if layer.bias is None else layer.bias.to(DTYPE)
     if not how.transposed:
         shape = len(x), len(weight), how.side, how.side
     else:
-        side = 2 * how.side - 2 - 2 * how.padding + weight.shape[-1] + how.further
+        side = 2 * how.side - 2 - 2 * how.padding + weight.shape[-1] + how.output_padding
         shape = len(x), weight.shape[1], side, side
-    zero = _Weights.apply(weight, bias, [x], how, shape)  # a bare x would be an edge to it
+    zero = _Weights.apply(weight, bias, [x], how, shape)  # in a list: no edge of the graph to x
     return _Maps.apply(x, zero, weight, bias, how)
 
 
@@ -140,16 +143,16 @@ class _Weights(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        context: Any, weight: Tensor, bias: Tensor | None, of: list[Tensor], how: _Layer,
+        context: Any, weight: Tensor, bias: Tensor | None, boxed: list[Tensor], how: _Layer,
         shape: tuple[int, ...],
     ) -> Tensor:  # fmt: skip
-        (context.x,), context.how, context.biased = of, how, bias is not None
-        context.save_for_backward(weight)
+        context.how, context.biased = how, bias is not None
+        context.save_for_backward(weight, *boxed)  # as an attribute x would outlive the backward
         return weight.new_zeros(()).expand(shape)
 
     @staticmethod
     def backward(context: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        (weight,), x, how = context.saved_tensors, context.x, context.how
+        (weight, x), how = context.saved_tensors, context.how
         if torch.is_grad_enabled():  # to be differentiated again
             _, *found = how.gradients(g, x, weight, [False, True, context.biased])
         else:
@@ -165,14 +168,14 @@ class _Maps(torch.autograd.Function):
     def forward(
         context: Any, x: Tensor, zero: Tensor, weight: Tensor, bias: Tensor | None, how: _Layer
     ) -> Tensor:
-        context.weight, context.how = weight, how
-        context.save_for_backward(x)
+        context.how = how
+        context.save_for_backward(x, weight)
         return how.forward(x, weight, bias)
 
     @staticmethod
     def backward(context: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        (x,) = context.saved_tensors
+        x, weight = context.saved_tensors
         into_x = None
         if context.needs_input_grad[0]:
-            into_x, *_ = context.how.gradients(g, x, context.weight, [True, False, False])
+            into_x, *_ = context.how.gradients(g, x, weight, [True, False, False])
         return into_x, g, None, None, None
