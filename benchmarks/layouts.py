@@ -42,7 +42,7 @@ def without_products(turn: Callable[[], None]) -> Callable[[], None]:
     """`turn` with strided convolutions by torch's own kernels alone."""
 
     def call() -> None:
-        with replaced(strided, "GRADIENT_SIDE", 0):
+        with replaced(strided, "DTYPE", None):
             turn()
 
     return call

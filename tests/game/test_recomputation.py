@@ -205,8 +205,8 @@ def test_a_step_makes_again_where_its_recipe_says_so(monkeypatch, float64):
     assert not made
     trainer_of("dcgan", "", recompute="true").iterate()
     # D's four convolutions in twos, for real and fake samples and in G's step; G's five layers.
-    assert made == {"StridedConv": 6, "Linear": 1, "StridedConvTranspose": 1}
+    assert made == {"Conv2d": 6, "Linear": 1, "ConvTranspose2d": 1}
     made.clear()
     # G shares its forward with D's step: it is kept there, since its normalised weights are not.
     trainer_of("dcgan", "spectral-norm:players=both", recompute="true").iterate()
-    assert made == {"ParametrizedStridedConv": 6}
+    assert made == {"ParametrizedConv2d": 6}

@@ -97,7 +97,7 @@ def test_batch_norm_is_where_the_authors_have_it():
     made = built()
     kinds = [type(m).__name__ for m in made["generator"].layers]
     assert kinds[:4] == ["Linear", "BatchNorm1d", "ReLU", "Unflatten"]
-    assert kinds[-2:] == ["StridedConvTranspose", "Tanh"]
+    assert kinds[-2:] == ["ConvTranspose2d", "Tanh"]
     d = made["discriminator"]
     assert isinstance(d.first, nn.Conv2d)
     assert d.first.out_channels == 1 + 8  # channels of the image and the label's dimension

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from steadygan.networks.strided import StridedConv, StridedConvTranspose
+from steadygan.networks.strided import StridedConv, StridedConvTranspose, products_pay
 from steadygan.spec import Spec
 
 Shape = tuple[int, ...]
@@ -125,7 +125,9 @@ def feature_sizes(size: int, times: int) -> list[int]:
 def down_conv(channels: int, out: int, kernel: int, size: int, bias: bool = True) -> nn.Conv2d:
     """A stride-2 convolution from `size` to ceil(size / 2) pixels, for any kernel >= 3."""
     padding = halving_padding(kernel, size)
-    return StridedConv(channels, out, kernel, stride=2, padding=padding, bias=bias)
+    wide = products_pay(math.ceil(size / 2), channels * out * kernel**2)
+    kind = StridedConv if wide else nn.Conv2d
+    return kind(channels, out, kernel, stride=2, padding=padding, bias=bias)
 
 
 def halving_padding(kernel: int, size: int) -> int:
@@ -140,7 +142,9 @@ def double_conv(
     """A stride-2 transposed convolution from `size` to `target` pixels (2 size or 2 size - 1)."""
     total = (size - 1) * 2 + kernel - target
     padding = math.ceil(total / 2)
-    return StridedConvTranspose(
+    wide = products_pay(size, channels * out * kernel**2)
+    kind = StridedConvTranspose if wide else nn.ConvTranspose2d
+    return kind(
         channels, out, kernel, stride=2, padding=padding, output_padding=2 * padding - total,
         bias=bias,
     )  # fmt: skip

@@ -22,14 +22,20 @@ GRADIENT_SIDE, FORWARD_SIDE = 8, 2
 LEAST_WEIGHTS = 2**17
 
 
+def products_pay(side: int, weights: int) -> bool:
+    """Whether a layer with so many weights, whose smaller map has `side` pixels, is to be one of
+    these: others are torch's own layers."""
+    return side <= GRADIENT_SIDE and weights >= LEAST_WEIGHTS
+
+
 class StridedConv(nn.Conv2d):
     """A convolution of stride 2 with a square kernel, padded alike on all sides."""
 
     def forward(self, input: Tensor) -> Tensor:
+        if not _can_be_products(input):
+            return super().forward(input)
         padding = cast(int, self.padding[0])
         side = (input.shape[-1] + 2 * padding - self.kernel_size[0]) // 2 + 1
-        if not _pays(input, self, side):
-            return super().forward(input)
         return _run(input, self, _Layer(False, side, padding))
 
 
@@ -37,11 +43,10 @@ class StridedConvTranspose(nn.ConvTranspose2d):
     """A transposed convolution of stride 2 with a square kernel, padded alike on all sides."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        side = input.shape[-1]
-        if output_size is not None or not _pays(input, self, side):
+        if output_size is not None or not _can_be_products(input):
             return super().forward(input, output_size)
         padding, beyond = cast(int, self.padding[0]), self.output_padding[0]
-        return _run(input, self, _Layer(True, side, padding, beyond))
+        return _run(input, self, _Layer(True, input.shape[-1], padding, beyond))
 
     def plain(self) -> nn.ConvTranspose2d:
         """The same as a layer of `torch.nn`."""
@@ -111,12 +116,9 @@ class _Layer(NamedTuple):
         return seen.reshape(count * self.side**2, kernel * kernel * channels)
 
 
-def _pays(x: Tensor, layer: nn.Conv2d | nn.ConvTranspose2d, side: int) -> bool:
-    # Not by the weight itself: reading one that is normalised computes it.
-    weights = layer.in_channels * layer.out_channels * layer.kernel_size[0] ** 2
-    if side > GRADIENT_SIDE or weights < LEAST_WEIGHTS or x.device.type != "cpu":
-        return False
-    if x.dim() != 4 or x.shape[-1] != x.shape[-2]:
+def _can_be_products(x: Tensor) -> bool:
+    """Whether this input is computed in `DTYPE` on a CPU, and is of square maps."""
+    if x.device.type != "cpu" or x.dim() != 4 or x.shape[-1] != x.shape[-2]:
         return False
     cast_to = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     return cast_to == DTYPE
