@@ -6,8 +6,8 @@
 
 Seconds of an iteration of each run in each of the formats and precisions, which alternate; medians,
 and how many times as fast as the first each is. `--without` adds to each the same without what
-`networks/layout.py` does to maps, or without the products of `networks/strided.py`. Without
-`--data` the images are random, 32x32x3.
+`networks/layout.py` does to maps, or without the products of `networks/strided.py`. The images of
+`--data random` are 32x32x3.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--data")
+    parser.add_argument("--data", default="mnist")
     parser.add_argument("--formats", nargs="+", choices=MEMORY_FORMATS, default=["channels_last"])
     parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16"), default=["fp32"])
     parser.add_argument("--without", nargs="+", choices=("layout", "products"), default=[])
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    data = open_data(asked.data) if asked.data else images()
+    data = images() if asked.data == "random" else open_data(asked.data)
     arithmetic = arithmetic_of(torch.device("cpu"), asked.precisions[-1])
     where = f"{data.name} {data.shape}, {asked.threads} threads"
     print(f"{where}, {arithmetic}, torch {torch.__version__}")

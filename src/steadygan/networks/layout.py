@@ -2,7 +2,7 @@
 
 A convolution gives maps in the layout of its weights. What is none may not: `Unflatten` makes
 contiguous maps of a vector, and the gradient of `Flatten` is contiguous whatever the maps were. A
-kernel of a CPU that meets two layouts, such as a leaky ReLU's gradient, takes many times as long.
+kernel of a CPU that meets two layouts, such as a leaky ReLU's gradient, is slow (docs/speed.md).
 """
 
 from __future__ import annotations

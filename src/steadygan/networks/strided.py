@@ -1,7 +1,7 @@
 """Convolutions of stride 2; between small maps of many channels partly as products of matrices.
 
-In bf16 on a CPU, oneDNN takes up to three times as long as a product for the gradient of such a
-layer's weights, most where the maps are smallest, and for a forward to 2x2 pixels (docs/speed.md).
+In bf16 on a CPU, oneDNN takes longer than a product for the gradient of such a layer's weights,
+most where the maps are smallest, and for a forward to 2x2 pixels (docs/speed.md).
 The pixels under each place of the kernel become a row of a matrix for it (im2col). All else is by
 torch's own kernels. Where products are used, torch.func cannot follow.
 """
