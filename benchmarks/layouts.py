@@ -2,12 +2,11 @@
 
     python -m benchmarks.layouts "METHOD [key=value ...]"... [--repeats 7] [--steps 3] [--threads 2]
         [--data mnist] [--formats contiguous channels_last] [--precisions fp32 bf16]
-        [--without layout products]
+        [--without-products]
 
 Seconds of an iteration of each run in each of the formats and precisions, which alternate; medians,
-and how many times as fast as the first each is. `--without` adds to each the same without what
-`networks/layout.py` does to maps, or without the products of `networks/strided.py`. The images of
-`--data random` are 32x32x3.
+and how many times as fast as the first each is. `--without-products` adds to each the same without
+the products of `networks/strided.py`. The images of `--data random` are 32x32x3.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ import torch
 from benchmarks.overhead import replaced, timed
 from benchmarks.step import images
 from steadygan.data import Dataset, open_data
-from steadygan.game import state
 from steadygan.game.recipe import Recipe
 from steadygan.methods import find
 from steadygan.networks import strided
@@ -57,7 +55,7 @@ def main() -> None:
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--formats", nargs="+", choices=MEMORY_FORMATS, default=["channels_last"])
     parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16"), default=["fp32"])
-    parser.add_argument("--without", nargs="+", choices=("layout", "products"), default=[])
+    parser.add_argument("--without-products", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     data = images() if asked.data == "random" else open_data(asked.data)
@@ -73,10 +71,7 @@ def main() -> None:
             placed = place("cpu", precision, twice, memory_format=laid_out)
             way = f"{precision} {laid_out}"
             turns[way] = iterate(recipe, data, placed)
-            if "layout" in asked.without:
-                with replaced(state, "lay_out", lambda network, memory_format: None):
-                    turns[f"{way} without layout"] = iterate(recipe, data, placed)
-            if "products" in asked.without:
+            if asked.without_products:
                 turns[f"{way} without products"] = without_products(iterate(recipe, data, placed))
         taken = timed(turns, asked.steps, asked.repeats)
         times = {way: statistics.median(seconds) * 1e3 for way, seconds in taken.items()}

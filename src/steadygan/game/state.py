@@ -13,7 +13,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from steadygan.game.optimizers import Followed, followed
 from steadygan.game.player import Player
-from steadygan.networks.layout import lay_out
 
 if TYPE_CHECKING:
     from steadygan.game.context import StepContext
@@ -73,7 +72,6 @@ class GameState:
         for module in self.networks().values():
             # torch's stubs do not know memory_format.
             module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
-            lay_out(module, memory_format)
         if device.type == "cuda":
             for player in self.players.values():
                 player.hold_rate_on(device)
